@@ -1,0 +1,320 @@
+"""The command `sesr`: each subcommand parses, calls one function, and prints.
+
+Whatever a subcommand needs is imported when it runs, so that `sesr --help` is instant.
+Exit codes: 0 all done, 1 some failed, 2 wrong usage, 130 stopped with Ctrl-C. Failures go to stderr, a line each.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesr.errors import EngineError, SesrError, UsageError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Arguments = argparse.Namespace
+Command = Callable[[Arguments], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code; wrong usage found by the parser raises `SystemExit(2)`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
+    arguments = build_parser().parse_args(argv)
+    run: Command = arguments.run_command
+    try:
+        return run(arguments)
+    except SesrError as error:
+        _complain(error)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        _complain("stopped")
+        return 130
+    except BrokenPipeError:  # as `sesr info | head -1` makes it; Python would complain again on exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; check the place and its permissions")
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All subcommands with their options."""
+    parser = argparse.ArgumentParser(
+        prog="sesr", description="Super-resolution on a plain CPU: enlarges pictures 2, 3 or 4 times."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_upscale(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_export(commands)
+    _add_info(commands)
+    _add_benchmark(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import sesr
+
+        print(f"sesr {sesr.__version__}")
+        parser.exit()
+
+
+def _add_upscale(commands: "Commands") -> None:
+    parser = _add(commands, "upscale", _upscale, "enlarge pictures")
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="PNG, JPEG, WebP, TIFF or BMP files")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
+    )
+    _add_network(parser)
+    _add_engine(parser)
+    parser.add_argument(
+        "-t", "--tile", type=_tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _upscale(arguments: Arguments) -> int:
+    from sesr.inference.batch import Failed, upscale_files
+    from sesr.inference.upscale import load
+
+    upscaler = load(
+        arguments.model,
+        arguments.scale,
+        engine=arguments.engine,
+        threads=arguments.threads,
+        tile=arguments.tile,
+    )
+    failures = 0
+    sources = [Path(name) for name in arguments.inputs]
+    for outcome in upscale_files(upscaler, sources, arguments.output, overwrite=arguments.overwrite):
+        if isinstance(outcome, Failed):
+            _complain(outcome.reason)
+            failures += 1
+        else:
+            (w, h), (larger_w, larger_h) = outcome.source_size, outcome.target_size
+            print(f"{outcome.source} -> {outcome.target}  {w} x {h} -> {larger_w} x {larger_h}", flush=True)
+    return 1 if failures else 0
+
+
+def _add_train(commands: "Commands") -> None:
+    parser = _add(commands, "train", _train, "train a network from a recipe and a folder of pictures")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="what to train and how")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures to train on")
+    parser.add_argument("--validation", type=Path, metavar="DIR", help="folder of pictures to measure on, on the way")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="folder for the results (default: runs/RECIPE)")
+    parser.add_argument("--steps", type=_positive, metavar="N", help="instead of the recipe's number of steps")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    _add_threads(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+
+
+def _train(arguments: Arguments) -> int:
+    from dataclasses import replace
+
+    from sesr.training.recipe import load_recipe
+
+    recipe = load_recipe(arguments.recipe)
+    if arguments.steps:
+        recipe = replace(recipe, training=replace(recipe.training, steps=arguments.steps))
+    try:
+        from sesr.training.trainer import RunOptions, train
+    except ModuleNotFoundError as error:
+        raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
+    options = RunOptions(device=arguments.device, threads=arguments.threads, resume=arguments.resume)
+    run = arguments.run or Path("runs") / arguments.recipe.stem
+    print(train(recipe, arguments.data, arguments.validation, run, options))
+    return 0
+
+
+def _add_evaluate(commands: "Commands") -> None:
+    parser = _add(commands, "evaluate", _evaluate, "measure a network by the papers' protocol")
+    parser.add_argument("model", metavar="MODEL", help="name or file of a network")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="benchmark sets (Set5/HR/*.png), or any folder of pictures",
+    )
+    _add_scale(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="for the tables (default: %(default)s)",
+    )
+    _add_engine(parser)
+
+
+def _evaluate(arguments: Arguments) -> int:
+    from sesr.evaluation.evaluate import evaluate
+    from sesr.evaluation.table import text_table, write_csv
+    from sesr.inference.strips import run_plane
+    from sesr.inference.upscale import load
+    from sesr.inference.zoo import find_network
+
+    name = find_network(arguments.model, arguments.scale).name
+    engine = load(arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads).engine
+    measured = evaluate(
+        lambda luma: run_plane(engine, luma), name, arguments.data, engine.scale, progress=sys.stderr.isatty()
+    )
+    print(text_table(measured))
+    print("\nwritten:", *write_csv(measured, arguments.output))
+    return 0
+
+
+def _add_export(commands: "Commands") -> None:
+    parser = _add(commands, "export", _export, "write a network for another runtime")
+    parser.add_argument("model", metavar="MODEL", help="name or .safetensors file of a network")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.tflite", help="file to write")
+    _add_scale(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+
+
+def _export(arguments: Arguments) -> int:
+    from sesr.export.tflite import export_tflite
+    from sesr.inference.zoo import find_network
+    from sesr.network.checkpoint import load_checkpoint
+
+    source = find_network(arguments.model, arguments.scale).safetensors
+    if source is None or arguments.output.suffix.lower() != ".tflite":
+        raise UsageError("export reads a network's name or .safetensors, and writes a file that ends in .tflite")
+    if os.path.lexists(arguments.output) and not arguments.overwrite:
+        raise SesrError(f"{arguments.output}: exists already; name another with -o, or add --overwrite")
+    export_tflite(load_checkpoint(source), arguments.output)
+    print(f"{source} -> {arguments.output}")
+    return 0
+
+
+def _add_info(commands: "Commands") -> None:
+    _add(commands, "info", _info, "list the networks that come with the package")
+
+
+def _info(arguments: Arguments) -> int:
+    from sesr.inference.info import networks_table
+    from sesr.inference.zoo import list_networks
+
+    print(networks_table(list_networks()))
+    return 0
+
+
+def _add_benchmark(commands: "Commands") -> None:
+    parser = commands.add_parser("benchmark", help="measure speed and memory", description="Measure speed and memory.")
+    kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
+    _add_speed(kinds)
+    _add_memory(kinds)
+
+
+def _add_speed(kinds: "Commands") -> None:
+    parser = _add(kinds, "speed", _benchmark_speed, "a network in OpenVINO against eager PyTorch")
+    _add_network(parser)
+    parser.add_argument(
+        "--width", type=_positive, default=1920, metavar="N", help="of the input (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--height", type=_positive, default=1080, metavar="N", help="of the input (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="to count (default: %(default)s)")
+    _add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_speed(arguments: Arguments) -> int:
+    from sesr.evaluation.speed import measure_speed, write_csv
+    from sesr.inference.zoo import find_network
+
+    network = find_network(arguments.model, arguments.scale)
+    timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads)
+    for timing in timings:
+        print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
+    if arguments.output:
+        write_csv(timings, arguments.output)
+    return 0
+
+
+def _add_memory(kinds: "Commands") -> None:
+    parser = _add(kinds, "memory", _benchmark_memory, "peak memory of `sesr upscale`")
+    parser.add_argument("-m", "--model", default="m5", metavar="NAME|FILE", help="network (default: %(default)s)")
+    parser.add_argument(
+        "--megapixels", type=float, nargs="+", default=[2.0, 12.0, 100.0], metavar="N", help="(default: 2 12 100)"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_memory(arguments: Arguments) -> int:
+    from sesr.evaluation.memory import MemoryRow, measure_memory, memory_line, write_memory_csv
+
+    rows: list[MemoryRow] = []
+    for row in measure_memory(arguments.model, arguments.megapixels):
+        rows.append(row)
+        print(memory_line(row), flush=True)
+    if arguments.output:
+        write_memory_csv(rows, arguments.output)
+    return 0
+
+
+def _add(commands: "Commands", name: str, run: Command, purpose: str) -> argparse.ArgumentParser:
+    """A subcommand that calls `run`."""
+    parser = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    parser.set_defaults(run_command=run)
+    return parser
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-m", "--model", default="m5", metavar="NAME|FILE", help="network: a name, or a file (default: %(default)s)"
+    )
+    _add_scale(parser)
+
+
+def _add_scale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-s", "--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2, or what the file has)"
+    )
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("openvino", "torch"),
+        default="openvino",
+        help="what runs the network (default: %(default)s)",
+    )
+    _add_threads(parser)
+
+
+def _add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="processor threads (default: the engine's choice)"
+    )
+
+
+def _tile(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _complain(message: object) -> None:
+    print(f"sesr: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What can go wrong, as a tree of exceptions.
+
+Every message is one line that names the file or option, says what is wrong and what to do about it, so that the
+command line prints it as it is.
+
+::
+
+    SesrError
+    ├── UsageError       the call itself makes no sense (exit code 2)
+    ├── PictureError     a picture cannot be read, is refused, or cannot be written
+    ├── RecipeError      a training recipe has an unknown key or a value that cannot be
+    ├── WeightsError     a network's file is missing, damaged or not one of ours
+    ├── EngineError      the engine asked for is not installed or does not run here
+    └── TrainingError    training cannot start or go on
+"""
+
+
+class SesrError(Exception):
+    """Base of all errors raised on purpose; its text is one line for a person."""
+
+
+class UsageError(SesrError):
+    """The call itself makes no sense, whatever the files hold."""
+
+
+class PictureError(SesrError):
+    """A picture cannot be read, is refused, or cannot be written."""
+
+
+class RecipeError(SesrError):
+    """A training recipe has an unknown key or a value that cannot be."""
+
+
+class WeightsError(SesrError):
+    """A network's file is missing, damaged or not one of ours."""
+
+
+class EngineError(SesrError):
+    """The engine asked for is not installed or does not run here."""
+
+
+class TrainingError(SesrError):
+    """Training cannot start or go on."""

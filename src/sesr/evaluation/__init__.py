@@ -1,0 +1,1 @@
+"""Measuring: quality by the papers' protocol, and speed."""

@@ -1,0 +1,113 @@
+"""Figures as a table for people and as CSV files for other programs.
+
+The printed table has one line a set, PSNR in decibels and SSIM; the notes under it say what was measured and how sure
+the paper's figures are. Two CSV files hold everything: ``NAME_x2.csv`` a line for each set and method with all three
+roundings (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. Figures have a
+fixed number of decimals and lines a fixed order, so the same network gives the same files.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from textwrap import wrap
+
+from sesr.atomic import writing
+from sesr.errors import SesrError
+from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, SetRow
+from sesr.evaluation.published import STATUS_MEANING
+
+_SET_COLUMNS = ("scale", "set", "images", "method", "psnr", "ssim", "psnr_y", "psnr_y8", "status")
+_PICTURE_COLUMNS = ("scale", "set", "image", "method", "psnr", "ssim", "psnr_y", "psnr_y8")
+
+_NOTE_WIDTH = 100
+
+
+def text_table(evaluation: Evaluation) -> str:
+    """The table and its notes, several lines without a newline at the end."""
+    by_set: dict[str, dict[str, SetRow]] = {}
+    for row in evaluation.rows:
+        by_set.setdefault(row.set_name, {})[row.method] = row
+    with_paper = any(PAPER in methods for methods in by_set.values())
+    head = [f"x{evaluation.scale}", "pictures", "bicubic", evaluation.name]
+    head += ["paper", "status", "to the paper"] if with_paper else []
+    lines = [_line(name, methods, with_paper) for name, methods in by_set.items()]
+    return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
+
+
+def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
+    """Writes both files into `folder`, which is made if need be; returns their paths (sets, pictures).
+
+    Raises `SesrError` where they cannot be written.
+    """
+    stem = f"{Path(evaluation.name).stem}_x{evaluation.scale}"
+    sets, pictures = folder / f"{stem}.csv", folder / f"{stem}_pictures.csv"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(sets, _SET_COLUMNS, _set_lines(evaluation))
+        _write(pictures, _PICTURE_COLUMNS, _picture_lines(evaluation))
+    except OSError as error:
+        reason = error.strerror or error
+        raise SesrError(f"{folder}: tables cannot be written there ({reason}); name another folder") from error
+    return sets, pictures
+
+
+def _line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
+    ours = methods[OURS]
+    cells = [name, str(ours.images), _pair(methods[BICUBIC]), _pair(ours)]
+    if PAPER in methods:
+        paper = methods[PAPER]
+        cells += [_pair(paper), paper.status, f"{ours.psnr - paper.psnr:+.2f} dB"]
+    elif with_paper:
+        cells += ["-", "-", "-"]
+    return cells
+
+
+def _pair(row: SetRow) -> str:
+    return f"{row.psnr:.2f} / {row.ssim:.4f}"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+        for cells in lines
+    ]
+
+
+def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
+    notes = [
+        "PSNR (dB) / SSIM of the 8-bit RGB picture's BT.601 luma (limited range, unrounded; a grey file's values as "
+        f"they are), {evaluation.scale} pixels shaved off each side, mean over the pictures."
+    ]
+    if with_paper:
+        notes += [
+            "The paper (SESR, arXiv 2103.09404) trained on DIV2K; this package's own networks never saw DIV2K.",
+            f"Status of the paper's PSNR/SSIM here: {STATUS_MEANING}",
+        ]
+    return [line for note in notes for line in wrap(note, _NOTE_WIDTH)]
+
+
+def _set_lines(evaluation: Evaluation) -> Iterable[list[str]]:
+    for row in evaluation.rows:
+        figures = _figures(row.psnr, row.ssim, row.psnr_y, row.psnr_y8)
+        yield [str(evaluation.scale), row.set_name, str(row.images), row.method, *figures, row.status]
+
+
+def _picture_lines(evaluation: Evaluation) -> Iterable[list[str]]:
+    for row in evaluation.pictures:
+        q = row.quality
+        figures = _figures(q.psnr, q.ssim, q.psnr_y, q.psnr_y8)
+        yield [str(evaluation.scale), row.set_name, row.image, row.method, *figures]
+
+
+def _figures(psnr: float, ssim: float, psnr_y: float | None, psnr_y8: float | None) -> list[str]:
+    extra = ["" if value is None else f"{value:.4f}" for value in (psnr_y, psnr_y8)]
+    return [f"{psnr:.4f}", f"{ssim:.5f}", *extra]
+
+
+def _write(path: Path, columns: Sequence[str], lines: Iterable[list[str]]) -> None:
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(lines)

@@ -1,0 +1,1 @@
+"""A collapsed network in the formats that other runtimes read."""

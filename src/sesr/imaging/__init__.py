@@ -1,0 +1,1 @@
+"""Pictures as arrays: colour, resizing, quality measures, files. NumPy and Pillow only."""

@@ -1,0 +1,1 @@
+"""From a picture to a larger picture. Needs no PyTorch."""

@@ -1,0 +1,116 @@
+"""Many picture files: where each result goes, one after another, one's failure apart from the others.
+
+Nothing is overwritten by accident: a result that exists needs `overwrite`, and no result may replace one of the
+inputs, or the result of another input, whatever is asked for.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sesr.errors import PictureError, SesrError, UsageError
+from sesr.imaging.files import output_format
+from sesr.inference.upscale import Upscaler
+
+
+@dataclass(frozen=True)
+class Done:
+    """A file that was enlarged; sizes are (width, height) in pixels."""
+
+    source: Path
+    target: Path
+    source_size: tuple[int, int]
+    target_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file that was not, and the one line why."""
+
+    source: Path
+    reason: SesrError
+
+
+def upscale_files(
+    upscaler: Upscaler, sources: Sequence[Path], output: str | None = None, *, overwrite: bool = False
+) -> Iterator[Done | Failed]:
+    """Enlarges picture files, with a progress bar on a terminal when it takes longer than a second.
+
+    Args:
+        upscaler: the network.
+        sources: picture files.
+        output: a file (for one source), a folder that exists or whose name ends with a separator and is then made,
+            or None for ``name_x2.png`` beside each source.
+        overwrite: whether files that exist may be replaced.
+
+    Yields one outcome per source, in order. Raises `UsageError` when `output` cannot be meant so, `PictureError` when
+    its folder cannot be made, before any work is done.
+    """
+    targets = Targets(sources, output, upscaler.scale, overwrite=overwrite)
+    return (_upscale_file(upscaler, source, targets) for source in sources)
+
+
+class Targets:
+    """Where results go. Arguments and errors as for `upscale_files`; `scale` goes into the names."""
+
+    def __init__(self, sources: Sequence[Path], output: str | None, scale: int, *, overwrite: bool) -> None:
+        self._sources = {_identity(source) for source in sources}
+        self._claimed: dict[str, Path] = {}
+        self._scale, self._overwrite = scale, overwrite
+        self._file: Path | None = None
+        self._folder: Path | None = None
+        if output is not None and _means_folder(output):
+            self._folder = _made(Path(output))
+        elif output is not None:
+            self._file = Path(output)
+            output_format(self._file)
+            if len(sources) > 1:
+                raise UsageError(
+                    f"{output}: one file for {len(sources)} pictures; name a folder, with {os.sep} at its end"
+                )
+
+    def claim(self, source: Path) -> Path:
+        """The file for a source's result, from now on taken. Raises `PictureError` if it must not be written."""
+        target = self._file or (self._folder or source.parent) / f"{source.stem}_x{self._scale}.png"
+        if _identity(target) in self._sources:
+            raise PictureError(f"{source}: {target} is itself an input; name another output with -o")
+        first = self._claimed.setdefault(os.path.realpath(target), source)
+        if first is not source:
+            raise PictureError(f"{source}: {target} is the output of {first} already; upscale it apart, with -o")
+        if os.path.lexists(target) and not self._overwrite:
+            raise PictureError(f"{source}: {target} exists already; name another with -o, or add --overwrite")
+        return target
+
+
+def _upscale_file(upscaler: Upscaler, source: Path, targets: Targets) -> Done | Failed:
+    bar = tqdm(desc=source.name, unit=" rows", delay=1, leave=False, disable=None)
+    try:
+        with bar:
+            target = targets.claim(source)
+            return Done(source, target, *upscaler.upscale_file(source, target, bar.update))
+    except SesrError as error:
+        return Failed(source, error)
+
+
+def _means_folder(output: str) -> bool:
+    return output.endswith(tuple(filter(None, (os.sep, os.altsep)))) or Path(output).is_dir()
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); name another with -o") from error
+    return folder
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """The same for two names of one file."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino

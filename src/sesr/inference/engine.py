@@ -1,0 +1,232 @@
+"""A network that is ready to run: one plane of luma in, one plane of luma out.
+
+Everything above this module sees an `Engine` and nothing of what runs it. Two exist:
+
+- ``openvino``, the default: float32 on the processor, the fastest general engine measured on x86. It reads
+  `.tflite`.
+- ``torch``: the plain network in PyTorch, for comparison and where OpenVINO has no build. It reads
+  `.safetensors`, and PyTorch is imported only when this engine is asked for.
+
+OpenVINO computes in bfloat16 where the processor can, which would cost accuracy and gain nothing here:
+float32 is forced. The graph is compiled once with free height and width; fixed shapes were no faster, and
+every picture of another size would have to wait for a new compilation.
+
+A bare `.tflite` says nothing about scale and receptive radius, so they are read off its graph. The radius is
+what makes strips exact (`sesr.inference.strips`), therefore a graph with an operation whose reach is not
+known here is refused, and so is a damaged file or one with other inputs.
+
+Importing this module imports neither OpenVINO nor PyTorch.
+"""
+
+import importlib
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.inference.zoo import WEIGHTS
+from sesr.network.checkpoint import Checkpoint, load_checkpoint
+
+Backend = Literal["openvino", "torch"]
+Luma = NDArray[np.float32]
+OpenVINO = Any
+"""An object of OpenVINO, which comes without types."""
+
+_POINTWISE = frozenset(
+    {"Parameter", "Constant", "Convert", "Result", "Add", "Subtract", "Multiply", "Minimum", "Maximum"}
+    | {"Clamp", "Relu", "PRelu", "FakeQuantize", "DepthToSpace", "Reshape", "Transpose", "Squeeze", "Unsqueeze"}
+)
+"""Operations of OpenVINO that reach no neighbouring pixel."""
+
+
+class Engine(Protocol):
+    """A network that runs."""
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel, along a side."""
+
+    @property
+    def receptive_radius(self) -> int:
+        """Input pixels on each side of a pixel that its output depends on."""
+
+    def run(self, luma: Luma) -> Luma:
+        """Upscales a plane.
+
+        `luma` is Y/255, float32 (H, W), at least 1 x 1; the result a new float32 (scale H, scale W) in [0, 1].
+        One engine serves one thread at a time.
+        """
+
+
+def load_engine(path: Path, backend: Backend = "openvino", threads: int | None = None) -> Engine:
+    """Makes the network in a file ready to run.
+
+    Args:
+        path: a `.safetensors` or a `.tflite`. The torch engine takes a `.tflite` only with its `.safetensors`
+            of the same name beside it. For OpenVINO a `.safetensors` is converted on the way, which needs the
+            extra ``export``, except for the shipped ones, whose `.tflite` lies beside.
+        backend: what runs it.
+        threads: processor threads; None leaves the choice to the backend. With torch it holds for all of the
+            process.
+
+    Raises `WeightsError` for a file that is missing, damaged or not such a network, `EngineError` when
+    something that the engine needs is not installed, `UsageError` for fewer than one thread.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+    kind = path.suffix.lower()
+    if kind not in (".safetensors", ".tflite"):
+        raise WeightsError(f"{path}: not a network's file; give a .safetensors or a .tflite")
+    if backend == "torch":
+        return TorchEngine(load_checkpoint(_checkpoint_of(path)), threads)
+    if kind == ".tflite":
+        return OpenVINOEngine(path, threads)
+    twin = path.with_suffix(".tflite")
+    if path.parent == WEIGHTS and twin.is_file():
+        return OpenVINOEngine(twin, threads)
+    return _converted(path, threads)
+
+
+class OpenVINOEngine:
+    """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        openvino = _import("openvino", "OpenVINO", "openvino")
+        core = openvino.Core()
+        graph = _read_graph(core, path)
+        self.scale, self.receptive_radius = _measure_graph(graph, path)
+        settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            self._request = core.compile_model(graph, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise EngineError(f"{path}: OpenVINO cannot run it here ({_last_line(error)})") from error
+        self._tensor = openvino.Tensor
+
+    def run(self, luma: Luma) -> Luma:
+        """See `Engine.run`."""
+        source = _plane(luma)
+        height, width = source.shape
+        result = np.empty((1, self.scale * height, self.scale * width, 1), np.float32)
+        self._request.set_input_tensor(self._tensor(source[None, :, :, None], shared_memory=True))
+        self._request.set_output_tensor(self._tensor(result, shared_memory=True))
+        self._request.infer()
+        return result[0, :, :, 0]
+
+
+class TorchEngine:
+    """The collapsed network in eager PyTorch on the processor, channels last, which is twice as fast there."""
+
+    def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
+        self._torch = _import("torch", "PyTorch", "sesr[train]")
+        network = importlib.import_module("sesr.network.sesr").CollapsedSESR.from_checkpoint(checkpoint)
+        if threads is not None:
+            self._torch.set_num_threads(threads)
+        self._network = network.to(memory_format=self._torch.channels_last)
+        self.scale, self.receptive_radius = checkpoint.config.scale, checkpoint.config.receptive_radius
+
+    def run(self, luma: Luma) -> Luma:
+        """See `Engine.run`."""
+        with self._torch.inference_mode():
+            result = self._network(self._torch.from_numpy(_plane(luma))[None, None])
+        return np.ascontiguousarray(result[0, 0].numpy())
+
+
+def _plane(luma: Luma) -> Luma:
+    """The plane as engines take it: float32, two-dimensional, in one piece and writable."""
+    if luma.ndim != 2 or 0 in luma.shape:
+        raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
+    return np.require(luma, np.float32, ["C", "W"])
+
+
+def _checkpoint_of(path: Path) -> Path:
+    """The `.safetensors` of a network's file."""
+    checkpoint = path.with_suffix(".safetensors")
+    if path.suffix.lower() == ".tflite" and not checkpoint.is_file():
+        raise EngineError(f"{path}: the torch engine reads .safetensors, and {checkpoint.name} is not beside it")
+    return checkpoint if path.suffix.lower() == ".tflite" else path
+
+
+def _converted(path: Path, threads: int | None) -> OpenVINOEngine:
+    """A `.safetensors` through a temporary `.tflite`: OpenVINO reads these from files only."""
+    from sesr.export.tflite import write_tflite
+
+    content = write_tflite(load_checkpoint(path))
+    with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder, f"{path.stem}.tflite")
+        file.write_bytes(content)
+        return OpenVINOEngine(file, threads)
+
+
+def _import(module: str, name: str, package: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        raise EngineError(f"{name} is not installed or does not load ({error}): pip install '{package}'") from error
+
+
+def _read_graph(core: OpenVINO, path: Path) -> OpenVINO:
+    """OpenVINO's graph of a `.tflite`. Raises `WeightsError`."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+    if start[4:] != b"TFL3":  # other files would go to OpenVINO's readers of other formats, which write to stderr
+        raise WeightsError(f"{path}: not a .tflite file inside; fetch or export it again")
+    try:
+        return core.read_model(str(path))
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: damaged or foreign ({_last_line(error)}); fetch or export it again") from error
+
+
+def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int]:
+    """Scale and receptive radius of a graph, which is given free height and width. Raises `WeightsError`."""
+    try:
+        opened = str(graph.input().partial_shape)  # such as [1,?,?,1]; reshaping alone would let 3 channels pass
+        if opened.count(",") != 3 or not opened.endswith(",1]"):
+            raise ValueError(f"its input is {opened}")
+        graph.reshape([1, 16, 24, 1])
+        shapes = [tuple(graph.input().shape), tuple(graph.output().shape)]
+        radius = sum(_reach(operation) for operation in graph.get_ordered_ops())
+        graph.reshape([1, -1, -1, 1])
+    except (RuntimeError, ValueError) as error:
+        raise _foreign(path, _last_line(error)) from error
+    scale = shapes[1][1] // 16
+    if scale < 1 or shapes[1] != (1, 16 * scale, 24 * scale, 1):
+        raise _foreign(path, f"a plane of 16 x 24 becomes {shapes[1]}")
+    kinds = {graph.input().element_type.get_type_name(), graph.output().element_type.get_type_name()}
+    if kinds != {"f32"}:
+        raise _foreign(path, f"input and output are {' and '.join(sorted(kinds))}, not float32")
+    return scale, radius
+
+
+def _reach(operation: OpenVINO) -> int:
+    """Pixels that an operation reaches to each side. Raises `ValueError` where that is not known."""
+    kind = operation.get_type_name()
+    if kind in _POINTWISE:
+        return 0
+    if kind != "Convolution":
+        raise ValueError(f"operation {kind} is not one of a SESR network")
+    attributes = operation.get_attributes()
+    height, width = tuple(operation.input_value(1).shape)[2:]
+    if attributes["strides"] != [1, 1] or attributes["dilations"] != [1, 1] or height != width or height % 2 == 0:
+        raise ValueError(f"its convolution of {height} x {width} is not one of a SESR network")
+    return int(height) // 2
+
+
+def _foreign(path: Path, reason: str) -> WeightsError:
+    return WeightsError(f"{path}: a .tflite, but not a SESR network for one plane of luma ({reason})")
+
+
+def _last_line(error: Exception) -> str:
+    """The telling end of OpenVINO's many-line messages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

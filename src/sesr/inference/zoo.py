@@ -1,0 +1,127 @@
+"""The networks that come with the package, found by name and scale.
+
+They lie in ``sesr/weights`` as pairs of one stem, ``sesr_m5_x2.safetensors`` and ``sesr_m5_x2.tflite``: the
+first holds hyper-parameters and card in its header, the second is what the engine reads without any further
+package. Listing reads the headers alone. A network of one's own is named by its file.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sesr.errors import UsageError, WeightsError
+from sesr.network.checkpoint import Card, read_header
+from sesr.network.variants import SESRConfig
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+"""Folder of the shipped networks."""
+
+_STEM = re.compile(r"sesr_(?P<name>[a-z0-9-]+)_x(?P<scale>\d+)")
+_SUFFIXES = (".safetensors", ".tflite")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and its files.
+
+    Attributes:
+        name: as for `-m`: "m5", or the stem of a file of one's own.
+        config: hyper-parameters; None for a bare `.tflite`, of which the engine finds the scale.
+        card: what its maker says about it (data, steps, dB, licence); empty for a bare `.tflite`.
+        safetensors: its checkpoint, if there is one.
+        tflite: the same for OpenVINO and LiteRT, if there is one.
+    """
+
+    name: str
+    config: SESRConfig | None
+    card: Card
+    safetensors: Path | None
+    tflite: Path | None
+
+    @property
+    def file(self) -> Path:
+        """What `load_engine` is given: the `.tflite` where there is one, which needs nothing converted."""
+        file = self.tflite or self.safetensors
+        assert file is not None
+        return file
+
+
+def list_networks(folder: Path = WEIGHTS) -> list[Network]:
+    """The networks in a folder, small ones first; by default the shipped ones. Raises `WeightsError`."""
+    stems = (path for path in folder.glob("sesr_*.safetensors") if _STEM.fullmatch(path.stem))
+    return sorted((_shipped(path) for path in stems), key=_order)
+
+
+def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS) -> Network:
+    """The network called `name`, or in the file `name`.
+
+    Args:
+        name: "m5", in any case, or the path of a `.safetensors` or `.tflite`.
+        scale: the scale wanted; None takes the file's own, or the smallest that is shipped under the name.
+        folder: where the shipped networks lie.
+
+    Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
+    file.
+    """
+    if Path(name).suffix.lower() in _SUFFIXES:
+        return _checked(_from_file(Path(name)), scale)
+    networks = list_networks(folder)
+    same_name = [network for network in networks if network.name == name.lower()]
+    if not same_name:
+        raise UsageError(_unknown(name, sorted({network.name for network in networks})))
+    for network in same_name:
+        if scale in (None, _scale(network)):
+            return network
+    raise UsageError(f"network {name.lower()} comes for {_listed(map(_scale, same_name))}, not for x{scale}")
+
+
+def _shipped(path: Path) -> Network:
+    config, card = read_header(path)
+    match = _STEM.fullmatch(path.stem)
+    assert match is not None
+    if int(match["scale"]) != config.scale:
+        raise WeightsError(f"{path}: named x{match['scale']}, but holds a network for x{config.scale}; rename it")
+    return Network(match["name"], config, card, path, _existing(path.with_suffix(".tflite")))
+
+
+def _from_file(path: Path) -> Network:
+    """A file of one's own. A `.tflite` beside a `.safetensors` may be older, so each stands for itself."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+    if path.suffix.lower() == ".tflite":
+        return Network(path.stem, None, {}, None, path)
+    config, card = read_header(path)
+    return Network(path.stem, config, card, path, None)
+
+
+def _checked(network: Network, scale: int | None) -> Network:
+    if network.config is not None and scale not in (None, network.config.scale):
+        raise UsageError(f"{network.file}: a network for x{network.config.scale}, not for x{scale}")
+    return network
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    if not known:
+        return f"network {name!r} is unknown, and none comes with this installation: give -m the path of a file"
+    near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.5)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"network {name!r} is unknown{hint}: use one of {', '.join(known)}, or the path of a network's file"
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _scale(network: Network) -> int:
+    return network.config.scale if network.config else 0
+
+
+def _order(network: Network) -> tuple[int, str, int]:
+    """Small networks first: m3, m5, m7, m11, xl."""
+    return (network.config.weights if network.config else 0, network.name, _scale(network))
+
+
+def _listed(scales: Iterable[int]) -> str:
+    return " and ".join(f"x{scale}" for scale in sorted(scales))

@@ -1,0 +1,104 @@
+"""A collapsed network as one file: safetensors, with its hyper-parameters and its card in the header.
+
+The file holds the narrow convolutions alone, nothing of training. Tensors, float32, convolutions as (out, in, k, k):
+
+    head.weight  head.bias  body.0.weight  body.0.bias  body.0.slope  ...  tail.weight  tail.bias
+
+`slope` is PReLU's, one a channel, and is absent in ReLU networks. The header's one metadata entry, ``sesr``, is JSON
+with the keys ``config`` (the fields of `SESRConfig`) and ``card`` (what a person wants to know: data, steps, dB,
+licence). One entry only, because safetensors writes several in no fixed order and the file must be reproducible.
+
+This module needs no PyTorch: engines and exports read networks through it.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from sesr.atomic import writing
+from sesr.errors import UsageError, WeightsError
+from sesr.network.variants import SESRConfig
+
+Card = dict[str, Any]
+"""Free entries for people; values are strings, numbers, or dictionaries of them."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A collapsed network: `config`, its `tensors` by name, and its `card`."""
+
+    config: SESRConfig
+    tensors: dict[str, NDArray[np.float32]]
+    card: Card = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The file's content; equal checkpoints give equal bytes."""
+        header = json.dumps({"config": asdict(self.config), "card": self.card}, sort_keys=True, ensure_ascii=False)
+        tensors = {name: np.ascontiguousarray(self.tensors[name], np.float32) for name in sorted(self.tensors)}
+        return save(tensors, metadata={"sesr": header})
+
+    def save(self, path: Path) -> None:
+        """Writes the file, whole or not at all."""
+        with writing(path) as temporary:
+            temporary.write_bytes(self.to_bytes())
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a network's file.
+
+    Raises `WeightsError` when it is missing, damaged, not a SESR network, or when its tensors do not fit its config.
+    """
+    config, card = read_header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    found = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}
+    wanted = {name: (shape, "float32") for name, shape in tensor_shapes(config).items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise _damaged(path, f"tensor {name} is {found.get(name)}, should be {wanted.get(name)}")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise _damaged(path, "weights are not all finite")
+    return Checkpoint(config, tensors, card)
+
+
+def read_header(path: Path) -> tuple[SESRConfig, Card]:
+    """Hyper-parameters and card alone, without reading the weights. Raises `WeightsError`."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, str(error)) from error
+    if "sesr" not in metadata:
+        raise WeightsError(f"{path}: a safetensors file, but not a SESR network: its header has no entry 'sesr'")
+    try:
+        header = json.loads(metadata["sesr"])
+        return SESRConfig(**header["config"]), dict(header["card"])
+    except (ValueError, TypeError, KeyError, UsageError) as error:
+        raise _damaged(path, f"its header: {error}") from error
+
+
+def tensor_shapes(config: SESRConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that a collapsed network of this config has."""
+    f, outputs = config.f, config.scale**2
+    shapes: dict[str, tuple[int, ...]] = {"head.weight": (f, 1, 5, 5), "head.bias": (f,)}
+    for index in range(config.m):
+        shapes[f"body.{index}.weight"] = (f, f, 3, 3)
+        shapes[f"body.{index}.bias"] = (f,)
+        if config.activation == "prelu":
+            shapes[f"body.{index}.slope"] = (f,)
+    return shapes | {"tail.weight": (outputs, f, 5, 5), "tail.bias": (outputs,)}
+
+
+def _damaged(path: Path, reason: str) -> WeightsError:
+    return WeightsError(f"{path}: not a whole SESR network ({' '.join(reason.split())}); fetch or export it again")

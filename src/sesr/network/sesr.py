@@ -1,0 +1,148 @@
+"""The network: luma in, luma of twice, three or four times the side out (paper, section 3.1, figure 2).
+
+`SESR` is the network as it trains, made of linear blocks. `SESR.collapse` gives the network as it runs,
+`CollapsedSESR`: m + 2 small convolutions and nothing else. Both compute, for luma x of shape (N, 1, H, W)::
+
+    h0 = conv5x5(x - 0.5)                        1 -> f
+    h  = act(conv3x3(h) + h), m times            f -> f    the short residual is inside the block
+    y  = conv5x5(h + h0) + x                     f -> scale^2, x added to every channel
+    depth-to-space: channel scale * dy + dx of a pixel becomes the pixel (dy, dx) of its scale x scale patch
+
+x is Y/255, Y the BT.601 limited-range luma (16..235). The shift by 0.5 comes before the zero padding, so that outside
+the picture lies mid-grey. The paper makes x4 by two depth-to-spaces of 2. That is the one of 4 used here with the
+last layer's 16 channels in another order: with (y1 x1) the offset in the coarse step and (y2 x2) in the fine one,
+channel bits y1 x1 y2 x2 there are y1 y2 x1 x2 here. (PyTorch's own shuffle run twice has y2 x2 y1 x1: TensorFlow's
+order transposed as a 4 x 4 matrix.)
+
+The result is clipped to [0, 1] in evaluation mode and left alone while training, where a clip would stop gradients.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sesr.network.checkpoint import Card, Checkpoint
+from sesr.network.linear_block import Form, LinearBlock
+from sesr.network.variants import Activation, SESRConfig
+
+
+class SESR(nn.Module):
+    """The trainable network. Arguments as in `SESRConfig`, plus the `form` in which its blocks compute."""
+
+    def __init__(
+        self,
+        m: int = 5,
+        f: int = 16,
+        feature_size: int = 256,
+        scale: int = 2,
+        activation: Activation = "prelu",
+        *,
+        input_residual: bool = True,
+        form: Form = "collapsed",
+    ) -> None:
+        super().__init__()
+        self.config = SESRConfig(m, f, scale, activation, input_residual, feature_size)
+        self.head = LinearBlock(1, f, 5, feature_size, form=form)
+        self.body = nn.ModuleList(LinearBlock(f, f, 3, feature_size, residual=True, form=form) for _ in range(m))
+        slopes = m if activation == "prelu" else 0
+        self.slopes = nn.ParameterList(nn.Parameter(torch.full((f,), 0.25)) for _ in range(slopes))
+        self.tail = LinearBlock(f, scale**2, 5, feature_size, form=form)
+
+    @classmethod
+    def from_config(cls, config: SESRConfig, form: Form = "collapsed") -> "SESR":
+        """The network that a config describes, freshly initialised."""
+        return cls(
+            config.m,
+            config.f,
+            config.feature_size,
+            config.scale,
+            config.activation,
+            input_residual=config.input_residual,
+            form=form,
+        )
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
+        layers = (self._layer(block, index) for index, block in enumerate(self.body))
+        y = _run(luma, self.head, layers, self.tail, self.config)
+        return y if self.training else y.clamp(0, 1)
+
+    def _layer(self, block: nn.Module, index: int) -> Callable[[Tensor], Tensor]:
+        slope = self.slopes[index] if len(self.slopes) else None
+        return lambda features: _activate(block(features), slope)
+
+    @torch.no_grad()
+    def collapse(self) -> "CollapsedSESR":
+        """A new, plain network with the collapsed kernels; it shares nothing with this one."""
+        tensors = {f"body.{index}.slope": slope for index, slope in enumerate(self.slopes)}
+        for name, block in self.named_modules():
+            if isinstance(block, LinearBlock):
+                tensors |= {f"{name}.weight": block.kernel(), f"{name}.bias": block.bias}
+        collapsed = CollapsedSESR(self.config).to(self.head.bias)
+        collapsed.load_state_dict(tensors)
+        return collapsed.train(self.training)
+
+
+class CollapsedSESR(nn.Module):
+    """The network as it runs: plain convolutions, named as in the network's file (`sesr.network.checkpoint`)."""
+
+    def __init__(self, config: SESRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Conv2d(1, config.f, 5, padding=2)
+        self.body = nn.ModuleList(ActivatedConv(config.f, config.activation) for _ in range(config.m))
+        self.tail = nn.Conv2d(config.f, config.scale**2, 5, padding=2)
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
+        y = _run(luma, self.head, self.body, self.tail, self.config)
+        return y if self.training else y.clamp(0, 1)
+
+    def to_checkpoint(self, card: Card) -> Checkpoint:
+        """The network as a file's content, float32."""
+        tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in self.state_dict().items()}
+        return Checkpoint(self.config, tensors, card)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> "CollapsedSESR":
+        """The network that a file describes, in evaluation mode."""
+        network = cls(checkpoint.config)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.tensors.items()})
+        return network.eval()
+
+
+class ActivatedConv(nn.Conv2d):
+    """A 3 x 3 convolution, f -> f, and its activation."""
+
+    slope: nn.Parameter | None
+
+    def __init__(self, f: int, activation: Activation) -> None:
+        super().__init__(f, f, 3, padding=1)
+        self.slope = nn.Parameter(torch.full((f,), 0.25)) if activation == "prelu" else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        return _activate(super().forward(features), self.slope)
+
+
+def _activate(features: Tensor, slope: Tensor | None) -> Tensor:
+    return functional.relu(features) if slope is None else functional.prelu(features, slope)
+
+
+def _run(
+    luma: Tensor,
+    head: Callable[[Tensor], Tensor],
+    body: Iterable[Callable[[Tensor], Tensor]],
+    tail: Callable[[Tensor], Tensor],
+    config: SESRConfig,
+) -> Tensor:
+    """The network's wiring, shared by both forms so that it cannot differ."""
+    first: Tensor = head(luma - 0.5)
+    features = first
+    for layer in body:
+        features = layer(features)
+    y = tail(features + first)
+    if config.input_residual:
+        y = y + luma
+    return functional.pixel_shuffle(y, config.scale)

@@ -1,0 +1,94 @@
+"""The family of networks as data: hyper-parameters, and what they cost, counted.
+
+SESR(m, f) is two 5 x 5 convolutions with m 3 x 3 convolutions between them (paper, section 3.1)::
+
+    1 -> f  (5 x 5)      f -> f  (3 x 3), m times      f -> scale^2  (5 x 5), then depth-to-space
+
+so after collapsing it has 25 f + 9 f^2 m + 25 f scale^2 weights, each used once per low-resolution pixel: MACs are
+weights x pixels. The paper counts neither PReLU slopes nor biases, and neither do we. The *receptive radius* is how
+many low-resolution pixels away an input pixel still reaches an output pixel: 2 + m + 2.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sesr.errors import UsageError
+
+Activation = Literal["prelu", "relu"]
+SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True)
+class SESRConfig:
+    """Hyper-parameters of one network.
+
+    Attributes:
+        m: number of 3 x 3 blocks.
+        f: number of features (channels) between the first and the last block.
+        scale: 2, 3 or 4.
+        activation: PReLU with one slope per channel, or ReLU (the hardware-efficient variant).
+        input_residual: whether the input is added to every output channel (off in the hardware-efficient variant).
+        feature_size: the expansion p of the linear blocks; matters while training only.
+    """
+
+    m: int
+    f: int = 16
+    scale: int = 2
+    activation: Activation = "prelu"
+    input_residual: bool = True
+    feature_size: int = 256
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise UsageError(f"scale {self.scale} does not exist: use one of 2, 3, 4")
+        if self.activation not in ("prelu", "relu"):
+            raise UsageError(f"activation {self.activation!r} does not exist: use prelu or relu")
+        for name in ("m", "f", "feature_size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def weights(self) -> int:
+        """Weights of the collapsed convolutions, as the paper counts them."""
+        return 25 * self.f + 9 * self.f**2 * self.m + 25 * self.f * self.scale**2
+
+    @property
+    def receptive_radius(self) -> int:
+        """Low-resolution pixels on each side of a pixel that its output depends on."""
+        return 2 + self.m + 2
+
+    def macs(self, output_width: int = 1280, output_height: int = 720) -> int:
+        """Multiply-adds to make one output picture of the given size (the paper's tables use 1280 x 720)."""
+        return self.weights * (output_width // self.scale) * (output_height // self.scale)
+
+    def training_macs(self, batch: int, crop: int, form: Literal["sum", "delta", "expanded"]) -> int:
+        """Multiply-adds of one training forward on `batch` crops of `crop` x `crop` low-resolution pixels.
+
+        Args:
+            batch: crops in a batch.
+            crop: side of a crop, low-resolution pixels.
+            form: ``expanded`` runs the wide blocks; ``sum`` collapses by the product of the two weights and runs the
+                narrow convolutions; ``delta`` collapses by running each block on the paper's delta image
+                (Algorithm 1), whose padded size is (2k - 1) x (2k - 1) for each of the c_in basis images.
+        """
+        blocks = [(1, self.f, 5), *[(self.f, self.f, 3)] * self.m, (self.f, self.scale**2, 5)]
+        pixels = batch * crop**2
+        p = self.feature_size
+        wide = [c_in * p * k**2 + p * c_out for c_in, c_out, k in blocks]
+        if form == "expanded":
+            return sum(wide) * pixels
+        if form == "sum":
+            collapse = sum(p * c_in * c_out * k**2 for c_in, c_out, k in blocks)
+        else:
+            collapse = sum(c_in * k**2 * cost for (c_in, _, k), cost in zip(blocks, wide, strict=True))
+        return self.weights * pixels + collapse
+
+
+VARIANTS: dict[str, SESRConfig] = {
+    "m3": SESRConfig(m=3),
+    "m5": SESRConfig(m=5),
+    "m7": SESRConfig(m=7),
+    "m11": SESRConfig(m=11, feature_size=64),
+    "xl": SESRConfig(m=11, f=32, feature_size=64),
+}
+"""The paper's networks at x2; `dataclasses.replace(config, scale=4)` gives their x4."""

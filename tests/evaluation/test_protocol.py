@@ -1,0 +1,88 @@
+"""The three roundings, grey and colour, and bicubic as the network's stand-in."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sesr.evaluation.protocol import Enlarged, enlarge_by_bicubic, enlarge_by_network, measure, picture_luma
+from sesr.imaging.color import BT601_LIMITED
+from sesr.imaging.metrics import psnr, ssim
+from sesr.imaging.resize import downscale, upscale
+
+
+def bicubic_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Stands in for a network at x2."""
+    assert luma.dtype == np.float32
+    assert luma.ndim == 2
+    return np.clip(upscale(luma, 2), 0, 1)
+
+
+def smooth(height: int, width: int) -> NDArray[np.uint8]:
+    """A colour picture without hard edges, well inside the range, so that nothing is clipped."""
+    y, x = np.mgrid[:height, :width]
+    planes = [128 + 70 * np.sin(x / (3 + c)) * np.cos(y / (5 - c)) for c in range(3)]
+    return np.stack(planes, axis=-1).astype(np.uint8)
+
+
+def test_luma_of_pictures() -> None:
+    rgb = smooth(12, 14)
+    assert np.array_equal(picture_luma(rgb), BT601_LIMITED.luma(rgb.astype(np.float64)))
+    assert np.array_equal(picture_luma(rgb[..., 1]), rgb[..., 1])
+
+
+def test_grey_values_are_luma_directly() -> None:
+    lr = smooth(20, 22)[..., 0]
+    seen: list[NDArray[np.float32]] = []
+
+    def network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(luma)
+        return bicubic_network(luma)
+
+    enlarged = enlarge_by_network(network, lr, 2)
+    np.testing.assert_allclose(seen[0] * 255, lr, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(enlarged.luma, upscale(lr.astype(np.float64), 2), rtol=0, atol=1e-3)
+    assert float(np.abs(enlarged.picture - enlarged.luma).max()) <= 0.5
+
+
+def test_colour_gives_the_network_limited_luma() -> None:
+    lr = smooth(20, 22)
+    enlarged = enlarge_by_network(bicubic_network, lr, 2)
+    by_hand = upscale(BT601_LIMITED.luma(lr.astype(np.float64)), 2)
+    np.testing.assert_allclose(enlarged.luma, by_hand, rtol=0, atol=1e-3)
+    plain = upscale(lr.astype(np.float64), 2)
+    assert float(np.abs(enlarged.picture - plain).max()) <= 0.5 + 1e-3
+
+
+def test_bicubic_is_the_eight_bit_resize() -> None:
+    lr = np.random.default_rng(0).integers(0, 256, (20, 22, 3), dtype=np.uint8)
+    enlarged = enlarge_by_bicubic(lr, 2)
+    assert np.array_equal(enlarged.picture, upscale(lr, 2))
+    assert not np.array_equal(enlarged.luma, picture_luma(enlarged.picture))
+    assert enlarged.luma.min() >= 16
+    assert enlarged.luma.max() <= 235
+
+
+def test_three_roundings_are_three_figures() -> None:
+    hr = smooth(40, 44)
+    enlarged = enlarge_by_network(bicubic_network, downscale(hr, 2), 2)
+    quality = measure(enlarged, hr, 2)
+    truth, seen = picture_luma(hr), picture_luma(enlarged.picture)
+    assert quality.psnr == psnr(seen, truth, 2)
+    assert quality.ssim == ssim(seen, truth, 2)
+    assert quality.psnr_y == psnr(enlarged.luma, truth, 2)
+    assert quality.psnr_y8 == psnr(np.rint(enlarged.luma), truth, 2)
+    assert len({quality.psnr, quality.psnr_y, quality.psnr_y8}) == 3
+
+
+def test_border_of_scale_pixels_does_not_count() -> None:
+    hr = smooth(40, 44)
+    broken = hr.copy()
+    broken[:2] = broken[-2:] = broken[:, :2] = broken[:, -2:] = 0
+    enlarged = Enlarged(broken, picture_luma(broken))
+    assert measure(enlarged, hr, 2).psnr == float("inf")
+    assert measure(enlarged, hr, 1).psnr < 40
+
+
+def test_upscaler_of_the_wrong_scale_is_noticed() -> None:
+    with pytest.raises(ValueError, match=r"broadcast|shape"):
+        enlarge_by_network(lambda luma: luma, smooth(20, 22), 2)

@@ -1,0 +1,214 @@
+"""Pictures through a network: what becomes of colour, grey, alpha, notes and odd inputs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from PIL import Image
+
+import sesr
+from sesr.errors import EngineError, PictureError, UsageError, WeightsError
+from sesr.export.tflite import export_tflite
+from sesr.imaging.resize import upscale as bicubic
+from sesr.inference.engine import Luma
+from sesr.inference.upscale import Upscaler, load
+from sesr.inference.zoo import list_networks
+from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.network.variants import SESRConfig
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """An engine that repeats pixels: what goes around the network shows undisturbed."""
+
+    scale: int = 2
+    receptive_radius: int = 9
+
+    def run(self, luma: Luma) -> Luma:
+        return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """An engine that fails at the second strip."""
+
+    scale: int = 2
+    receptive_radius: int = 2
+
+    def run(self, luma: Luma) -> Luma:
+        if luma.min() > 0.9:
+            raise EngineError("it broke")
+        return np.ones((2 * luma.shape[0], 2 * luma.shape[1]), np.float32)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with random weights, x2."""
+    config = SESRConfig(m=3)
+    generator = np.random.default_rng(1)
+    tensors = {
+        name: generator.normal(0, 0.08, shape).astype(np.float32) for name, shape in tensor_shapes(config).items()
+    }
+    path = tmp_path_factory.mktemp("network") / "random.tflite"
+    export_tflite(Checkpoint(config, tensors), path)
+    return path
+
+
+def noise(*shape: int) -> Bytes:
+    return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_any_cut_gives_the_same_picture(network: Path) -> None:
+    picture = noise(61, 47, 4)
+    picture[20:40, :30, 3] = 0
+    whole = load(network).upscale(picture)
+    for tile in (1, 16, 30):
+        difference = load(network, tile=tile).upscale(picture).astype(int) - whole
+        assert np.abs(difference).max() <= 1
+        assert (difference != 0).mean() < 1e-3
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30))), st.sampled_from([2, 3, 4]), st.integers(1, 9)
+)
+def test_grey_values_survive_the_way_through_luma(picture: Bytes, scale: int, tile: int) -> None:
+    enlarged = Upscaler(Nearest(scale), tile).upscale(picture)
+    assert np.array_equal(enlarged, picture.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.tuples(*[st.integers(0, 255)] * 4), st.integers(1, 12), st.integers(1, 30))
+def test_flat_colour_and_alpha_stay_flat(colour: tuple[int, ...], width: int, height: int) -> None:
+    picture = np.tile(np.array(colour, np.uint8), (height, width, 1))
+    enlarged = Upscaler(Nearest(), tile=7).upscale(picture)
+    assert np.array_equal(enlarged, np.tile(np.array(colour, np.uint8), (2 * height, 2 * width, 1)))
+
+
+def test_opaque_alpha_changes_no_colour_and_alpha_is_bicubic(network: Path) -> None:
+    upscaler, picture = load(network, tile=20), noise(50, 20, 4)
+    picture[..., 3] |= 1
+    enlarged = upscaler.upscale(picture)
+    assert np.array_equal(enlarged[..., :3], upscaler.upscale(np.ascontiguousarray(picture[..., :3])))
+    assert np.array_equal(enlarged[..., 3], bicubic(np.ascontiguousarray(picture[..., 3]), 2))
+
+
+def test_cut_out_gets_no_fringe() -> None:
+    y, x = np.mgrid[:40, :40]
+    disc = np.hypot(y - 20, x - 20) < 12
+    picture = np.zeros((40, 40, 4), np.uint8)
+    picture[disc] = (250, 200, 150, 255)
+    enlarged = Upscaler(Nearest()).upscale(picture)
+    seen = enlarged[enlarged[..., 3] > 0]
+    assert len(seen) > 4 * disc.sum()
+    assert np.abs(seen[:, :3].astype(int) - [250, 200, 150]).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "seen"), [("L", "L"), ("LA", "LA"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("P", "RGB")])
+def test_pillow_image_comes_back_as_one(mode: str, seen: str) -> None:
+    image = Image.fromarray(noise(9, 14, 3)).convert(mode)
+    image.info["icc_profile"] = b"profile"
+    enlarged = Upscaler(Nearest()).upscale(image)
+    assert (enlarged.mode, enlarged.size) == (seen, (28, 18))
+    assert enlarged.info["icc_profile"] == b"profile"
+    if mode in ("L", "RGB"):
+        assert np.array_equal(np.asarray(enlarged), Upscaler(Nearest()).upscale(np.asarray(image)))
+
+
+def test_transparent_colour_of_an_image_becomes_alpha() -> None:
+    image = Image.new("P", (3, 3))
+    image.info["transparency"] = 0
+    enlarged = Upscaler(Nearest()).upscale(image)
+    assert enlarged.mode == "RGBA"
+    assert enlarged.getextrema()[3] == (0, 0)
+    assert "transparency" not in enlarged.info
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4), np.uint16),
+        np.zeros(4, np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        [[0, 1], [2, 3]],
+        "picture.png",
+    ],
+)
+def test_other_arrays_and_things_are_wrong_usage(wrong: object) -> None:
+    with pytest.raises(UsageError):
+        Upscaler(Nearest()).upscale(wrong)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK", "LAB"])
+def test_images_of_other_kinds_are_refused(mode: str) -> None:
+    with pytest.raises(PictureError, match="the picture: "):
+        Upscaler(Nearest()).upscale(Image.new(mode, (4, 4)))
+
+
+def test_image_without_pixels_is_refused() -> None:
+    with pytest.raises(PictureError, match="0 x 4"):
+        Upscaler(Nearest()).upscale(Image.new("RGB", (0, 4)))
+
+
+def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(noise(20, 30, 3))
+    stored.save(tmp_path / "a.png", exif=exif)
+    rows: list[int] = []
+    sizes = Upscaler(Nearest(), tile=5).upscale_file(tmp_path / "a.png", tmp_path / "b.png", rows.append)
+    assert sizes == ((20, 30), (40, 60))
+    assert sum(rows) == 30
+    assert len(rows) > 1
+    upright = stored.transpose(Image.Transpose.ROTATE_270)
+    with Image.open(tmp_path / "b.png") as image:
+        assert np.array_equal(np.asarray(image), Upscaler(Nearest()).upscale(np.asarray(upright)))
+
+
+def test_failure_on_the_way_leaves_no_file(tmp_path: Path) -> None:
+    picture = np.zeros((40, 40, 3), np.uint8)
+    picture[20:] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    broken = Upscaler(Breaking(), tile=4)
+    with pytest.raises(EngineError, match="it broke"):
+        broken.upscale_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_scale_that_the_file_does_not_have(network: Path) -> None:
+    assert load(network).scale == load(network, 2).scale == 2
+    with pytest.raises(UsageError, match="x2, not for x3"):
+        load(network, 3)
+
+
+def test_unknown_network(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="m6"):
+        load("m6")
+    with pytest.raises(WeightsError, match="no such file"):
+        load(tmp_path / "none.tflite")
+
+
+def test_one_call_equals_the_loaded_network(network: Path) -> None:
+    picture = noise(12, 10, 3)
+    assert np.array_equal(sesr.upscale(picture, 2, network), sesr.load(network).upscale(picture))
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+def test_shipped_network_beats_bicubic() -> None:
+    y, x = np.mgrid[:96, :96] / 96
+    rings = 127.5 + 110 * np.cos(260 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))
+    original = np.floor(np.where(np.hypot(x - 0.5, y - 0.5) < 0.4, rings, 240)).astype(np.uint8)
+    small = np.asarray(Image.fromarray(original).resize((48, 48), Image.Resampling.BICUBIC))
+    ours, plain = sesr.upscale(small, 2).astype(float), bicubic(small, 2).astype(float)
+    errors = [np.square(found[8:-8, 8:-8] - original[8:-8, 8:-8]).mean() for found in (ours, plain)]
+    assert errors[0] < 0.8 * errors[1]

@@ -1,0 +1,117 @@
+"""Networks are found by name and scale, and what is not found is answered with what there is."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sesr.errors import UsageError, WeightsError
+from sesr.inference.zoo import WEIGHTS, find_network, list_networks
+from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.network.variants import VARIANTS, SESRConfig
+
+
+def save(path: Path, config: SESRConfig) -> Path:
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in tensor_shapes(config).items()}
+    Checkpoint(config, tensors, {"licence": "Apache-2.0"}).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Weights as they ship: m3 x2, m5 x2 and x4, m11 x2; only m5 x2 with its `.tflite`."""
+    for name, scale in (("m11", 2), ("m5", 4), ("m5", 2), ("m3", 2)):
+        save(tmp_path / f"sesr_{name}_x{scale}.safetensors", replace(VARIANTS[name], scale=scale))
+    (tmp_path / "sesr_m5_x2.tflite").write_bytes(b"TFL3")
+    (tmp_path / "notes.txt").write_text("not a network")
+    save(tmp_path / "other.safetensors", VARIANTS["m3"])
+    return tmp_path
+
+
+def test_listed_small_ones_first(folder: Path) -> None:
+    networks = list_networks(folder)
+    found = [(network.name, network.config.scale) for network in networks if network.config]
+    assert found == [("m3", 2), ("m5", 2), ("m5", 4), ("m11", 2)]
+    assert [network.tflite is not None for network in networks] == [False, True, False, False]
+    assert all(network.card == {"licence": "Apache-2.0"} for network in networks)
+
+
+def test_no_folder_no_networks(tmp_path: Path) -> None:
+    assert list_networks(tmp_path / "absent") == []
+
+
+def test_found_by_name_and_scale(folder: Path) -> None:
+    network = find_network("M5", 4, folder)
+    assert (network.name, network.config) == ("m5", replace(VARIANTS["m5"], scale=4))
+    assert network.safetensors == folder / "sesr_m5_x4.safetensors"
+    assert network.file == network.safetensors
+    smallest = find_network("m5", folder=folder)
+    assert smallest.file == smallest.tflite == folder / "sesr_m5_x2.tflite"
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "message"),
+    [
+        ("m55", 2, "network 'm55' is unknown (did you mean m5?): use one of m11, m3, m5, or the path of a "),
+        ("resnet", 2, "network 'resnet' is unknown: use one of m11, m3, m5, or the path of a network's file"),
+        ("m5", 3, "network m5 comes for x2 and x4, not for x3"),
+        ("m11", 4, "network m11 comes for x2, not for x4"),
+    ],
+)
+def test_not_found(folder: Path, name: str, scale: int, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_network(name, scale, folder)
+    assert str(caught.value).startswith(message)
+
+
+def test_not_found_where_nothing_is(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none comes with this installation"):
+        find_network("m5", 2, tmp_path)
+
+
+def test_found_by_file(folder: Path) -> None:
+    path = folder / "other.safetensors"
+    network = find_network(str(path), 2)
+    assert (network.name, network.config, network.safetensors) == ("other", VARIANTS["m3"], path)
+    bare = find_network(str(folder / "sesr_m5_x2.tflite"), 4)
+    assert (bare.config, bare.card, bare.safetensors) == (None, {}, None)
+    assert bare.file == folder / "sesr_m5_x2.tflite"
+
+
+def test_file_of_another_scale(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"other\.safetensors: a network for x2, not for x4"):
+        find_network(str(folder / "other.safetensors"), 4)
+
+
+@pytest.mark.parametrize("name", ["gone.safetensors", "gone.tflite"])
+def test_missing_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        find_network(str(tmp_path / name), 2)
+
+
+def test_name_and_content_disagree(tmp_path: Path) -> None:
+    save(tmp_path / "sesr_m5_x4.safetensors", VARIANTS["m5"])
+    with pytest.raises(WeightsError, match="named x4, but holds a network for x2"):
+        list_networks(tmp_path)
+
+
+def test_shipped_networks_are_whole() -> None:
+    networks = list_networks()
+    if not networks:
+        pytest.skip("no networks in the package yet")
+    for network in networks:
+        assert network.safetensors is not None
+        assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
+        assert network.config == replace(VARIANTS[network.name], scale=find_network(network.name).config.scale)  # type: ignore[union-attr]
+    assert {path.stem for path in WEIGHTS.glob("*.tflite")} == {path.stem for path in WEIGHTS.glob("*.safetensors")}
+
+
+def test_listing_is_light() -> None:
+    script = (
+        "import sys; from sesr.inference.zoo import list_networks; list_networks(); print('openvino' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

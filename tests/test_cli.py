@@ -1,0 +1,273 @@
+"""The command `sesr` as people meet it: outputs, refusals, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sesr.cli import main
+from sesr.export.tflite import export_tflite
+from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
+from sesr.network.variants import SESRConfig
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network with random weights, x2: a `.tflite`, its `.safetensors` beside."""
+    config = SESRConfig(m=3)
+    generator = np.random.default_rng(1)
+    shapes = tensor_shapes(config).items()
+    checkpoint = Checkpoint(config, {k: generator.normal(0, 0.08, shape).astype(np.float32) for k, shape in shapes})
+    path = tmp_path_factory.mktemp("network") / "random.tflite"
+    checkpoint.save(path.with_suffix(".safetensors"))
+    export_tflite(checkpoint, path)
+    return str(path)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small JPEG."""
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def upscale(network: str, *arguments: object) -> int:
+    return main(["upscale", "-m", network, *map(str, arguments)])
+
+
+def size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+class TestUpscale:
+    """`sesr upscale`."""
+
+    def test_default_output_lies_beside(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo) == 0
+        target = photo.with_name("photo_x2.png")
+        assert size(target) == (60, 40)
+        assert capsys.readouterr().out == f"{photo} -> {target}  30 x 20 -> 60 x 40\n"
+
+    @pytest.mark.parametrize("name", ["out.png", "out.jpg", "out.webp", "out.tiff", "out.bmp"])
+    def test_output_file(self, network: str, photo: Path, name: str) -> None:
+        assert upscale(network, photo, "-o", photo.with_name(name)) == 0
+        assert size(photo.with_name(name)) == (60, 40)
+
+    def test_output_folder_is_made(self, network: str, photo: Path, tmp_path: Path) -> None:
+        other = tmp_path / "other.png"
+        Image.new("L", (3, 5)).save(other)
+        assert upscale(network, photo, other, "-o", f"{tmp_path}/new/folder/") == 0
+        assert size(tmp_path / "new/folder/photo_x2.png") == (60, 40)
+        assert size(tmp_path / "new/folder/other_x2.png") == (6, 10)
+        assert upscale(network, photo, "-o", tmp_path / "new") == 0
+        assert (tmp_path / "new" / "photo_x2.png").is_file()
+
+    def test_many_into_one_file_is_wrong_usage(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo, photo, "-o", photo.with_name("one.png")) == 2
+        assert "name a folder" in capsys.readouterr().err
+
+    def test_unknown_format_is_wrong_usage(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo, "-o", photo.with_name("out.xyz")) == 2
+        assert "suffix .xyz; use one of .png" in capsys.readouterr().err
+
+    def test_existing_output_is_kept(self, network: str, photo: Path, capsys: Captured) -> None:
+        target = photo.with_name("photo_x2.png")
+        target.write_text("mine")
+        assert upscale(network, photo) == 1
+        assert target.read_text() == "mine"
+        assert capsys.readouterr().err == (
+            f"sesr: {photo}: {target} exists already; name another with -o, or add --overwrite\n"
+        )
+        assert upscale(network, photo, "--overwrite") == 0
+        assert size(target) == (60, 40)
+
+    def test_no_input_is_ever_replaced(self, network: str, photo: Path, capsys: Captured) -> None:
+        before = photo.read_bytes()
+        assert upscale(network, photo, "-o", photo, "--overwrite") == 1
+        assert photo.read_bytes() == before
+        other = photo.with_name("photo_x2.png")
+        Image.new("L", (2, 2)).save(other)
+        assert upscale(network, photo, other, "--overwrite") == 1
+        assert size(other) == (2, 2)
+        assert capsys.readouterr().err.count("is itself an input") == 2
+
+    def test_two_inputs_with_one_output(self, network: str, photo: Path, capsys: Captured) -> None:
+        twin = photo.with_suffix(".png")
+        Image.new("L", (2, 2)).save(twin)
+        assert upscale(network, photo, twin, "--overwrite") == 1
+        assert size(photo.with_name("photo_x2.png")) == (60, 40)
+        assert f"is the output of {photo} already" in capsys.readouterr().err
+
+    def test_odd_inputs_fail_alone(self, network: str, photo: Path, tmp_path: Path, capsys: Captured) -> None:
+        (tmp_path / "empty.png").touch()
+        (tmp_path / "text.png").write_text("hello")
+        (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:400])
+        odd = [tmp_path / name for name in ("missing.png", "empty.png", "text.png", "cut.jpg")]
+        before = set(tmp_path.iterdir())
+        assert upscale(network, *odd, tmp_path, photo) == 1
+        assert set(tmp_path.iterdir()) - before == {tmp_path / "photo_x2.png"}
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(": ")[1] for line in lines] == [str(path) for path in [*odd, tmp_path]]
+        assert all(line.startswith("sesr: ") for line in lines)
+
+    def test_transparency_into_jpeg(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        Image.new("RGBA", (4, 4)).save(tmp_path / "a.png")
+        assert upscale(network, tmp_path / "a.png", "-o", tmp_path / "b.jpg") == 1
+        assert "JPEG cannot hold transparency; write .png instead" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("arguments", [["-t", "8"], ["-t", "auto"], ["--threads", "1"], ["-s", "2"]])
+    def test_options_that_change_no_picture(self, network: str, photo: Path, arguments: list[str]) -> None:
+        plain, other = photo.with_name("plain.png"), photo.with_name("other.png")
+        assert upscale(network, photo, "-o", plain) == 0
+        assert upscale(network, photo, "-o", other, *arguments) == 0
+        with Image.open(plain) as one, Image.open(other) as two:
+            assert np.abs(np.asarray(one).astype(int) - np.asarray(two)).max() <= 1
+
+    def test_torch_engine(self, network: str, photo: Path) -> None:
+        assert upscale(network, photo, "-o", photo.with_name("a.png")) == 0
+        assert upscale(network, photo, "-o", photo.with_name("b.png"), "--engine", "torch") == 0
+        with Image.open(photo.with_name("a.png")) as one, Image.open(photo.with_name("b.png")) as two:
+            assert np.abs(np.asarray(one).astype(int) - np.asarray(two)).max() <= 1
+
+    def test_wrong_scale_and_wrong_network(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo, "-s", 4) == 2
+        assert "x2, not for x4" in capsys.readouterr().err
+        assert upscale(str(photo.with_name("none.tflite")), photo) == 1
+        assert "no such file" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("arguments", [[], ["a.png", "-s", "5"], ["a.png", "-t", "0"], ["a.png", "--threads", "x"]])
+    def test_wrong_usage(self, network: str, arguments: list[str], capsys: Captured) -> None:
+        with pytest.raises(SystemExit) as caught:
+            upscale(network, *arguments)
+        assert caught.value.code == 2
+        assert "usage: sesr upscale" in capsys.readouterr().err
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+    def test_ctrl_c_leaves_nothing(self, network: str, tmp_path: Path) -> None:
+        source = tmp_path / "large.png"
+        Image.new("RGB", (5000, 4000)).save(source, compress_level=1)
+        command = [sys.executable, "-m", "sesr", "upscale", str(source), "-m", network]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            until = time.monotonic() + 60
+            while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < until:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert complaint == "sesr: stopped\n"
+        assert list(tmp_path.iterdir()) == [source]
+
+
+class TestOthers:
+    """The other commands."""
+
+    def test_info(self, capsys: Captured) -> None:
+        assert main(["info"]) == 0
+        assert capsys.readouterr().out
+
+    def test_export(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
+        assert main(["export", str(source), "-o", str(target)]) == 0
+        assert target.read_bytes() == Path(network).read_bytes()
+        assert main(["export", str(source), "-o", str(target)]) == 1
+        assert main(["export", str(source), "-o", str(target), "--overwrite"]) == 0
+        assert main(["export", str(source), "-o", str(tmp_path / "out.onnx")]) == 2
+        assert "exists already" in capsys.readouterr().err
+
+    def test_evaluate(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        (tmp_path / "pictures").mkdir()
+        noise = np.random.default_rng(4).integers(0, 256, (40, 44, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "pictures" / "a.png")
+        arguments = ["evaluate", network, "--data", str(tmp_path / "pictures"), "-o", str(tmp_path / "results")]
+        assert main(arguments) == 0
+        assert "bicubic" in capsys.readouterr().out
+        assert (tmp_path / "results" / "random_x2.csv").is_file()
+
+    def test_benchmark_speed(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        source, table = str(Path(network).with_suffix(".safetensors")), tmp_path / "speed.csv"
+        arguments = ["benchmark", "speed", "-m", source, "--width", "32", "--height", "24", "--rounds", "1"]
+        assert main([*arguments, "-o", str(table)]) == 0
+        assert "openvino" in capsys.readouterr().out
+        assert table.read_text().startswith("network,scale,engine")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell")
+    def test_benchmark_memory(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        table = tmp_path / "memory.csv"
+        assert main(["benchmark", "memory", "-m", network, "--megapixels", "0.01", "-o", str(table)]) == 0
+        assert "115 x 87" in capsys.readouterr().out
+        width, height, peak, _ = table.read_text().splitlines()[1].split(",")
+        assert (width, height) == ("115", "87")
+        assert 50 < int(peak) < 600
+
+    def test_benchmark_memory_of_nothing(self, network: str, capsys: Captured) -> None:
+        assert main(["benchmark", "memory", "-m", network, "--megapixels", "0"]) == 2
+        assert "above 0" in capsys.readouterr().err
+
+    def test_train_with_a_recipe_that_is_not_there(self, tmp_path: Path, capsys: Captured) -> None:
+        assert main(["train", str(tmp_path / "none.toml"), "--data", str(tmp_path)]) == 1
+        assert "none.toml" in capsys.readouterr().err
+
+    def test_train(self, tmp_path: Path, capsys: Captured) -> None:
+        noise = np.random.default_rng(5).integers(0, 256, (48, 48), dtype=np.uint8)
+        (tmp_path / "data").mkdir()
+        Image.fromarray(noise).save(tmp_path / "data" / "a.png")
+        recipe = "[network]\nm = 3\nfeature_size = 4\n[data]\ncrop = 8\n[training]\nwarmup = 0\nbatch = 2\n"
+        (tmp_path / "tiny.toml").write_text(recipe)
+        arguments = ["train", str(tmp_path / "tiny.toml"), "--data", str(tmp_path / "data"), "--device", "cpu"]
+        assert main([*arguments, "--run", str(tmp_path / "run"), "--steps", "2", "--threads", "1"]) == 0
+        written = Path(capsys.readouterr().out.splitlines()[-1])
+        assert load_checkpoint(written).config.m == 3
+
+    def test_version(self, capsys: Captured) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("sesr ")
+
+    @pytest.mark.parametrize("arguments", [[], ["enlarge"], ["benchmark"]])
+    def test_no_or_unknown_command(self, arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+
+
+def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_help_loads_no_library() -> None:
+    code = "import sys, sesr.cli\ntry: sesr.cli.main(['--help'])\nexcept SystemExit: pass\nprint('|', *sys.modules)"
+    loaded = set(python(code).stdout.partition("|")[2].split())
+    assert "sesr.cli" in loaded
+    assert not loaded & {"numpy", "PIL", "openvino", "torch", "tqdm", "safetensors"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+def test_name_that_is_not_text(network: str, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/a\xff.png"
+    with open(path, "wb") as file:
+        Image.new("L", (4, 4)).save(file, "PNG")
+    command = [sys.executable.encode(), b"-m", b"sesr", b"upscale", path, b"-m", network.encode()]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert os.path.exists(os.fsencode(tmp_path) + b"/a\xff_x2.png")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+def test_reader_that_goes_away() -> None:
+    command = f"{sys.executable} -m sesr info | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""

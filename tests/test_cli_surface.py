@@ -1,0 +1,80 @@
+"""Freezes the command line: commands, options and defaults that people's scripts rely on."""
+
+import argparse
+
+import pytest
+
+from sesr.cli import build_parser
+
+SURFACE = {
+    "upscale": {
+        "inputs": None,
+        "-o --output": None,
+        "-m --model": "m5",
+        "-s --scale": None,
+        "--engine": "openvino",
+        "--threads": None,
+        "-t --tile": None,
+        "--overwrite": False,
+    },
+    "train": {
+        "recipe": None,
+        "--data": None,
+        "--validation": None,
+        "--run": None,
+        "--steps": None,
+        "--device": "auto",
+        "--threads": None,
+        "--resume": False,
+    },
+    "evaluate": {
+        "model": None,
+        "--data": None,
+        "-s --scale": None,
+        "-o --output": "results",
+        "--engine": "openvino",
+        "--threads": None,
+    },
+    "export": {"model": None, "-o --output": None, "-s --scale": None, "--overwrite": False},
+    "info": {},
+    "benchmark speed": {
+        "-m --model": "m5",
+        "-s --scale": None,
+        "--width": 1920,
+        "--height": 1080,
+        "--rounds": 7,
+        "--threads": None,
+        "-o --output": None,
+    },
+    "benchmark memory": {"-m --model": "m5", "--megapixels": [2.0, 12.0, 100.0], "-o --output": None},
+}
+
+
+def commands(parser: argparse.ArgumentParser, name: str = "") -> dict[str, argparse.ArgumentParser]:
+    """All parsers that have no commands of their own, by name."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        return {name.strip(): parser}
+    return {k: v for word, sub in groups[0].choices.items() for k, v in commands(sub, f"{name} {word}").items()}
+
+
+def test_commands() -> None:
+    assert list(commands(build_parser())) == list(SURFACE)
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_options_and_defaults(command: str) -> None:
+    found = {}
+    for action in commands(build_parser())[command]._actions:
+        if not isinstance(action, argparse._HelpAction):
+            default = action.default
+            found[" ".join(action.option_strings) or action.dest] = (
+                default if isinstance(default, (bool, int, list, type(None))) else str(default)
+            )
+    assert found == SURFACE[command]
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_every_option_is_explained(command: str) -> None:
+    for action in commands(build_parser())[command]._actions:
+        assert action.help

@@ -1,0 +1,52 @@
+"""What `import sesr` gives, and what it does not load."""
+
+import subprocess
+import sys
+
+import pytest
+
+import sesr
+from sesr.errors import EngineError
+
+
+def modules_after(statement: str) -> set[str]:
+    """Names of the modules that a new Python has after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", sesr.__all__)
+def test_every_name_is_there(name: str) -> None:
+    assert getattr(sesr, name) is not None
+    assert name in dir(sesr)
+
+
+def test_names() -> None:
+    assert sesr.__all__ == ["SESR", "SesrError", "Upscaler", "__version__", "load", "upscale"]
+    assert sesr.SESR(m=3, feature_size=4).config.m == 3
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'upscall'"):
+        sesr.upscall  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_import_loads_no_library() -> None:
+    loaded = modules_after("import sesr")
+    assert "sesr" in loaded
+    assert not loaded & {"numpy", "PIL", "openvino", "torch", "importlib.metadata"}
+
+
+def test_upscaling_loads_no_torch() -> None:
+    loaded = modules_after("from sesr import load, upscale, Upscaler")
+    assert "numpy" in loaded
+    assert not loaded & {"openvino", "torch"}
+
+
+def test_training_class_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sesr.network.sesr", "sesr.network.linear_block"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"needs PyTorch; pip install 'sesr\[train\]'"):
+        sesr.SESR  # noqa: B018

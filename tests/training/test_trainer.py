@@ -1,0 +1,202 @@
+"""Training on small drawn pictures: it learns, resumes exactly, and refuses what cannot be."""
+
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sesr.errors import TrainingError
+from sesr.network.checkpoint import load_checkpoint
+from sesr.network.sesr import CollapsedSESR
+from sesr.network.variants import SESRConfig
+from sesr.training.recipe import CardRecipe, DataRecipe, Recipe, TrainingRecipe
+from sesr.training.trainer import Learner, RunOptions, learning_rate, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard.*")
+
+EAGER = RunOptions(device="cpu", compile_step=False)
+RECIPE = Recipe(
+    SESRConfig(m=1, f=4, feature_size=8),
+    DataRecipe(crop=16),
+    TrainingRecipe(
+        steps=30, batch=4, learning_rate=2e-3, warmup=5, schedule="cosine", validate_every=10, checkpoint_minutes=0
+    ),
+    CardRecipe(name="tiny", data="drawn", licence="Apache-2.0"),
+)
+
+
+def with_training(**changes: object) -> Recipe:
+    return dataclasses.replace(RECIPE, training=dataclasses.replace(RECIPE.training, **changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three drawn pictures of rings, each finer than the last."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    y, x = np.mgrid[0:64, 0:80]
+    for index in range(3):
+        rings = 127 + 110 * np.sin(np.hypot(x - 10 * index, y - 20) * (0.3 + 0.2 * index))
+        Image.fromarray(rings.astype(np.uint8)).save(folder / f"{index}.png")
+    return folder
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(run: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(run)]
+
+
+def test_learning_rate_schedules() -> None:
+    cosine = TrainingRecipe(steps=110, warmup=10, learning_rate=1.0, schedule="cosine")
+    assert [learning_rate(cosine, step) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert learning_rate(cosine, 60) == pytest.approx(0.5)
+    assert learning_rate(cosine, 109) == pytest.approx(0, abs=3e-4)
+    constant = dataclasses.replace(cosine, schedule="constant")
+    assert [learning_rate(constant, step) for step in (0, 10, 109)] == pytest.approx([0.1, 1.0, 1.0])
+
+
+def test_run_writes_what_it_promises(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    path = train(RECIPE, pictures, pictures, run, EAGER)
+    assert path == run / "sesr_tiny_x2.safetensors"
+    assert path.with_suffix(".tflite").stat().st_size > 1000
+    assert list(run.glob("events.out.tfevents*"))
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.card["steps"] == 30
+    assert checkpoint.card["licence"] == "Apache-2.0"
+    log = rows(run)
+    validations = [float(row["validation_psnr"]) for row in log if row["validation_psnr"]]
+    assert [int(row["step"]) for row in log if row["loss"]] == list(range(1, 31))
+    assert [int(row["step"]) for row in log if row["validation_psnr"]] == [10, 20, 30]
+    assert checkpoint.card["validation_db"] == pytest.approx(validations[-1], abs=1e-3)
+
+
+def test_it_learns(pictures: Path, tmp_path: Path) -> None:
+    recipe = with_training(steps=200, validate_every=100, checkpoint_minutes=9, ema=0.9)
+    train(recipe, pictures, pictures, tmp_path / "run", EAGER)
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run") if row["loss"]]
+    assert losses[-1] < 0.6 * np.mean(losses[:5])
+
+
+class _Killed(BaseException):
+    """Stands for a kill at a given step."""
+
+
+@pytest.mark.parametrize("killed_at", [1, 17])
+def test_resume_is_exact(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int) -> None:
+    whole = train(RECIPE, pictures, pictures, tmp_path / "whole", EAGER)
+    step = Learner.step
+
+    def dying(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        if number == killed_at:
+            raise _Killed
+        return step(self, number, lr, hr)
+
+    monkeypatch.setattr(Learner, "step", dying)
+    with pytest.raises(_Killed):
+        train(RECIPE, pictures, pictures, tmp_path / "broken", EAGER)
+    monkeypatch.setattr(Learner, "step", step)
+    resumed = train(RECIPE, pictures, pictures, tmp_path / "broken", dataclasses.replace(EAGER, resume=True))
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_resume_after_sigkill_is_exact(pictures: Path, tmp_path: Path) -> None:
+    """A real kill of a real process, somewhere in the middle of a compiled run."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(
+        '[network]\nm = 1\nf = 4\nfeature_size = 8\n[data]\ncrop = 16\n[card]\nname = "tiny"\n'
+        "[training]\nsteps = 400\nbatch = 4\ncheckpoint_minutes = 0.0\nvalidate_every = 50\n"
+    )
+
+    def command(run: Path, *more: str) -> list[str]:
+        arguments = ["--data", str(pictures), "--validation", str(pictures), "--run", str(run), "--device", "cpu"]
+        return [sys.executable, "-m", "sesr", "train", str(recipe), *arguments, *more]
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    process = subprocess.Popen(command(broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(rows(broken) if (broken / "log.csv").exists() else []) < 40:
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (broken / "sesr_tiny_x2.safetensors").exists()
+    subprocess.run(command(broken, "--resume"), check=True, capture_output=True)
+    name = "sesr_tiny_x2.safetensors"
+    assert (broken / name).read_bytes() == (whole / name).read_bytes()
+    assert without_times(broken) == without_times(whole)
+
+
+def test_mean_is_the_running_mean(pictures: Path) -> None:
+    learner = Learner(with_training(ema=0.75), torch.device("cpu"), compile_step=False)
+    expected = [mean.clone() for mean in learner.mean]
+    for number in range(3):
+        learner.step(number, torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16))
+        weights = [parameter.detach() for parameter in learner.parameters]
+        expected = [0.75 * mean + 0.25 * now for mean, now in zip(expected, weights, strict=True)]
+    for mean, value in zip(learner.mean, expected, strict=True):
+        torch.testing.assert_close(mean, value)
+    collapsed = learner.collapsed_mean()
+    assert isinstance(collapsed, CollapsedSESR)
+    kernel = (expected[2 - 1] @ expected[0].flatten(1)).view_as(collapsed.head.weight)
+    torch.testing.assert_close(collapsed.head.weight.detach(), kernel, rtol=1e-4, atol=1e-6)
+
+
+def test_expanded_and_collapsed_forms_train_alike() -> None:
+    learners = [
+        Learner(with_training(form=form, learning_rate=1e-3), torch.device("cpu"), compile_step=False)
+        for form in ("collapsed", "expanded")
+    ]
+    for number in range(5):
+        torch.manual_seed(number)
+        lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
+        losses = [float(learner.step(number, lr, hr)) for learner in learners]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_compiled_step_computes_the_same() -> None:
+    learners = [Learner(RECIPE, torch.device("cpu"), compile_step=compiled) for compiled in (False, True)]
+    for number in range(3):
+        torch.manual_seed(number)
+        lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
+        losses = [float(learner.step(number, lr, hr)) for learner in learners]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_refusals(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="no checkpoint to resume from"):
+        train(RECIPE, pictures, None, run, dataclasses.replace(EAGER, resume=True))
+    train(with_training(steps=2, warmup=0), pictures, None, run, EAGER)
+    with pytest.raises(TrainingError, match="holds a run already; add --resume"):
+        train(RECIPE, pictures, None, run, EAGER)
+    again = dataclasses.replace(EAGER, resume=True)
+    with pytest.raises(TrainingError, match=r"\[training\] steps = 2, the recipe says 30"):
+        train(RECIPE, pictures, None, run, again)
+    Image.new("L", (64, 64)).save(pictures / "more.png")
+    with pytest.raises(TrainingError, match="was trained on other images"):
+        train(with_training(steps=2, warmup=0), pictures, None, run, again)
+    (run / "checkpoint.pt").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: not a whole checkpoint"):
+        train(RECIPE, pictures, None, run, again)
+
+
+def test_divergence_stops_with_a_clear_line(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the loss is nan near step"):
+        train(with_training(learning_rate=1e30, warmup=0), pictures, None, tmp_path / "run", EAGER)

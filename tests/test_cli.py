@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 
 from sesr.cli import main
 from sesr.export.tflite import export_tflite
-from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
+from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
+from sesr.training.recipe import Recipe
+from sesr.training.trainer import RunOptions
 
 Captured = pytest.CaptureFixture[str]
 
@@ -218,16 +221,21 @@ class TestOthers:
         assert main(["train", str(tmp_path / "none.toml"), "--data", str(tmp_path)]) == 1
         assert "none.toml" in capsys.readouterr().err
 
-    def test_train(self, tmp_path: Path, capsys: Captured) -> None:
-        noise = np.random.default_rng(5).integers(0, 256, (48, 48), dtype=np.uint8)
-        (tmp_path / "data").mkdir()
-        Image.fromarray(noise).save(tmp_path / "data" / "a.png")
-        recipe = "[network]\nm = 3\nfeature_size = 4\n[data]\ncrop = 8\n[training]\nwarmup = 0\nbatch = 2\n"
-        (tmp_path / "tiny.toml").write_text(recipe)
-        arguments = ["train", str(tmp_path / "tiny.toml"), "--data", str(tmp_path / "data"), "--device", "cpu"]
-        assert main([*arguments, "--run", str(tmp_path / "run"), "--steps", "2", "--threads", "1"]) == 0
-        written = Path(capsys.readouterr().out.splitlines()[-1])
-        assert load_checkpoint(written).config.m == 3
+    def test_train_hands_on_what_was_asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        called: list[tuple[Recipe, Path, Path | None, Path, RunOptions]] = []
+
+        def train(*arguments: Any) -> Path:  # noqa: ANN401 - the real one's, checked below
+            called.append(arguments)
+            return tmp_path
+
+        monkeypatch.setattr("sesr.training.trainer.train", train)
+        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nwarmup = 0\n")
+        arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--resume"]
+        assert main(["train", str(tmp_path / "tiny.toml"), *arguments]) == 0
+        recipe, data, validation, run, options = called[0]
+        assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 0)
+        assert (data, validation, run) == (Path("pictures"), None, Path("runs/tiny"))
+        assert options == RunOptions(device="cpu", threads=1, resume=True)
 
     def test_version(self, capsys: Captured) -> None:
         with pytest.raises(SystemExit) as caught:
@@ -242,15 +250,10 @@ class TestOthers:
         assert caught.value.code == 2
 
 
-def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-
-
 def test_help_loads_no_library() -> None:
     code = "import sys, sesr.cli\ntry: sesr.cli.main(['--help'])\nexcept SystemExit: pass\nprint('|', *sys.modules)"
-    loaded = set(python(code).stdout.partition("|")[2].split())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.partition("|")[2].split())
     assert "sesr.cli" in loaded
     assert not loaded & {"numpy", "PIL", "openvino", "torch", "tqdm", "safetensors"}
 
@@ -266,8 +269,26 @@ def test_name_that_is_not_text(network: str, tmp_path: Path) -> None:
     assert os.path.exists(os.fsencode(tmp_path) + b"/a\xff_x2.png")
 
 
+def buffered() -> dict[str, str]:
+    """The environment in which Python prints as it does for people: at the end, to what is no terminal."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
 def test_reader_that_goes_away() -> None:
-    command = f"{sys.executable} -m sesr info | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sesr", "info"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=buffered())
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "sesr", "info"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered())
+    assert done.returncode == 1
+    assert done.stderr.startswith("sesr: output: No space left on device")
+    assert done.stderr.count("\n") == 1

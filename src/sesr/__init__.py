@@ -30,22 +30,24 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # checkers shall find misspelt names
 
-        return version("sesr")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sesr' has no attribute {name!r}")
-    try:
-        found: object = getattr(import_module(_HOMES[name]), name)
-        return found
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from sesr.errors import EngineError
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
 
-        raise EngineError(f"sesr.{name} needs PyTorch; pip install 'sesr[train]'") from error
+            return version("sesr")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'sesr' has no attribute {name!r}")
+        try:
+            found: object = getattr(import_module(_HOMES[name]), name)
+            return found
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            from sesr.errors import EngineError
+
+            raise EngineError(f"sesr.{name} needs PyTorch; pip install 'sesr[train]'") from error
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,18 +29,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     run: Command = arguments.run_command
     try:
-        return run(arguments)
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
     except SesrError as error:
         _complain(error)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         _complain("stopped")
         return 130
-    except BrokenPipeError:  # as `sesr info | head -1` makes it; Python would complain again on exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
-        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; check the place and its permissions")
+        if error.filename is None:
+            _drop_output()
+        if not isinstance(error, BrokenPipeError):  # as `sesr info | head -1` makes it: nobody wants more
+            _complain(f"{error.filename or 'output'}: {error.strerror or error}; check the place and its permissions")
         return 1
 
 
@@ -310,6 +313,12 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _drop_output() -> None:
+    """Forgets what could not be printed; Python would try once more on exit and complain by itself."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: object) -> None:

@@ -76,14 +76,14 @@ def test_equal_where_everything_is_border(size: tuple[int, int]) -> None:
 def test_network_is_the_one_that_the_design_describes() -> None:
     """Written out again with loops over channels instead of modules."""
     network = trained_looking(SESRConfig(m=2, f=3, feature_size=8)).collapse()
-    tensors = dict(network.state_dict())
+    tensors: dict[str, Tensor] = dict(network.state_dict())
 
     def conv(features: Tensor, layer: str) -> Tensor:
         weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
         half = weight.shape[-1] // 2
         padded = functional.pad(features, [half] * 4)
         height, width = features.shape[-2:]
-        result = bias[:, None, None].repeat(1, height, width)
+        result: Tensor = bias[:, None, None].repeat(1, height, width)
         for u, v in itertools.product(range(2 * half + 1), repeat=2):
             window = padded[:, u : u + height, v : v + width]
             result = result + (weight[:, :, u, v] @ window.flatten(1)).view_as(result)

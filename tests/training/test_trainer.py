@@ -18,8 +18,9 @@ from sesr.errors import TrainingError
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.sesr import CollapsedSESR
 from sesr.network.variants import SESRConfig
+from sesr.training.learner import Learner, learning_rate
 from sesr.training.recipe import CardRecipe, DataRecipe, Recipe, TrainingRecipe
-from sesr.training.trainer import Learner, RunOptions, learning_rate, train
+from sesr.training.trainer import RunOptions, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard.*")
 

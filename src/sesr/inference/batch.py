@@ -86,13 +86,17 @@ class Targets:
 
 
 def _upscale_file(upscaler: Upscaler, source: Path, targets: Targets) -> Done | Failed:
-    bar = tqdm(desc=source.name, unit=" rows", delay=1, leave=False, disable=None)
-    try:
-        with bar:
+    with tqdm(desc=source.name, unit=" rows", delay=1, leave=False, disable=None) as bar:
+
+        def advance(rows: int, total: int) -> None:
+            bar.total = total
+            bar.update(rows)
+
+        try:
             target = targets.claim(source)
-            return Done(source, target, *upscaler.upscale_file(source, target, bar.update))
-    except SesrError as error:
-        return Failed(source, error)
+            return Done(source, target, *upscaler.upscale_file(source, target, advance))
+        except SesrError as error:
+            return Failed(source, error)
 
 
 def _means_folder(output: str) -> bool:

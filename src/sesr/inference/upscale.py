@@ -34,6 +34,8 @@ from sesr.inference.strips import Span, plan, run_band
 from sesr.inference.zoo import find_network
 
 Bytes = NDArray[np.uint8]
+Progress = Callable[[int, int], object]
+"""Is told the input rows that were done since it was last called, and how many there are in all."""
 AnyPicture = TypeVar("AnyPicture", Image.Image, NDArray[Any])
 
 
@@ -91,14 +93,14 @@ class Upscaler:
         raise UsageError(f"give a Pillow image or a NumPy array to upscale, not {type(image).__name__}")
 
     def upscale_file(
-        self, source: Path, target: Path, progress: Callable[[int], object] | None = None
+        self, source: Path, target: Path, progress: Progress | None = None
     ) -> tuple[tuple[int, int], tuple[int, int]]:
         """Enlarges a picture file into another, over what may be there.
 
         Args:
             source: PNG, JPEG, WebP, TIFF or BMP.
             target: its suffix names the format; it appears whole or not at all.
-            progress: called with the number of input rows that have been done since the last call.
+            progress: called after each strip.
 
         Returns (width, height) of the source and of the target. Raises `PictureError`, `UsageError` as
         `sesr.imaging.files.open_picture` and `write_picture` do.
@@ -109,14 +111,14 @@ class Upscaler:
         write_picture(target, _ahead(bands), width, height, picture.mode, picture.profile)
         return (picture.width, picture.height), (width, height)
 
-    def bands(self, source: Source, progress: Callable[[int], object] | None = None) -> Iterator[Bytes]:
+    def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Bytes]:
         """The enlarged picture in bands of rows from the top down, of the source's mode: see `Source.rows`."""
         for band in plan(source.height, source.width, self.engine.receptive_radius, self.tile):
             colour, alpha = _read(source, band.rows.start, band.rows.stop)
             luma = run_band(self.engine, _luma(colour), band)
             yield _finish(luma, colour, alpha, band.rows, self.scale)
             if progress is not None:
-                progress(band.rows.keep_stop - band.rows.keep_start)
+                progress(band.rows.keep_stop - band.rows.keep_start, source.height)
 
     def _upscale_array(self, array: NDArray[Any]) -> Bytes:
         source = _ArraySource(array)

@@ -1,4 +1,4 @@
-"""The training loop (paper, section 5.1): L1 loss, Adam, a running mean of the weights.
+"""A training run, from a recipe and folders of pictures to a network's files.
 
 A run lives in a folder of its own::
 
@@ -10,171 +10,34 @@ A run lives in a folder of its own::
 
 Nothing but the checkpoint's content and the step's number decides what a step computes, so a run that is killed
 and resumed ends in the same weights as an unbroken one, bit for bit on one CPU.
-
-What is validated and kept is the running mean (EMA) of the weights. Validation PSNR is of the unrounded luma with
-`scale` pixels shaved, which is about 0.01 dB above the figure of the papers' protocol (`sesr evaluate`).
 """
 
-import csv
+import ctypes
 import dataclasses
 import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.errors import TrainingError
 from sesr.export.tflite import export_tflite
-from sesr.imaging.color import BT601_LIMITED, luma_from_grey
-from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import Card
-from sesr.network.sesr import SESR, CollapsedSESR
-from sesr.training.dataset import CropSampler, LumaPlanes, fingerprint, load_planes, read_validation
-from sesr.training.recipe import Recipe, TrainingRecipe
+from sesr.training.dataset import CropSampler, LumaPlanes, fingerprint, load_planes
+from sesr.training.learner import Learner, learning_rate
+from sesr.training.monitor import Log, Validation
+from sesr.training.recipe import Recipe
 
 LOG_EVERY = 100
 """Steps whose mean loss makes one line of the log; the first `LOG_EVERY` steps have a line each."""
-
-
-def learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """The rate of step 0, 1, ...: a linear warm-up, then constant or half a cosine down to zero."""
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-
-
-class Learner:
-    """A network, its optimiser and its running mean: the state that a step changes and a checkpoint holds."""
-
-    def __init__(self, recipe: Recipe, device: torch.device, *, compile_step: bool) -> None:
-        torch.manual_seed(recipe.training.seed)
-        self.recipe = recipe
-        self.network = SESR.from_config(recipe.network, recipe.training.form).to(device)
-        self.parameters = list(self.network.parameters())
-        self.mean = [parameter.detach().clone() for parameter in self.parameters]
-        self.optimizer = torch.optim.Adam(
-            self.parameters,
-            lr=recipe.training.learning_rate,
-            betas=recipe.training.betas,
-            amsgrad=recipe.training.amsgrad,
-            fused=True,
-        )
-        self._loss: Callable[[Tensor, Tensor], Tensor] = torch.compile(self._l1) if compile_step else self._l1
-
-    def _l1(self, lr: Tensor, hr: Tensor) -> Tensor:
-        return functional.l1_loss(self.network(lr), hr)
-
-    def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
-        """One gradient step on a batch; returns its loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe.training, number)
-        loss = self._loss(lr, hr)
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
-        torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - self.recipe.training.ema)
-        return loss.detach()
-
-    @torch.no_grad()
-    def collapsed_mean(self) -> CollapsedSESR:
-        """The network of the running mean, collapsed in float64 and rounded once."""
-        network = SESR.from_config(self.recipe.network)
-        for parameter, mean in zip(network.parameters(), self.mean, strict=True):
-            parameter.copy_(mean)
-        return network.double().collapse().float().to(self.mean[0].device).eval()
-
-    def state(self) -> dict[str, Any]:
-        """Everything, as tensors and plain values."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "mean": self.mean,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a state made by `state`."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for mean, saved in zip(self.mean, state["mean"], strict=True):
-            mean.copy_(saved)
-
-
-class Validation:
-    """Pictures to watch a run with, as luma ready for the network."""
-
-    def __init__(self, folder: Path, scale: int) -> None:
-        pictures = list(read_validation(folder, scale))
-        self.scale = scale
-        self.hr = [_luma(hr) for _, hr, _ in pictures]
-        self.lr = [torch.from_numpy(_luma(lr) / 255).float()[None, None] for _, _, lr in pictures]
-
-    @torch.no_grad()
-    def __call__(self, network: CollapsedSESR) -> float:
-        """Mean PSNR in dB of the unrounded luma."""
-        device = next(network.parameters()).device
-        return float(np.mean([self._psnr(network, hr, lr.to(device)) for hr, lr in zip(self.hr, self.lr, strict=True)]))
-
-    def _psnr(self, network: CollapsedSESR, hr: np.ndarray[Any, Any], lr: Tensor) -> float:
-        return psnr(network(lr)[0, 0].double().cpu().numpy() * 255, hr, shave=self.scale)
-
-
-def _luma(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Limited-range luma 16..235, float64, of a grey or RGB picture of 8 bits."""
-    values = picture.astype(np.float64)
-    return luma_from_grey(values) if picture.ndim == 2 else BT601_LIMITED.luma(values)
-
-
-class Log:
-    """The run's curve, as CSV and for TensorBoard."""
-
-    COLUMNS = ("step", "loss", "learning_rate", "validation_psnr", "seconds")
-
-    def __init__(self, run: Path, step: int) -> None:
-        path = run / "log.csv"
-        kept = [row for row in _read_rows(path) if int(row["step"]) <= step]
-        self._seconds = float(kept[-1]["seconds"]) if kept else 0.0
-        self._start = time.monotonic()
-        with writing(path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
-        self._file: TextIO = path.open("a", newline="")
-        self._board = SummaryWriter(str(run), purge_step=step + 1)
-
-    def write(self, step: int, **values: float) -> None:
-        """One line; `values` are columns by name."""
-        seconds = round(self._seconds + time.monotonic() - self._start, 1)
-        row = {"step": step, "seconds": seconds} | {name: f"{value:.8g}" for name, value in values.items()}
-        csv.DictWriter(self._file, self.COLUMNS).writerow(row)
-        self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Ends both files."""
-        self._file.close()
-        self._board.close()
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +71,7 @@ def train(recipe: Recipe, data: Path, validation: Path | None, run: Path, option
     """
     saved = _prepare_run(recipe, run, resume=options.resume)
     device = _device(options.device)
+    _keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     planes = load_planes(data, recipe.network.scale, recipe.data)
@@ -235,8 +99,8 @@ def _loop(
     losses = [torch.tensor(value) for value in pending]
     identity = fingerprint(planes)
     saved_at, psnr_db = time.monotonic(), None
-    bar = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, unit="step", desc="training", disable=None)
-    step = first
+    steps = range(first, recipe.steps)
+    bar = tqdm(steps, "training", initial=first, total=recipe.steps, unit="step", disable=None)
     try:
         for step in bar:
             losses.append(learner.step(step, *sampler(step)))
@@ -321,6 +185,21 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainingError("--device cuda: PyTorch finds no GPU here; use --device cpu")
     return torch.device(name)
+
+
+def _keep_freed_memory() -> None:
+    """Has glibc keep freed memory for the next step instead of handing it back to the system after each.
+
+    A step's features are blocks of some 8 MB, which would be mapped, and cleared page by page, anew in every step:
+    a fifth of the time of a step of M5 on one core. Other C libraries are left alone.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_threshold, 32 * 2**20)
 
 
 def _can_compile(device: torch.device) -> bool:

@@ -1,0 +1,86 @@
+"""Watching a run: validation on whole pictures, and the curve as CSV and for TensorBoard.
+
+Validation PSNR is of the unrounded luma with `scale` pixels shaved, about 0.01 dB above the figure of the papers'
+protocol (`sesr evaluate`), which rounds to an 8-bit picture first.
+"""
+
+import csv
+import time
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from sesr.atomic import writing
+from sesr.imaging.color import BT601_LIMITED, luma_from_grey
+from sesr.imaging.metrics import psnr
+from sesr.network.sesr import CollapsedSESR
+from sesr.training.dataset import read_validation
+
+
+class Validation:
+    """Pictures to watch a run with, as luma ready for the network."""
+
+    def __init__(self, folder: Path, scale: int) -> None:
+        pictures = list(read_validation(folder, scale))
+        self.scale = scale
+        self.hr = [_luma(hr) for _, hr, _ in pictures]
+        self.lr = [torch.from_numpy(_luma(lr) / 255).float()[None, None] for _, _, lr in pictures]
+
+    @torch.no_grad()
+    def __call__(self, network: CollapsedSESR) -> float:
+        """Mean PSNR in dB of the unrounded luma."""
+        device = next(network.parameters()).device
+        return float(np.mean([self._psnr(network, hr, lr.to(device)) for hr, lr in zip(self.hr, self.lr, strict=True)]))
+
+    def _psnr(self, network: CollapsedSESR, hr: NDArray[np.float64], lr: Tensor) -> float:
+        return psnr(network(lr)[0, 0].double().cpu().numpy() * 255, hr, shave=self.scale)
+
+
+def _luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Limited-range luma 16..235, float64, of a grey or RGB picture of 8 bits."""
+    values = picture.astype(np.float64)
+    return luma_from_grey(values) if picture.ndim == 2 else BT601_LIMITED.luma(values)
+
+
+class Log:
+    """The run's curve, as CSV and for TensorBoard."""
+
+    COLUMNS = ("step", "loss", "learning_rate", "validation_psnr", "seconds")
+
+    def __init__(self, run: Path, step: int) -> None:
+        path = run / "log.csv"
+        kept = [row for row in _read_rows(path) if int(row["step"]) <= step]
+        self._seconds = float(kept[-1]["seconds"]) if kept else 0.0
+        self._start = time.monotonic()
+        with writing(path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.COLUMNS)
+            writer.writeheader()
+            writer.writerows(kept)
+        self._file: TextIO = path.open("a", newline="")
+        self._board = SummaryWriter(str(run), purge_step=step + 1)
+
+    def write(self, step: int, **values: float) -> None:
+        """One line; `values` are columns by name."""
+        seconds = round(self._seconds + time.monotonic() - self._start, 1)
+        row = {"step": step, "seconds": seconds} | {name: f"{value:.8g}" for name, value in values.items()}
+        csv.DictWriter(self._file, self.COLUMNS).writerow(row)
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Ends both files."""
+        self._file.close()
+        self._board.close()
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

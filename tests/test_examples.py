@@ -1,0 +1,41 @@
+"""The example scripts: drawn pictures and the README's comparison."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sesr.inference.zoo import list_networks
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def draw(path: Path, *arguments: object) -> "np.typing.NDArray[np.uint8]":
+    command = [sys.executable, str(EXAMPLES / "draw.py"), str(path), *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_drawn_picture_has_the_size_and_the_seed_asked_for(tmp_path: Path) -> None:
+    one, two = (draw(tmp_path / f"{n}.png", "--width", 301, "--height", 200, "--seed", n) for n in (1, 2))
+    assert one.shape == (200, 301, 3)
+    assert not np.array_equal(one, two)
+    assert np.array_equal(one, draw(tmp_path / "again.png", "--width", 301, "--height", 200))
+
+
+def test_large_picture_repeats_a_tile(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "wide.png", "--width", 2100, "--height", 90).astype(int)
+    assert np.array_equal(picture[:, 1024:2048], picture[:, 1023::-1])
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+def test_comparison(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "compare.py"), str(tmp_path / "out.png")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    decibels = {line.split()[0]: float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB")}
+    assert decibels["SESR-M5"] > decibels["bicubic"] + 1
+    assert (tmp_path / "out.png").is_file()

@@ -32,6 +32,7 @@ SURFACE = {
         "--data": None,
         "-s --scale": None,
         "-o --output": "results",
+        "--card": False,
         "--engine": "openvino",
         "--threads": None,
     },

@@ -158,6 +158,7 @@ def _add_evaluate(commands: "Commands") -> None:
         metavar="DIR",
         help="for the tables (default: %(default)s)",
     )
+    parser.add_argument("--card", action="store_true", help="write the figures into the network's own files too")
     _add_engine(parser)
 
 
@@ -168,13 +169,20 @@ def _evaluate(arguments: Arguments) -> int:
     from sesr.inference.upscale import load
     from sesr.inference.zoo import find_network
 
-    name = find_network(arguments.model, arguments.scale).name
+    network = find_network(arguments.model, arguments.scale)
+    if arguments.card and network.safetensors is None:
+        raise UsageError(f"{network.file}: --card needs the network's .safetensors")
     engine = load(arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads).engine
     measured = evaluate(
-        lambda luma: run_plane(engine, luma), name, arguments.data, engine.scale, progress=sys.stderr.isatty()
+        lambda luma: run_plane(engine, luma), network.name, arguments.data, engine.scale, progress=sys.stderr.isatty()
     )
     print(text_table(measured))
     print("\nwritten:", *write_csv(measured, arguments.output))
+    if arguments.card and network.safetensors is not None:
+        from sesr.evaluation.card import record
+
+        record(measured, network.safetensors)
+        print(f"card: {network.safetensors}")
     return 0
 
 

@@ -1,0 +1,25 @@
+"""A network's card tells what it was measured to reach: `sesr evaluate --card` writes it there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sesr.errors import WeightsError
+from sesr.evaluation.evaluate import OURS, Evaluation
+from sesr.export.tflite import export_tflite
+from sesr.network.checkpoint import load_checkpoint
+
+
+def record(evaluation: Evaluation, safetensors: Path) -> None:
+    """Puts the mean PSNR in dB of each set into the card, entry ``psnr_db``, of a network's file.
+
+    The `.tflite` beside it, which carries the same card, is written anew. Raises `WeightsError` for a file that cannot
+    be read or written, `EngineError` where the extra ``export`` is missing.
+    """
+    checkpoint = load_checkpoint(safetensors)
+    figures = {row.set_name: round(row.psnr, 2) for row in evaluation.rows if row.method == OURS}
+    checkpoint = replace(checkpoint, card=checkpoint.card | {"psnr_db": figures})
+    try:
+        export_tflite(checkpoint, safetensors.with_suffix(".tflite"))
+        checkpoint.save(safetensors)
+    except OSError as error:
+        raise WeightsError(f"{safetensors}: cannot be written ({error.strerror or error})") from error

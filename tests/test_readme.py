@@ -46,7 +46,7 @@ def test_commands_of_the_first_steps(folder: Path) -> None:
     for command in block("run"):
         run(command, folder)
     sizes = {}
-    for name in ("examples/drawing_x2.png", "twice.jpg", "enlarged/drawing_x2.png"):
+    for name in ("examples/drawing_x2.png", "twice.jpg", "enlarged/drawing_x2.png", "enlarged/photo_x2.png"):
         with Image.open(folder / name) as picture:
             sizes[name] = picture.size
     assert set(sizes.values()) == {(128, 96)}, sizes

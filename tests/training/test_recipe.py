@@ -1,5 +1,6 @@
 """Recipes are strict: what is not understood is refused, with the nearest thing that would be."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_round_trip() -> None:
         ({"training": {"steps": 0}}, "steps must be at least 1"),
         ({"training": {"batch": 0}}, "batch must be at least 1"),
         ({"training": {"warmup": 10, "steps": 5}}, "warmup must lie between"),
-        ({"training": {"learning_rate": -1.0}}, "learning_rate must be above 0"),
+        ({"training": {"learning_rate": -1.0}}, "learning_rate must lie above 0"),
         ({"training": {"ema": 1.0}}, "ema must lie in"),
         ({"training": {"betas": [0.9]}}, "betas must be a list of 2 numbers"),
         ({"training": {"betas": [0.9, 1.0]}}, "betas must lie in"),
@@ -49,7 +50,8 @@ def test_round_trip() -> None:
         ({"data": {"crop": 0}}, "crop must be at least 1"),
         ({"data": 3}, r"\[data\] must be a table"),
         ({"network": {"m": 5, "scale": 7}}, "scale 7 does not exist"),
-        ({"network": {"f": 5}}, r"\[network\] lacks a key"),
+        ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
+        ({"training": {"learning_rate": math.inf}}, "learning_rate must lie above 0"),
     ],
 )
 def test_refusals(tables: dict[str, Any], message: str) -> None:

@@ -14,11 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from sesr.errors import TrainingError
+from sesr.errors import PictureError, TrainingError
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.sesr import CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.learner import Learner, learning_rate
+from sesr.training.monitor import Validation
 from sesr.training.recipe import CardRecipe, DataRecipe, Recipe, TrainingRecipe
 from sesr.training.trainer import RunOptions, train
 
@@ -198,6 +199,68 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
         train(RECIPE, pictures, None, run, again)
 
 
+def test_a_checkpoint_is_never_of_a_diverged_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two lines of the log, long after the first hundred steps."""
+    step = Learner.step
+
+    def blown_up(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        loss = step(self, number, lr, hr)
+        if number == 120:
+            with torch.no_grad():
+                self.parameters[0].fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(Learner, "step", blown_up)
+    with pytest.raises(TrainingError, match="diverged near step 121"):
+        train(with_training(steps=160), pictures, None, tmp_path / "run", EAGER)
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert saved["step"] == 120
+    assert all(value.isfinite().all() for value in saved["network"].values())
+
+
+def test_resume_between_lines_of_the_log(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = with_training(steps=200, schedule="constant")
+    whole = train(recipe, pictures, pictures, tmp_path / "whole", EAGER)
+    step = Learner.step
+
+    def dying(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        if number == 150:
+            raise _Killed
+        return step(self, number, lr, hr)
+
+    monkeypatch.setattr(Learner, "step", dying)
+    with pytest.raises(_Killed):
+        train(recipe, pictures, pictures, tmp_path / "broken", EAGER)
+    monkeypatch.setattr(Learner, "step", step)
+    assert len(torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["losses"]) == 50
+    resumed = train(recipe, pictures, pictures, tmp_path / "broken", dataclasses.replace(EAGER, resume=True))
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+    assert resumed.read_bytes() == whole.read_bytes()
+    again = train(recipe, pictures, pictures, tmp_path / "broken", dataclasses.replace(EAGER, resume=True))
+    assert again.read_bytes() == whole.read_bytes()
+
+
+def test_validation_in_the_range_that_the_recipe_says(pictures: Path) -> None:
+    full, limited = (Validation(pictures, 2, DataRecipe(grey_range=kind)) for kind in ("full", "limited"))  # type: ignore[arg-type]
+    for (hr, lr), (other_hr, other_lr) in zip(full.pictures, limited.pictures, strict=True):
+        np.testing.assert_allclose(hr, 16 + other_hr * 219 / 255)
+        np.testing.assert_allclose(lr, (16 + other_lr * 219) / 255, atol=1e-6)
+
+
+def test_bad_pictures_are_named_before_the_first_step(pictures: Path, tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny"
+    tiny.mkdir()
+    Image.new("L", (4, 30)).save(tiny / "t.png")
+    with pytest.raises(TrainingError, match=r"t\.png: too small to validate on"):
+        train(RECIPE, pictures, tiny, tmp_path / "run", EAGER)
+    Image.fromarray(np.full((64, 64), 40_000, np.uint16)).save(pictures / "deep.png")
+    with pytest.raises(PictureError, match=r"deep\.png: "):
+        train(RECIPE, pictures, None, tmp_path / "run", EAGER)
+    assert not (tmp_path / "run").exists()
+
+
 def test_divergence_stops_with_a_clear_line(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="the loss is nan near step"):
+    with pytest.raises(TrainingError, match="the training diverged near step"):
         train(with_training(learning_rate=1e30, warmup=0), pictures, None, tmp_path / "run", EAGER)

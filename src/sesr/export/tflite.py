@@ -31,8 +31,6 @@ Not done: int8. Needs the extra ``export``: flatbuffers, and the schema that ai-
 """
 
 import importlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +81,7 @@ def write_tflite(checkpoint: Checkpoint, height: int = 256, width: int = 256) ->
     features = graph.add("long_residual", features, first, config.f)
     residual = luma if config.input_residual else None
     output = graph.output(graph.convolution("tail", features, tensors, relu=residual is None), residual, config.scale)
-    return graph.finish(luma, output, _description(config), _header(checkpoint))
+    return graph.finish(luma, output, _description(config), checkpoint.header().encode())
 
 
 class _Graph:
@@ -240,8 +238,3 @@ def _description(config: SESRConfig) -> str:
     residual = "" if config.input_residual else ", no input residual"
     kind = f"m={config.m}, f={config.f}, {config.activation}{residual}"
     return f"{name} x{config.scale} ({kind}): luma Y/255 in and out"
-
-
-def _header(checkpoint: Checkpoint) -> bytes:
-    header = {"config": asdict(checkpoint.config), "card": checkpoint.card}
-    return json.dumps(header, sort_keys=True, ensure_ascii=False).encode()

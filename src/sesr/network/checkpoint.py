@@ -37,11 +37,14 @@ class Checkpoint:
     tensors: dict[str, NDArray[np.float32]]
     card: Card = field(default_factory=dict)
 
+    def header(self) -> str:
+        """Config and card as JSON, as the header's entry ``sesr`` holds them; always in the same order."""
+        return json.dumps({"config": asdict(self.config), "card": self.card}, sort_keys=True, ensure_ascii=False)
+
     def to_bytes(self) -> bytes:
         """The file's content; equal checkpoints give equal bytes."""
-        header = json.dumps({"config": asdict(self.config), "card": self.card}, sort_keys=True, ensure_ascii=False)
         tensors = {name: np.ascontiguousarray(self.tensors[name], np.float32) for name in sorted(self.tensors)}
-        return save(tensors, metadata={"sesr": header})
+        return save(tensors, metadata={"sesr": self.header()})
 
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all."""

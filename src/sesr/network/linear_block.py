@@ -18,15 +18,19 @@ narrow convolution; the gradient reaches W1 and W2 through the sum. Both compute
 because the zero padding stands before the k x k convolution alone; for M5 the second needs 1/23 of the multiply-adds.
 
 The paper has no bias. Here each block has one a channel, added after the 1 x 1: it costs nothing at inference.
+
+**Fresh weights** are drawn so that the *collapsed* kernel has variance gain^2 / (c_in k^2), whatever the expansion:
+with gain 1 features keep their size. Xavier's rule, applied to the two convolutions one by one as in the published
+code, takes the expansion for inputs that add up and starts the first block an eighth as strong.
 """
 
-from typing import Literal
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Form = Literal["collapsed", "expanded"]
+from sesr.network.variants import Form
 
 
 class LinearBlock(nn.Module):
@@ -37,6 +41,7 @@ class LinearBlock(nn.Module):
         c_out: output channels.
         kernel_size: k, odd.
         feature_size: the expansion p.
+        gain: how strongly the fresh block passes features on, the short residual aside.
         residual: adds the short residual; needs c_in = c_out.
         form: which of the two equal computations `forward` runs.
     """
@@ -48,6 +53,7 @@ class LinearBlock(nn.Module):
         kernel_size: int,
         feature_size: int,
         *,
+        gain: float = 1.0,
         residual: bool = False,
         form: Form = "collapsed",
     ) -> None:
@@ -58,8 +64,8 @@ class LinearBlock(nn.Module):
         self.expand = nn.Parameter(torch.empty(feature_size, c_in, kernel_size, kernel_size))
         self.project = nn.Parameter(torch.empty(c_out, feature_size))
         self.bias = nn.Parameter(torch.zeros(c_out))
-        nn.init.xavier_uniform_(self.expand)
-        nn.init.xavier_uniform_(self.project)
+        nn.init.normal_(self.expand, std=gain / math.sqrt(c_in * kernel_size**2))
+        nn.init.normal_(self.project, std=1 / math.sqrt(feature_size))
 
     def forward(self, features: Tensor) -> Tensor:
         if self.form == "expanded":

@@ -24,8 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sesr.network.checkpoint import Card, Checkpoint
-from sesr.network.linear_block import Form, LinearBlock
-from sesr.network.variants import Activation, SESRConfig
+from sesr.network.linear_block import LinearBlock
+from sesr.network.variants import Activation, Form, SESRConfig
+
+INITIAL_GAINS = (1.0, 0.2, 0.1)
+"""Of the first block, the middle ones and the last: a fresh network is near to repeating its input's pixels."""
 
 
 class SESR(nn.Module):
@@ -44,11 +47,14 @@ class SESR(nn.Module):
     ) -> None:
         super().__init__()
         self.config = SESRConfig(m, f, scale, activation, input_residual, feature_size)
-        self.head = LinearBlock(1, f, 5, feature_size, form=form)
-        self.body = nn.ModuleList(LinearBlock(f, f, 3, feature_size, residual=True, form=form) for _ in range(m))
+        head_gain, body_gain, tail_gain = INITIAL_GAINS
+        self.head = LinearBlock(1, f, 5, feature_size, gain=head_gain, form=form)
+        self.body = nn.ModuleList(
+            LinearBlock(f, f, 3, feature_size, gain=body_gain, residual=True, form=form) for _ in range(m)
+        )
         slopes = m if activation == "prelu" else 0
         self.slopes = nn.ParameterList(nn.Parameter(torch.full((f,), 0.25)) for _ in range(slopes))
-        self.tail = LinearBlock(f, scale**2, 5, feature_size, form=form)
+        self.tail = LinearBlock(f, scale**2, 5, feature_size, gain=tail_gain, form=form)
 
     @classmethod
     def from_config(cls, config: SESRConfig, form: Form = "collapsed") -> "SESR":

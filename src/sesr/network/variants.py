@@ -15,6 +15,8 @@ from typing import Literal
 from sesr.errors import UsageError
 
 Activation = Literal["prelu", "relu"]
+Form = Literal["collapsed", "expanded"]
+"""In which of two equal ways a linear block computes while it trains (`sesr.network.linear_block`)."""
 SCALES = (2, 3, 4)
 
 
@@ -39,13 +41,18 @@ class SESRConfig:
     feature_size: int = 256
 
     def __post_init__(self) -> None:
+        for name in ("m", "f", "scale", "feature_size"):
+            if type(getattr(self, name)) is not int:
+                raise UsageError(f"{name} must be a whole number, not {getattr(self, name)!r}")
+        if type(self.input_residual) is not bool:
+            raise UsageError(f"input_residual must be true or false, not {self.input_residual!r}")
         if self.scale not in SCALES:
             raise UsageError(f"scale {self.scale} does not exist: use one of 2, 3, 4")
         if self.activation not in ("prelu", "relu"):
             raise UsageError(f"activation {self.activation!r} does not exist: use prelu or relu")
-        for name in ("m", "f", "feature_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, most in (("m", 1000), ("f", 1000), ("feature_size", 100_000)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name} must lie in 1..{most}, not {getattr(self, name)}")
 
     @property
     def weights(self) -> int:

@@ -12,8 +12,7 @@ LR is made by the exact bicubic of `sesr.imaging.resize`, rounded to 8 bits, as 
 pictures in colour, before luma is taken.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +24,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sesr.errors import TrainingError
+from sesr.imaging.color import BT601_LIMITED, luma_from_grey
+from sesr.imaging.files import OUTPUT_FORMATS, open_picture
 from sesr.imaging.resize import downscale
 from sesr.training.recipe import DataRecipe
-
-SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 Plane = NDArray[np.uint8]
 
@@ -65,17 +64,18 @@ def find_pictures(folder: Path) -> list[Path]:
     """The picture files in a folder and below, sorted. Raises `TrainingError` where there are none."""
     if not folder.is_dir():
         raise TrainingError(f"{folder}: no such folder; --data names a folder of images to train on")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in OUTPUT_FORMATS and path.is_file())
+    found = sorted(files)
     if not found:
-        raise TrainingError(f"{folder}: no images in it; it may hold {', '.join(sorted(SUFFIXES))}")
+        raise TrainingError(f"{folder}: no images in it; give a folder of {', '.join(OUTPUT_FORMATS)} files")
     return found
 
 
 def load_planes(folder: Path, scale: int, recipe: DataRecipe) -> LumaPlanes:
     """Reads all pictures of a folder and makes their LR.
 
-    Pictures smaller than a crop are left out and counted in one line; a picture that cannot be read is an error that
-    names it.
+    Pictures smaller than a crop are left out and counted in one line. Raises `PictureError` for one that cannot be
+    read, `TrainingError` where nothing is left.
     """
     planes: list[tuple[Plane, Plane]] = []
     limited: list[bool] = []
@@ -110,19 +110,17 @@ def _read_pair(path: Path, scale: int) -> tuple[Plane, Plane, bool]:
 
 
 def _read(path: Path) -> tuple[Plane, bool]:
-    """A picture, (H, W) if it is grey and (H, W, 3) if not, and whether it is grey.
+    """A picture, (H, W) if it is grey and (H, W, 3) if not, and whether it is grey. Raises `PictureError`.
 
-    WebP knows no grey, so a colour picture whose channels are all equal counts as grey.
+    WebP knows no grey, so a colour picture whose channels are all equal counts as grey. Alpha is left out.
     """
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
-        if picture.ndim == 3 and (picture == picture[..., :1]).all():
-            picture = picture[..., 0]
-        return picture, picture.ndim == 2
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise TrainingError(f"{path}: cannot be read as an image ({error}); repair it or take it out") from error
+    picture = open_picture(path)
+    pixels = picture.rows(0, picture.height)
+    if pixels.ndim == 3:
+        pixels = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
+        if (pixels == pixels[..., :1]).all():
+            pixels = pixels[..., 0]
+    return pixels, pixels.ndim == 2
 
 
 def _to_grey(picture: Plane) -> Plane:
@@ -187,15 +185,29 @@ def _gather(
     return torch.where(is_luma, values / 255, (16 + values * (219 / 255)) / 255)[:, None]
 
 
-def read_validation(folder: Path, scale: int) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Name, HR and LR of each picture in a folder, as read: (H, W) or (H, W, 3), 8 bits."""
+def read_validation(folder: Path, scale: int, recipe: DataRecipe) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
+    """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture in a folder.
+
+    Colour is converted to luma exactly, not by way of 8-bit grey. Raises `PictureError`, `TrainingError`.
+    """
     for path in find_pictures(folder):
         picture, _ = _read(path)
         height, width = (side // scale * scale for side in picture.shape[:2])
-        yield path.name, picture[:height, :width], downscale(picture, scale)
+        if min(height, width) <= 2 * scale:
+            raise TrainingError(f"{path}: too small to validate on; take it out of {folder}")
+        hr = picture[:height, :width]
+        lr = _validation_luma(downscale(hr, scale), recipe)
+        yield _validation_luma(hr, recipe), torch.from_numpy(lr / 255).float()[None, None]
 
 
-def fingerprint(planes: LumaPlanes) -> Sequence[int]:
+def _validation_luma(picture: Plane, recipe: DataRecipe) -> NDArray[np.float64]:
+    values = picture.astype(np.float64)
+    if picture.ndim == 3:
+        return BT601_LIMITED.luma(values)
+    return values if recipe.grey_range == "limited" else luma_from_grey(values)
+
+
+def fingerprint(planes: LumaPlanes) -> list[int]:
     """Enough of a training set to notice that a resumed run was given another one."""
     return [
         len(planes.sizes),

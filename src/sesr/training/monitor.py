@@ -7,6 +7,7 @@ protocol (`sesr evaluate`), which rounds to an 8-bit picture first.
 import csv
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import TextIO
 
 import numpy as np
@@ -16,35 +17,26 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from sesr.atomic import writing
-from sesr.imaging.color import BT601_LIMITED, luma_from_grey
 from sesr.imaging.metrics import psnr
 from sesr.network.sesr import CollapsedSESR
 from sesr.training.dataset import read_validation
+from sesr.training.recipe import DataRecipe
 
 
 class Validation:
     """Pictures to watch a run with, as luma ready for the network."""
 
-    def __init__(self, folder: Path, scale: int) -> None:
-        pictures = list(read_validation(folder, scale))
-        self.scale = scale
-        self.hr = [_luma(hr) for _, hr, _ in pictures]
-        self.lr = [torch.from_numpy(_luma(lr) / 255).float()[None, None] for _, _, lr in pictures]
+    def __init__(self, folder: Path, scale: int, recipe: DataRecipe) -> None:
+        self.scale, self.pictures = scale, list(read_validation(folder, scale, recipe))
 
     @torch.no_grad()
     def __call__(self, network: CollapsedSESR) -> float:
         """Mean PSNR in dB of the unrounded luma."""
         device = next(network.parameters()).device
-        return float(np.mean([self._psnr(network, hr, lr.to(device)) for hr, lr in zip(self.hr, self.lr, strict=True)]))
+        return fmean(self._psnr(network, hr, lr.to(device)) for hr, lr in self.pictures)
 
     def _psnr(self, network: CollapsedSESR, hr: NDArray[np.float64], lr: Tensor) -> float:
         return psnr(network(lr)[0, 0].double().cpu().numpy() * 255, hr, shave=self.scale)
-
-
-def _luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Limited-range luma 16..235, float64, of a grey or RGB picture of 8 bits."""
-    values = picture.astype(np.float64)
-    return luma_from_grey(values) if picture.ndim == 2 else BT601_LIMITED.luma(values)
 
 
 class Log:

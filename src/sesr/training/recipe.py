@@ -8,14 +8,14 @@ part of a recipe: folders are given on the command line.
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from sesr.errors import RecipeError, UsageError
-from sesr.network.linear_block import Form
-from sesr.network.variants import SESRConfig
+from sesr.network.variants import Form, SESRConfig
 
 Section = TypeVar("Section")
 
@@ -95,8 +95,8 @@ class Recipe:
             "[data] crop must be at least 1": self.data.crop >= 1,
             "[training] steps must be at least 1": training.steps >= 1,
             "[training] batch must be at least 1": training.batch >= 1,
-            "[training] warmup must lie between 0 and steps": 0 <= training.warmup <= training.steps,
-            "[training] learning_rate must be above 0": training.learning_rate > 0,
+            "[training] warmup must lie between 0 and steps; lower it": 0 <= training.warmup <= training.steps,
+            "[training] learning_rate must lie above 0 and be finite": 0 < training.learning_rate < math.inf,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
             "[training] betas must lie in [0, 1)": all(0 <= beta < 1 for beta in training.betas),
             "[training] validate_every must be at least 1": training.validate_every >= 1,
@@ -139,10 +139,10 @@ def _parse_section(section: type[Section], name: str, table: Any) -> Section:  #
     kinds = get_type_hints(section)
     _refuse_unknown(table, kinds, "key", f"[{name}] ")
     values = {key: _parse_value(kinds[key], f"[{name}] {key}", value) for key, value in table.items()}
-    try:
-        return section(**values)
-    except TypeError as error:
-        raise RecipeError(f"[{name}] lacks a key: {error}") from error
+    for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
+        if field_.name not in values and field_.default is dataclasses.MISSING:
+            raise RecipeError(f"[{name}] lacks the key {field_.name!r}; add it")
+    return section(**values)
 
 
 def _refuse_unknown(table: dict[str, Any], known: dict[str, Any], what: str, where: str = "") -> None:

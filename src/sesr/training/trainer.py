@@ -12,6 +12,7 @@ Nothing but the checkpoint's content and the step's number decides what a step c
 and resumed ends in the same weights as an unbroken one, bit for bit on one CPU.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -19,7 +20,6 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.errors import TrainingError
-from sesr.export.tflite import export_tflite
+from sesr.export.tflite import export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.training.dataset import CropSampler, LumaPlanes, fingerprint, load_planes
 from sesr.training.learner import Learner, learning_rate
@@ -74,14 +74,34 @@ def train(recipe: Recipe, data: Path, validation: Path | None, run: Path, option
     _keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
+    watch = Validation(validation, recipe.network.scale, recipe.data) if validation else None
     planes = load_planes(data, recipe.network.scale, recipe.data)
     tqdm.write(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {data}")
     learner = Learner(recipe, device, compile_step=options.compile_step and _can_compile(device))
-    step, pending = _restore(learner, saved, planes, run)
-    watch = Validation(validation, recipe.network.scale) if validation else None
-    with _logging(run, step) as log:
-        psnr_db = _loop(learner, planes.to(device), watch, run, log, step, pending)
-    return _finish(learner, data, psnr_db, run)
+    progress = _restore(learner, saved, planes, run)
+    write_tflite(learner.collapsed_mean().to_checkpoint({}))  # better to miss a package now than after hours
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+    with _logging(run, progress.step) as log:
+        _loop(learner, planes.to(device), watch, run, log, progress)
+    return _finish(learner, data, progress.validation_psnr, run)
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come: what a checkpoint holds beside the learner's state.
+
+    Attributes:
+        step: steps done.
+        losses: of the steps since the log's last line.
+        validation_psnr: the last validation's, dB.
+        data: fingerprint of the training images.
+    """
+
+    step: int
+    losses: list[Tensor]
+    validation_psnr: float | None
+    data: list[int]
 
 
 def _loop(
@@ -90,66 +110,68 @@ def _loop(
     watch: Validation | None,
     run: Path,
     log: Log,
-    first: int,
-    pending: list[float],
-) -> float | None:
-    """Steps `first` to the recipe's last; returns the last validation's PSNR in dB."""
+    progress: Progress,
+) -> None:
+    """All steps that are left."""
     recipe = learner.recipe.training
     sampler = CropSampler(planes, learner.recipe.data.crop, recipe.batch, recipe.seed)
-    losses = [torch.tensor(value) for value in pending]
-    identity = fingerprint(planes)
-    saved_at, psnr_db = time.monotonic(), None
-    steps = range(first, recipe.steps)
-    bar = tqdm(steps, "training", initial=first, total=recipe.steps, unit="step", disable=None)
-    try:
+    saved_at = time.monotonic()
+    steps = range(progress.step, recipe.steps)
+    bar = tqdm(steps, "training", initial=progress.step, total=recipe.steps, unit="step", disable=None)
+    with contextlib.closing(bar):
         for step in bar:
-            losses.append(learner.step(step, *sampler(step)))
-            done = step + 1
+            progress.losses.append(learner.step(step, *sampler(step)))
+            done = progress.step = step + 1
             if done <= LOG_EVERY or done % LOG_EVERY == 0 or done == recipe.steps:
-                _log_losses(log, losses, done, learning_rate(recipe, step))
-                losses.clear()
+                log.write(done, loss=_mean_loss(progress), learning_rate=learning_rate(recipe, step))
+                progress.losses.clear()
             if watch and (done % recipe.validate_every == 0 or done == recipe.steps):
-                psnr_db = watch(learner.collapsed_mean())
-                log.write(done, validation_psnr=psnr_db)
-                tqdm.write(f"step {done}: validation {psnr_db:.3f} dB")
+                progress.validation_psnr = watch(learner.collapsed_mean())
+                log.write(done, validation_psnr=progress.validation_psnr)
+                tqdm.write(f"step {done}: validation {progress.validation_psnr:.3f} dB")
             if time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes or done == recipe.steps:
-                _save(learner, done, losses, identity, run)
+                _save(learner, progress, run)
                 saved_at = time.monotonic()
-    finally:
-        bar.close()
-    return psnr_db
 
 
-def _log_losses(log: Log, losses: list[Tensor], done: int, rate: float) -> None:
-    mean = float(torch.stack([loss.cpu() for loss in losses]).mean()) if losses else math.nan
+def _mean_loss(progress: Progress) -> float:
+    mean = float(torch.stack([loss.cpu() for loss in progress.losses]).mean())
     if not math.isfinite(mean):
-        raise TrainingError(
-            f"the loss is {mean} near step {done}; the last checkpoint is kept: lower learning_rate and start again"
-        )
-    log.write(done, loss=mean, learning_rate=rate)
+        raise _diverged(progress)
+    return mean
 
 
-def _save(learner: Learner, step: int, losses: list[Tensor], identity: Any, run: Path) -> None:  # noqa: ANN401
+def _diverged(progress: Progress) -> TrainingError:
+    return TrainingError(
+        f"the training diverged near step {progress.step}: losses or weights are no longer finite; "
+        "the last good checkpoint is kept; lower learning_rate and start again"
+    )
+
+
+def _save(learner: Learner, progress: Progress, run: Path) -> None:
+    """Writes a checkpoint. Raises `TrainingError` where there is nothing good to write."""
+    values = [*progress.losses, *learner.parameters]
+    if not all(bool(value.isfinite().all()) for value in values):
+        raise _diverged(progress)
     state = learner.state() | {
-        "step": step,
-        "losses": [float(loss) for loss in losses],
+        "step": progress.step,
+        "losses": [float(loss) for loss in progress.losses],
+        "validation_psnr": progress.validation_psnr,
         "recipe": json.dumps(learner.recipe.to_dict()),
-        "data": identity,
+        "data": progress.data,
     }
     with writing(run / "checkpoint.pt") as temporary:
         torch.save(state, temporary)
 
 
 def _prepare_run(recipe: Recipe, run: Path, *, resume: bool) -> dict[str, Any] | None:
-    """The checkpoint to go on from, if any; makes the run's folder."""
+    """The checkpoint to go on from, if any."""
     path = run / "checkpoint.pt"
     if path.exists() and not resume:
         raise TrainingError(f"{run}: holds a run already; add --resume to go on with it, or name another --run")
     if resume and not path.exists():
         raise TrainingError(f"{run}: no checkpoint to resume from; leave --resume out to start")
-    run.mkdir(parents=True, exist_ok=True)
     if not resume:
-        (run / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
         return None
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -170,13 +192,15 @@ def _refuse_other_recipe(kept: dict[str, Any], given: dict[str, Any], run: Path)
                 )
 
 
-def _restore(learner: Learner, saved: dict[str, Any] | None, planes: LumaPlanes, run: Path) -> tuple[int, list[float]]:
+def _restore(learner: Learner, saved: dict[str, Any] | None, planes: LumaPlanes, run: Path) -> Progress:
+    identity = fingerprint(planes)
     if saved is None:
-        return 0, []
-    if saved["data"] != fingerprint(planes):
+        return Progress(0, [], None, identity)
+    if saved["data"] != identity:
         raise TrainingError(f"{run}: was trained on other images; give --data as before, or name another --run")
     learner.restore(saved)
-    return saved["step"], saved["losses"]
+    losses = [torch.tensor(loss) for loss in saved["losses"]]
+    return Progress(saved["step"], losses, saved.get("validation_psnr"), identity)
 
 
 def _device(name: str) -> torch.device:
@@ -209,7 +233,7 @@ def _can_compile(device: torch.device) -> bool:
     return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _logging(run: Path, step: int) -> Iterator[Log]:
     log = Log(run, step)
     try:

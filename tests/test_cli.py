@@ -1,10 +1,12 @@
 """The command `sesr` as people meet it: outputs, refusals, exit codes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from PIL import Image
 
 from sesr.cli import main
 from sesr.export.tflite import export_tflite
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.inference.zoo import list_networks
+from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 from sesr.training.recipe import Recipe
 from sesr.training.trainer import RunOptions
@@ -41,6 +44,15 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
     return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> str:
+    """A folder with a picture to measure on."""
+    (tmp_path / "pictures").mkdir()
+    noise = np.random.default_rng(4).integers(0, 256, (40, 44, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "pictures" / "a.png")
+    return str(tmp_path / "pictures")
 
 
 def upscale(network: str, *arguments: object) -> int:
@@ -124,6 +136,15 @@ class TestUpscale:
         assert [line.split(": ")[1] for line in lines] == [str(path) for path in [*odd, tmp_path]]
         assert all(line.startswith("sesr: ") for line in lines)
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+    def test_names_with_control_characters(self, network: str, photo: Path, capsys: Captured) -> None:
+        odd = photo.rename(photo.with_name("a\nb\x1b[31m.jpg"))
+        assert upscale(network, odd) == 0
+        shown = f"{photo.parent}/a\\x0ab\\x1b[31m"
+        assert capsys.readouterr().out == f"{shown}.jpg -> {shown}_x2.png  30 x 20 -> 60 x 40\n"
+        assert upscale(network, odd) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
     def test_transparency_into_jpeg(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         Image.new("RGBA", (4, 4)).save(tmp_path / "a.png")
         assert upscale(network, tmp_path / "a.png", "-o", tmp_path / "b.jpg") == 1
@@ -157,27 +178,32 @@ class TestUpscale:
         assert "usage: sesr upscale" in capsys.readouterr().err
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-    def test_ctrl_c_leaves_nothing(self, network: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+    def test_a_stop_leaves_nothing(self, network: str, tmp_path: Path, sent: str, code: int) -> None:
         source = tmp_path / "large.png"
         Image.new("RGB", (5000, 4000)).save(source, compress_level=1)
         command = [sys.executable, "-m", "sesr", "upscale", str(source), "-m", network]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            until = time.monotonic() + 60
-            while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < until:
+            while len(list(tmp_path.iterdir())) == 1 and process.poll() is None:
                 time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.Signals[sent])
             _, complaint = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert complaint == "sesr: stopped\n"
+        assert (process.returncode, complaint) == (code, "sesr: stopped\n")
         assert list(tmp_path.iterdir()) == [source]
 
 
 class TestOthers:
     """The other commands."""
 
-    def test_info(self, capsys: Captured) -> None:
+    def test_info(self, network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "sesr_tiny_x2.safetensors"
+        read = load_checkpoint(Path(network).with_suffix(".safetensors"))
+        replace(read, card={"psnr_db": {"Set5": 37.4}}).save(path)
+        monkeypatch.setattr("sesr.inference.zoo.list_networks", lambda: list_networks(tmp_path))
+        monkeypatch.chdir(tmp_path)
         assert main(["info"]) == 0
-        assert capsys.readouterr().out
+        row = capsys.readouterr().out.splitlines()[1].split()
+        assert row[:2] + row[5:] == ["tiny", "x2", "7", "Set5", "37.40", path.name]
 
     def test_export(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
@@ -188,14 +214,44 @@ class TestOthers:
         assert main(["export", str(source), "-o", str(tmp_path / "out.onnx")]) == 2
         assert "exists already" in capsys.readouterr().err
 
-    def test_evaluate(self, network: str, tmp_path: Path, capsys: Captured) -> None:
-        (tmp_path / "pictures").mkdir()
-        noise = np.random.default_rng(4).integers(0, 256, (40, 44, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(tmp_path / "pictures" / "a.png")
-        arguments = ["evaluate", network, "--data", str(tmp_path / "pictures"), "-o", str(tmp_path / "results")]
-        assert main(arguments) == 0
+    def test_evaluate(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        assert main(["evaluate", network, "--data", pictures, "-o", str(tmp_path / "results")]) == 0
         assert "bicubic" in capsys.readouterr().out
         assert (tmp_path / "results" / "random_x2.csv").is_file()
+
+    def test_evaluate_writes_the_card(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        path = tmp_path / "tiny.safetensors"
+        shutil.copy(Path(network).with_suffix(".safetensors"), path)
+        arguments = ["evaluate", str(path), "--data", pictures, "-o", str(tmp_path / "results"), "--card"]
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.endswith(f"card: {path}\n")
+        figures = load_checkpoint(path).card["psnr_db"]
+        assert isinstance(figures, dict)
+        assert 0 < figures["pictures"] < 60
+        assert path.with_suffix(".tflite").is_file()
+        assert main(["evaluate", network, *arguments[2:]]) == 2
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["benchmark", "speed", "-m"],
+            ["benchmark", "memory", "-m"],
+            ["export"],
+            ["evaluate", "--data", "none"],
+        ],
+    )
+    def test_place_is_looked_at_before_the_work(
+        self, network: str, tmp_path: Path, command: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        work = ["speed.measure_speed", "memory.measure_memory", "evaluate.evaluate"]
+        for name in work:
+            monkeypatch.setattr(f"sesr.evaluation.{name}", lambda *_, **__: pytest.fail("it was begun"))
+        monkeypatch.setattr("sesr.export.tflite.export_tflite", lambda *_: pytest.fail("it was begun"))
+        (tmp_path / "file").touch()
+        place = tmp_path / "file" / ("results" if command[0] == "evaluate" else "table.tflite")
+        source = str(Path(network).with_suffix(".safetensors"))
+        assert main([*command, source, "-o", str(place)]) == 1
+        assert capsys.readouterr().err.startswith(f"sesr: {place}: ")
 
     def test_benchmark_speed(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, table = str(Path(network).with_suffix(".safetensors")), tmp_path / "speed.csv"
@@ -213,13 +269,21 @@ class TestOthers:
         assert (width, height) == ("115", "87")
         assert 50 < int(peak) < 600
 
-    def test_benchmark_memory_of_nothing(self, network: str, capsys: Captured) -> None:
-        assert main(["benchmark", "memory", "-m", network, "--megapixels", "0"]) == 2
-        assert "above 0" in capsys.readouterr().err
+    @pytest.mark.parametrize("size", ["0", "-1", "nan", "inf", "500"])
+    def test_benchmark_memory_of_no_picture(self, network: str, size: str, capsys: Captured) -> None:
+        assert main(["benchmark", "memory", "-m", network, "--megapixels", size]) == 2
+        assert "above 0 and below 500" in capsys.readouterr().err
 
     def test_train_with_a_recipe_that_is_not_there(self, tmp_path: Path, capsys: Captured) -> None:
         assert main(["train", str(tmp_path / "none.toml"), "--data", str(tmp_path)]) == 1
         assert "none.toml" in capsys.readouterr().err
+
+    def test_train_without_pytorch(self, tmp_path: Path) -> None:
+        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n")
+        code = "import sys; sys.modules['torch'] = None; import sesr.cli; sys.exit(sesr.cli.main(sys.argv[1:]))"
+        command = [sys.executable, "-c", code, "train", str(tmp_path / "tiny.toml"), "--data", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "sesr: training needs torch; pip install 'sesr[train]'\n")
 
     def test_train_hands_on_what_was_asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         called: list[tuple[Recipe, Path, Path | None, Path, RunOptions]] = []
@@ -229,11 +293,11 @@ class TestOthers:
             return tmp_path
 
         monkeypatch.setattr("sesr.training.trainer.train", train)
-        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nwarmup = 0\n")
+        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nwarmup = 9\n")
         arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--resume"]
         assert main(["train", str(tmp_path / "tiny.toml"), *arguments]) == 0
         recipe, data, validation, run, options = called[0]
-        assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 0)
+        assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 7)
         assert (data, validation, run) == (Path("pictures"), None, Path("runs/tiny"))
         assert options == RunOptions(device="cpu", threads=1, resume=True)
 

@@ -1,14 +1,17 @@
 """The command `sesr`: each subcommand parses, calls one function, and prints.
 
 Whatever a subcommand needs is imported when it runs, so that `sesr --help` is instant.
-Exit codes: 0 all done, 1 some failed, 2 wrong usage, 130 stopped with Ctrl-C. Failures go to stderr, a line each.
+Exit codes: 0 all done, 1 some failed, 2 wrong usage, 130 stopped with Ctrl-C, 143 by SIGTERM: either way no half
+files stay. Failures go to stderr, a line each; control characters in file names are shown as escapes.
 """
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
 Arguments = argparse.Namespace
 Command = Callable[[Arguments], int]
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+"""Of all characters that end a line or steer a terminal."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, on the way of Ctrl-C."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code; wrong usage found by the parser raises `SystemExit(2)`."""
@@ -29,15 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     run: Command = arguments.run_command
     try:
-        code = run(arguments)
+        with _terminable():
+            code = run(arguments)
         sys.stdout.flush()
         return code
     except SesrError as error:
         _complain(error)
         return 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _complain("stopped")
-        return 130
+        return 143 if isinstance(stop, _Terminated) else 130
     except OSError as error:
         if error.filename is None:
             _drop_output()
@@ -105,7 +116,8 @@ def _upscale(arguments: Arguments) -> int:
             failures += 1
         else:
             (w, h), (larger_w, larger_h) = outcome.source_size, outcome.target_size
-            print(f"{outcome.source} -> {outcome.target}  {w} x {h} -> {larger_w} x {larger_h}", flush=True)
+            files = _plain(f"{outcome.source} -> {outcome.target}")
+            print(f"{files}  {w} x {h} -> {larger_w} x {larger_h}", flush=True)
     return 1 if failures else 0
 
 
@@ -124,15 +136,15 @@ def _add_train(commands: "Commands") -> None:
 def _train(arguments: Arguments) -> int:
     from dataclasses import replace
 
-    from sesr.training.recipe import load_recipe
-
-    recipe = load_recipe(arguments.recipe)
-    if arguments.steps:
-        recipe = replace(recipe, training=replace(recipe.training, steps=arguments.steps))
     try:
+        from sesr.training.recipe import load_recipe
         from sesr.training.trainer import RunOptions, train
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
+    recipe = load_recipe(arguments.recipe)
+    if arguments.steps:
+        steps, warmup = arguments.steps, min(recipe.training.warmup, arguments.steps)
+        recipe = replace(recipe, training=replace(recipe.training, steps=steps, warmup=warmup))
     options = RunOptions(device=arguments.device, threads=arguments.threads, resume=arguments.resume)
     run = arguments.run or Path("runs") / arguments.recipe.stem
     print(train(recipe, arguments.data, arguments.validation, run, options))
@@ -163,6 +175,7 @@ def _add_evaluate(commands: "Commands") -> None:
 
 
 def _evaluate(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
     from sesr.evaluation.evaluate import evaluate
     from sesr.evaluation.table import text_table, write_csv
     from sesr.inference.strips import run_plane
@@ -173,16 +186,18 @@ def _evaluate(arguments: Arguments) -> int:
     if arguments.card and network.safetensors is None:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
     engine = load(arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads).engine
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    check_writable(arguments.output / "any.csv")
     measured = evaluate(
         lambda luma: run_plane(engine, luma), network.name, arguments.data, engine.scale, progress=sys.stderr.isatty()
     )
     print(text_table(measured))
-    print("\nwritten:", *write_csv(measured, arguments.output))
+    print("\nwritten:", *(_plain(path) for path in write_csv(measured, arguments.output)))
     if arguments.card and network.safetensors is not None:
         from sesr.evaluation.card import record
 
         record(measured, network.safetensors)
-        print(f"card: {network.safetensors}")
+        print(f"card: {_plain(network.safetensors)}")
     return 0
 
 
@@ -195,6 +210,7 @@ def _add_export(commands: "Commands") -> None:
 
 
 def _export(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
     from sesr.export.tflite import export_tflite
     from sesr.inference.zoo import find_network
     from sesr.network.checkpoint import load_checkpoint
@@ -204,8 +220,9 @@ def _export(arguments: Arguments) -> int:
         raise UsageError("export reads a network's name or .safetensors, and writes a file that ends in .tflite")
     if os.path.lexists(arguments.output) and not arguments.overwrite:
         raise SesrError(f"{arguments.output}: exists already; name another with -o, or add --overwrite")
+    check_writable(arguments.output)
     export_tflite(load_checkpoint(source), arguments.output)
-    print(f"{source} -> {arguments.output}")
+    print(_plain(f"{source} -> {arguments.output}"))
     return 0
 
 
@@ -243,10 +260,13 @@ def _add_speed(kinds: "Commands") -> None:
 
 
 def _benchmark_speed(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
     from sesr.evaluation.speed import measure_speed, write_csv
     from sesr.inference.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale)
+    if arguments.output:
+        check_writable(arguments.output)
     timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads)
     for timing in timings:
         print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
@@ -265,14 +285,17 @@ def _add_memory(kinds: "Commands") -> None:
 
 
 def _benchmark_memory(arguments: Arguments) -> int:
-    from sesr.evaluation.memory import MemoryRow, measure_memory, memory_line, write_memory_csv
+    from sesr.atomic import check_writable
+    from sesr.evaluation.memory import MemoryRow, measure_memory, memory_line, write_csv
 
+    if arguments.output:
+        check_writable(arguments.output)
     rows: list[MemoryRow] = []
     for row in measure_memory(arguments.model, arguments.megapixels):
         rows.append(row)
         print(memory_line(row), flush=True)
     if arguments.output:
-        write_memory_csv(rows, arguments.output)
+        write_csv(rows, arguments.output)
     return 0
 
 
@@ -329,8 +352,30 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM, of which Python would die on the spot, an exception that cleans up on its way."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # others may not set this
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _plain(text: object) -> str:
+    """One line, whatever characters the names in it have."""
+    return str(text).translate(_ESCAPES)
+
+
 def _complain(message: object) -> None:
-    print(f"sesr: {message}", file=sys.stderr)
+    print(f"sesr: {_plain(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -258,7 +258,7 @@ class TestWriting:
         assert path.read_text() == "old"
 
     def test_folder_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(PictureError, match="name another place"):
+        with pytest.raises(PictureError, match=f"there is no folder {tmp_path / 'none'}.*name another place"):
             write_picture(tmp_path / "none" / "a.png", banded(pixels("L")), 17, 13, "L")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no limits on file size")
@@ -275,6 +275,20 @@ class TestWriting:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert not any(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("suffix", [".bmp", ".tif"])
+    def test_picture_of_more_than_four_gigabytes(self, tmp_path: Path, suffix: str) -> None:
+        with pytest.raises(PictureError, match=r"at most 4 gigabytes; write \.png instead"):
+            write_picture(tmp_path / f"a{suffix}", [], 40_000, 36_000, "RGB")
+
+    @pytest.mark.parametrize(("suffix", "advice"), [(".png", "free some"), (".jpg", "write .png instead")])
+    def test_memory_that_runs_out(self, tmp_path: Path, suffix: str, advice: str) -> None:
+        def failing() -> Iterator[NDArray[np.uint8]]:
+            yield pixels("L")[:5]
+            raise MemoryError
+
+        with pytest.raises(PictureError, match=advice):
+            write_picture(tmp_path / f"a{suffix}", failing(), 17, 13, "L")
 
     def test_picture_too_wide_for_its_format(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match="at most 16383 a side"):

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -278,3 +279,17 @@ def test_kinds_of_engine(pair: Path) -> None:
         warnings.simplefilter("error")
         assert isinstance(load_engine(pair), OpenVINOEngine)
         assert isinstance(load_engine(pair, "torch"), TorchEngine)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Exception from here:\n\nno memory\n"), MemoryError("no memory")])
+@pytest.mark.parametrize(("backend", "part"), [("openvino", "_request"), ("torch", "_network")])
+def test_failure_on_the_way_is_one_line(
+    pair: Path, backend: Backend, part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load_engine(pair.with_suffix(".tflite"), backend, 1)
+    monkeypatch.setattr(engine, part, Mock(side_effect=error, **{"infer.side_effect": error}))
+    with pytest.raises(EngineError) as caught:
+        engine.run(luma(6, 9))
+    assert str(caught.value) == (
+        "the network failed on 9 x 6 pixels at once (no memory); a smaller tile needs less memory"
+    )

@@ -1,6 +1,7 @@
 """Strips equal the whole frame, for every size of picture and of tile."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from sesr.errors import UsageError
 from sesr.inference.engine import Engine, load_engine
-from sesr.inference.strips import PIXELS, Span, plan, run_plane, run_strips
+from sesr.inference.strips import BAND_PIXELS, PIXELS, Span, plan, run_plane, run_strips
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 
@@ -87,10 +88,18 @@ def test_default_strips_are_bounded_and_of_one_size(height: int, width: int, rad
     ((rows, columns),) = sizes
     assert rows * columns <= PIXELS
     computed = rows * columns * len(bands) * len(bands[0].columns)
-    assert computed <= 1.45 * height * width + PIXELS
+    lowered = rows < min(height, 14 * radius)
+    assert computed <= (2.2 if lowered else 1.45) * height * width + (2 if lowered else 1) * PIXELS
 
 
-@pytest.mark.parametrize(("width", "pieces"), [(1920, 1), (4000, 1), (12000, 3), (200000, 49)])
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 2000), st.integers(1, 500_000), st.integers(5, 20))
+def test_bands_are_bounded_at_full_width_too(height: int, width: int, radius: int) -> None:
+    rows = plan(height, width, radius)[0].rows
+    assert (rows.stop - rows.start) * width <= max(BAND_PIXELS, 4 * radius * width)
+
+
+@pytest.mark.parametrize(("width", "pieces"), [(1920, 1), (4000, 1), (12000, 3), (200000, 14)])
 def test_only_wide_pictures_are_cut_in_columns(width: int, pieces: int) -> None:
     assert len(plan(3000, width, 9)[0].columns) == pieces
 
@@ -129,9 +138,14 @@ def test_inside_of_a_span() -> None:
     assert Span(10, 30, 13, 27).inside(4) == slice(12, 68)
 
 
-def test_tile_of_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="tile must be at least 1, not 0"):
-        plan(10, 10, 3, 0)
+@pytest.mark.parametrize("tile", [0, 2.5, "auto"])
+def test_tile_that_is_no_size_is_refused(tile: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    with pytest.raises(UsageError, match=f"tile must be a whole number, at least 1, not {tile}"):
+        plan(10, 10, 3, tile)
+
+
+def test_tile_may_be_a_numpy_number() -> None:
+    assert plan(30, 30, 3, np.int64(9)) == plan(30, 30, 3, 9)  # type: ignore[arg-type]
 
 
 def test_small_pictures_stay_whole() -> None:

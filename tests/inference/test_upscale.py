@@ -75,6 +75,16 @@ def test_any_cut_gives_the_same_picture(network: Path) -> None:
         assert (difference != 0).mean() < 1e-3
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_any_cut_gives_the_same_colours_exactly(mode: str) -> None:
+    pixels = noise(33, 41, 4)
+    pixels[5:25, 3:30, 3] = 0
+    image = Image.fromarray(pixels).convert(mode)
+    whole = np.asarray(Upscaler(Nearest()).upscale(image))
+    for tile in (1, 7, 20):
+        assert np.array_equal(np.asarray(Upscaler(Nearest(), tile).upscale(image)), whole)
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30))), st.sampled_from([2, 3, 4]), st.integers(1, 9)
@@ -160,6 +170,13 @@ def test_image_without_pixels_is_refused() -> None:
         Upscaler(Nearest()).upscale(Image.new("RGB", (0, 4)))
 
 
+def test_image_that_pillow_cannot_read_to_its_end(tmp_path: Path) -> None:
+    Image.fromarray(noise(60, 60, 3)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:1500])
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(PictureError, match="the picture: damaged"):
+        Upscaler(Nearest()).upscale(image)
+
+
 def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -192,6 +209,11 @@ def test_scale_that_the_file_does_not_have(network: Path) -> None:
     assert load(network).scale == load(network, 2).scale == 2
     with pytest.raises(UsageError, match="x2, not for x3"):
         load(network, 3)
+
+
+def test_unknown_engine(network: Path) -> None:
+    with pytest.raises(UsageError, match="engine 'x' is unknown: use one of openvino, torch"):
+        load(network, engine="x")  # type: ignore[arg-type]
 
 
 def test_unknown_network(tmp_path: Path) -> None:

@@ -51,7 +51,9 @@ def test_receptive_radius() -> None:
     }
 
 
-@pytest.mark.parametrize("bad", [{"scale": 5}, {"activation": "gelu"}, {"f": 0}, {"m": 0}, {"m": 10**9}, {"feature_size": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"scale": 5}, {"activation": "gelu"}, {"f": 0}, {"m": 0}, {"m": 10**9}, {"feature_size": 0}]
+)
 def test_impossible_configs_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         SESRConfig(**{"m": 5} | bad)  # type: ignore[arg-type]

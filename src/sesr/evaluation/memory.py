@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sesr.atomic import writing
 from sesr.errors import EngineError, UsageError
-from sesr.imaging.files import write_picture
+from sesr.imaging.files import PIXEL_LIMIT, write_picture
 
 MEGAPIXELS = (2.0, 12.0, 100.0)
 """Full HD, a phone's photograph, a large scan."""
@@ -46,11 +46,12 @@ class MemoryRow:
 def measure_memory(model: str, megapixels: Sequence[float] = MEGAPIXELS) -> Iterator[MemoryRow]:
     """Runs `sesr upscale` on RGB pictures of about the given sizes, in megapixels, PNG to PNG.
 
-    Yields a row a picture as it is measured. Raises `UsageError` for sizes that are not above 0, `EngineError` where
-    the system does not tell or the command fails.
+    Yields a row a picture as it is measured. Raises `UsageError` for sizes that no picture can have, `EngineError`
+    where the system does not tell or the command fails.
     """
-    if any(size <= 0 for size in megapixels):
-        raise UsageError("--megapixels must be above 0")
+    limit = PIXEL_LIMIT // 10**6
+    if not all(0 < size < limit for size in megapixels):
+        raise UsageError(f"--megapixels must be above 0 and below {limit}")
     if sys.platform == "win32":
         raise EngineError("peak memory cannot be measured on Windows; use Linux or macOS")
     return (_measure(model, size) for size in megapixels)
@@ -62,9 +63,8 @@ def memory_line(row: MemoryRow) -> str:
     return f"{size:>24}  peak {row.peak / 1e6:5.0f} MB  {row.seconds:6.1f} s"
 
 
-def write_memory_csv(rows: Iterable[MemoryRow], path: Path) -> None:
+def write_csv(rows: Iterable[MemoryRow], path: Path) -> None:
     """Columns width, height (pixels), peak_mb (10^6 bytes), seconds. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["width", "height", "peak_mb", "seconds"])

@@ -39,7 +39,7 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
     Raises `SesrError` where they cannot be written.
     """
-    stem = f"{Path(evaluation.name).stem}_x{evaluation.scale}"
+    stem = f"{evaluation.name}_x{evaluation.scale}"
     sets, pictures = folder / f"{stem}.csv", folder / f"{stem}_pictures.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)

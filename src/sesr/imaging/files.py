@@ -50,6 +50,7 @@ _KINDS = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", 
     "YCbCr": "RGB",
 }
 _OPAQUE_FORMATS = ("JPEG", "BMP")
+_FOUR_GIGABYTE_FORMATS = ("TIFF", "BMP")
 _LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
@@ -90,7 +91,12 @@ class Picture:
 
     @classmethod
     def from_image(cls, image: Image.Image, name: str = "the picture") -> "Picture":
-        """A Pillow image as it is, without regard to its EXIF. Raises `PictureError` for kinds that are refused."""
+        """A Pillow image as it is, without regard to its EXIF.
+
+        Raises `PictureError` for kinds that are refused, and when its file, which Pillow reads only now, is damaged.
+        """
+        with _decoding(name):
+            image.load()
         mode = _kind(image, name)
         return cls(image, mode, profile=_fitting_profile(image, mode))
 
@@ -124,24 +130,11 @@ def open_picture(path: Path) -> Picture:
     Raises `PictureError` when it is missing, unreadable, damaged, not a picture, or of a kind that is refused.
     """
     _check_file(path)
-    try:
-        with _unguarded_pillow(), Image.open(path, formats=INPUT_FORMATS) as image:
-            _check_header(path, image)
-            image.load()
-            mode = _kind(image, str(path))
-            return Picture(image, mode, _orientation(image), _fitting_profile(image, mode))
-    except PictureError:
-        raise
-    except UnidentifiedImageError as error:
-        message = f"{path}: not a picture, or damaged; give a PNG, JPEG, WebP, TIFF or BMP file"
-        raise PictureError(message) from error
-    except PermissionError as error:
-        raise PictureError(f"{path}: no permission to read it; change its permissions") from error
-    except MemoryError as error:
-        raise PictureError(f"{path}: too large for this machine's memory; cut it into parts") from error
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again") from error
+    with _decoding(str(path)), _unguarded_pillow(), Image.open(path, formats=INPUT_FORMATS) as image:
+        _check_header(path, image)
+        image.load()
+        mode = _kind(image, str(path))
+        return Picture(image, mode, _orientation(image), _fitting_profile(image, mode))
 
 
 def output_format(path: Path) -> str:
@@ -161,8 +154,10 @@ def write_picture(
     height: int,
     mode: str,
     profile: bytes | None = None,
+    *,
+    overwrite: bool = True,
 ) -> None:
-    """Writes a picture, whole or not at all, over what may be there.
+    """Writes a picture, whole or not at all.
 
     Args:
         path: where to; its suffix names the format.
@@ -171,6 +166,7 @@ def write_picture(
         height: pixels.
         mode: L, LA, RGB or RGBA.
         profile: an ICC profile to embed.
+        overwrite: whether a file that is there, or appears meanwhile, may be replaced.
 
     Raises `UsageError` for an unknown suffix, `PictureError` when the format cannot hold the picture or the file
     cannot be written, and whatever `bands` raises.
@@ -178,18 +174,20 @@ def write_picture(
     file_format = output_format(path)
     _check_format(path, file_format, width, height, mode)
     try:
-        with writing(path) as temporary:
+        with writing(path, overwrite=overwrite) as temporary:
             if file_format == "PNG":
                 with temporary.open("wb") as file:
                     write_png(file, bands, width, height, CHANNELS[mode], profile)
             else:
                 whole = assemble(bands, width, height, mode)
                 whole.save(temporary, file_format, icc_profile=profile, **_SAVE_OPTIONS[file_format])
+    except FileExistsError as error:
+        raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise PictureError(f"{path}: cannot be written ({reason}); name another place with -o") from error
     except MemoryError as error:
-        raise PictureError(f"{path}: {file_format} needs the whole picture in memory; write .png instead") from error
+        raise PictureError(f"{path}: {_out_of_memory(file_format)}") from error
 
 
 def assemble(bands: Iterable[NDArray[np.uint8]], width: int, height: int, mode: str) -> Image.Image:
@@ -214,6 +212,25 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PictureError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Makes what Pillow raises while it reads a picture into `PictureError`."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        message = f"{name}: not a picture, or damaged; give a PNG, JPEG, WebP, TIFF or BMP file"
+        raise PictureError(message) from error
+    except PermissionError as error:
+        raise PictureError(f"{name}: no permission to read it; change its permissions") from error
+    except MemoryError as error:
+        raise PictureError(f"{name}: too large for this machine's memory; cut it into parts") from error
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{name}: damaged or incomplete ({reason}); fetch or export it again") from error
 
 
 @contextmanager
@@ -281,3 +298,13 @@ def _check_format(path: Path, file_format: str, width: int, height: int, mode: s
     if max(width, height) > _LARGEST_SIDE[file_format]:
         limit = f"{file_format} holds at most {_LARGEST_SIDE[file_format]} a side"
         raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
+    content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
+    if file_format in _FOUR_GIGABYTE_FORMATS and content >= 2**32:
+        limit = f"{file_format} holds at most 4 gigabytes"
+        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
+
+
+def _out_of_memory(file_format: str) -> str:
+    if file_format == "PNG":
+        return "not enough memory for a band of rows; free some, or cut the picture into parts"
+    return f"{file_format} needs the whole picture in memory; write .png instead"

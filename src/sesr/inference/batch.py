@@ -1,17 +1,19 @@
 """Many picture files: where each result goes, one after another, one's failure apart from the others.
 
 Nothing is overwritten by accident: a result that exists needs `overwrite`, and no result may replace one of the
-inputs, or the result of another input, whatever is asked for.
+inputs, or the result of another input, whatever is asked for. Whether a result exists is looked at before the work and
+once more when it is put in its place.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from sesr.errors import PictureError, SesrError, UsageError
+from sesr.errors import EngineError, PictureError, SesrError, UsageError
 from sesr.imaging.files import output_format
 from sesr.inference.upscale import Upscaler
 
@@ -31,7 +33,7 @@ class Failed:
     """A file that was not, and the one line why."""
 
     source: Path
-    reason: SesrError
+    reason: str
 
 
 def upscale_files(
@@ -59,7 +61,7 @@ class Targets:
     def __init__(self, sources: Sequence[Path], output: str | None, scale: int, *, overwrite: bool) -> None:
         self._sources = {_identity(source) for source in sources}
         self._claimed: dict[str, Path] = {}
-        self._scale, self._overwrite = scale, overwrite
+        self._scale, self.overwrite = scale, overwrite
         self._file: Path | None = None
         self._folder: Path | None = None
         if output is not None and _means_folder(output):
@@ -72,17 +74,29 @@ class Targets:
                     f"{output}: one file for {len(sources)} pictures; name a folder, with {os.sep} at its end"
                 )
 
-    def claim(self, source: Path) -> Path:
-        """The file for a source's result, from now on taken. Raises `PictureError` if it must not be written."""
+    @contextmanager
+    def claim(self, source: Path) -> Iterator[Path]:
+        """The file for a source's result, from now on taken, unless the body fails.
+
+        Raises `PictureError` if it must not be written.
+        """
         target = self._file or (self._folder or source.parent) / f"{source.stem}_x{self._scale}.png"
         if _identity(target) in self._sources:
             raise PictureError(f"{source}: {target} is itself an input; name another output with -o")
-        first = self._claimed.setdefault(os.path.realpath(target), source)
-        if first is not source:
+        place = os.path.realpath(target)
+        first = self._claimed.get(place)
+        if first is not None and _identity(first) == _identity(source):
+            raise PictureError(f"{source}: given twice, and already done as {target}; give it once")
+        if first is not None:
             raise PictureError(f"{source}: {target} is the output of {first} already; upscale it apart, with -o")
-        if os.path.lexists(target) and not self._overwrite:
+        if os.path.lexists(target) and not self.overwrite:
             raise PictureError(f"{source}: {target} exists already; name another with -o, or add --overwrite")
-        return target
+        self._claimed[place] = source
+        try:
+            yield target
+        except BaseException:
+            del self._claimed[place]
+            raise
 
 
 def _upscale_file(upscaler: Upscaler, source: Path, targets: Targets) -> Done | Failed:
@@ -93,10 +107,13 @@ def _upscale_file(upscaler: Upscaler, source: Path, targets: Targets) -> Done | 
             bar.update(rows)
 
         try:
-            target = targets.claim(source)
-            return Done(source, target, *upscaler.upscale_file(source, target, advance))
+            with targets.claim(source) as target:
+                sizes = upscaler.upscale_file(source, target, advance, overwrite=targets.overwrite)
+                return Done(source, target, *sizes)
+        except EngineError as error:
+            return Failed(source, f"{source}: {error}")
         except SesrError as error:
-            return Failed(source, error)
+            return Failed(source, str(error))
 
 
 def _means_folder(output: str) -> bool:

@@ -20,15 +20,17 @@ Importing this module imports neither OpenVINO nor PyTorch.
 
 import importlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError, UsageError, WeightsError
-from sesr.inference.zoo import WEIGHTS
+from sesr.inference.zoo import WEIGHTS, check_file
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 
 Backend = Literal["openvino", "torch"]
@@ -64,7 +66,7 @@ class Engine(Protocol):
         """Upscales a plane.
 
         `luma` is Y/255, float32 (H, W), at least 1 x 1; the result a new float32 (scale H, scale W) in [0, 1].
-        One engine serves one thread at a time.
+        One engine serves one thread at a time. Raises `EngineError` when it fails, mostly for want of memory.
         """
 
 
@@ -80,12 +82,13 @@ def load_engine(path: Path, backend: Backend = "openvino", threads: int | None =
             process.
 
     Raises `WeightsError` for a file that is missing, damaged or not such a network, `EngineError` when
-    something that the engine needs is not installed, `UsageError` for fewer than one thread.
+    something that the engine needs is not installed, `UsageError` for an unknown backend or fewer than one thread.
     """
+    if backend not in get_args(Backend):
+        raise UsageError(f"engine {backend!r} is unknown: use one of {', '.join(get_args(Backend))}")
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+    check_file(path)
     kind = path.suffix.lower()
     if kind not in (".safetensors", ".tflite"):
         raise WeightsError(f"{path}: not a network's file; give a .safetensors or a .tflite")
@@ -118,10 +121,11 @@ class OpenVINOEngine:
         """See `Engine.run`."""
         source = _plane(luma)
         height, width = source.shape
-        result = np.empty((1, self.scale * height, self.scale * width, 1), np.float32)
-        self._request.set_input_tensor(self._tensor(source[None, :, :, None], shared_memory=True))
-        self._request.set_output_tensor(self._tensor(result, shared_memory=True))
-        self._request.infer()
+        with _running(source):
+            result = np.empty((1, self.scale * height, self.scale * width, 1), np.float32)
+            self._request.set_input_tensor(self._tensor(source[None, :, :, None], shared_memory=True))
+            self._request.set_output_tensor(self._tensor(result, shared_memory=True))
+            self._request.infer()
         return result[0, :, :, 0]
 
 
@@ -138,8 +142,9 @@ class TorchEngine:
 
     def run(self, luma: Luma) -> Luma:
         """See `Engine.run`."""
-        with self._torch.inference_mode():
-            result = self._network(self._torch.from_numpy(_plane(luma))[None, None])
+        source = _plane(luma)
+        with _running(source), self._torch.inference_mode():
+            result = self._network(self._torch.from_numpy(source)[None, None])
         return np.ascontiguousarray(result[0, 0].numpy())
 
 
@@ -148,6 +153,17 @@ def _plane(luma: Luma) -> Luma:
     if luma.ndim != 2 or 0 in luma.shape:
         raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
     return np.require(luma, np.float32, ["C", "W"])
+
+
+@contextmanager
+def _running(luma: Luma) -> Iterator[None]:
+    """Makes what a runtime raises into `EngineError`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        size = f"{luma.shape[1]} x {luma.shape[0]} pixels at once"
+        reason = _last_line(error)
+        raise EngineError(f"the network failed on {size} ({reason}); a smaller tile needs less memory") from error
 
 
 def _checkpoint_of(path: Path) -> Path:

@@ -17,12 +17,18 @@ halo does, or where the picture does.
 All strips of a picture have the same source size: engines prepare themselves for a shape once.
 
 By default strips run over the picture's full width and hold half a megapixel, about 230 MB with OpenVINO and
-within 15 % of the speed of whole frames. They stay at least 14 radii high, so that halos cost a sixth at
-most; pictures too wide for that are cut in columns too. So memory is bounded for every shape.
+within 15 % of the speed of whole frames. They stay 14 radii high, so that halos cost a sixth at most; pictures
+too wide for that are cut in columns too. So the network's memory is bounded for every shape.
+
+What a caller holds of a band, 8-bit pixels mostly, it holds over the full width. Bands are therefore limited to
+two megapixels, columns together: above some 17,000 pixels of width (radius 9) they get lower, down to 4 radii,
+where halos double the work. Beyond 58,000 pixels of width that least height stays, and a band grows with the
+width.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -32,7 +38,11 @@ from sesr.inference.engine import Engine, Luma
 PIXELS = 1 << 19
 """Input pixels of a strip, halo included, where no tile size is asked for."""
 
+BAND_PIXELS = 1 << 21
+"""Input pixels of a band, halo included, all its columns together, unless the picture is very wide."""
+
 _RADII = 14
+_LEAST_RADII = 4
 
 ReadRows = Callable[[int, int], Luma]
 """Gives the picture's luma rows y0 up to but not including y1, float32 (y1 - y0, W)."""
@@ -46,6 +56,15 @@ class Span:
     stop: int
     keep_start: int
     keep_stop: int
+
+    def near(self, reach: int) -> "Span":
+        """Of what is read no more than `reach` pixels around what counts."""
+        start, stop = max(self.keep_start - reach, self.start), min(self.keep_stop + reach, self.stop)
+        return Span(start, stop, self.keep_start, self.keep_stop)
+
+    def within(self, outer: int, scale: int = 1) -> slice:
+        """Where the piece lies in one that starts at `outer`, or in its result, `scale` times the size."""
+        return slice((self.start - outer) * scale, (self.stop - outer) * scale)
 
     def inside(self, scale: int = 1) -> slice:
         """Where the kept pixels lie in the piece, or in its result, `scale` times the size."""
@@ -69,10 +88,10 @@ def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[
         tile: side of the square tiles, input pixels without halo; None for strips of bounded memory.
 
     The kept parts cover the picture without overlap, from top to bottom and from left to right.
-    Raises `UsageError` for a tile below 1.
+    Raises `UsageError` for a tile that is no whole number from 1 on.
     """
-    if tile is not None and tile < 1:
-        raise UsageError(f"tile must be at least 1, not {tile}")
+    if tile is not None and (not isinstance(tile, Integral) or tile < 1):
+        raise UsageError(f"tile must be a whole number, at least 1, not {tile}")
     keep_rows, keep_columns = (tile, tile) if tile is not None else _automatic(height, width, radius)
     columns = tuple(_cut(width, radius, keep_columns))
     return [Band(rows, columns) for rows in _cut(height, radius, keep_rows)]
@@ -122,6 +141,7 @@ def run_plane(engine: Engine, luma: Luma, tile: int | None = None) -> Luma:
 def _automatic(height: int, width: int, radius: int) -> tuple[int, int]:
     """Rows and columns to keep, so that a strip with its halo has no more than `PIXELS` pixels."""
     rows = min(height, max(PIXELS // width, _RADII * radius))
+    rows = min(rows, max(BAND_PIXELS // width, _LEAST_RADII * radius, 1))
     columns = PIXELS // rows
     return max(1, rows - 2 * radius), max(1, columns - 2 * radius)
 

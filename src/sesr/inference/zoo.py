@@ -27,7 +27,7 @@ class Network:
     """A network and its files.
 
     Attributes:
-        name: as for `-m`: "m5", or the stem of a file of one's own.
+        name: as for `-m`: "m5", or what the file of one's own is called.
         config: hyper-parameters; None for a bare `.tflite`, of which the engine finds the scale.
         card: what its maker says about it (data, steps, dB, licence); empty for a bare `.tflite`.
         safetensors: its checkpoint, if there is one.
@@ -66,7 +66,7 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS) ->
     file.
     """
     if Path(name).suffix.lower() in _SUFFIXES:
-        return _checked(_from_file(Path(name)), scale)
+        return _from_file(Path(name), scale)
     networks = list_networks(folder)
     same_name = [network for network in networks if network.name == name.lower()]
     if not same_name:
@@ -75,6 +75,18 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS) ->
         if scale in (None, _scale(network)):
             return network
     raise UsageError(f"network {name.lower()} comes for {_listed(map(_scale, same_name))}, not for x{scale}")
+
+
+def check_file(path: Path) -> None:
+    """Raises `WeightsError` if there is no such file."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+
+
+def check_scale(path: Path, found: int, wanted: int | None) -> None:
+    """Raises `UsageError` if a scale is wanted that is not the one of the network in a file."""
+    if wanted not in (None, found):
+        raise UsageError(f"{path}: a network for x{found}, not for x{wanted}")
 
 
 def _shipped(path: Path) -> Network:
@@ -86,20 +98,20 @@ def _shipped(path: Path) -> Network:
     return Network(match["name"], config, card, path, _existing(path.with_suffix(".tflite")))
 
 
-def _from_file(path: Path) -> Network:
+def _from_file(path: Path, scale: int | None) -> Network:
     """A file of one's own. A `.tflite` beside a `.safetensors` may be older, so each stands for itself."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
+    check_file(path)
     if path.suffix.lower() == ".tflite":
-        return Network(path.stem, None, {}, None, path)
+        return Network(_own_name(path), None, {}, None, path)
     config, card = read_header(path)
-    return Network(path.stem, config, card, path, None)
+    check_scale(path, config.scale, scale)
+    return Network(_own_name(path), config, card, path, None)
 
 
-def _checked(network: Network, scale: int | None) -> Network:
-    if network.config is not None and scale not in (None, network.config.scale):
-        raise UsageError(f"{network.file}: a network for x{network.config.scale}, not for x{scale}")
-    return network
+def _own_name(path: Path) -> str:
+    """The "m5" of a file called as training calls it, ``sesr_m5_x2``; else all of the stem."""
+    match = _STEM.fullmatch(path.stem)
+    return match["name"] if match else path.stem
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -243,7 +243,7 @@ def test_resume_between_lines_of_the_log(pictures: Path, tmp_path: Path, monkeyp
 
 
 def test_validation_in_the_range_that_the_recipe_says(pictures: Path) -> None:
-    full, limited = (Validation(pictures, 2, DataRecipe(grey_range=kind)) for kind in ("full", "limited"))  # type: ignore[arg-type]
+    full, limited = (Validation(pictures, 2, DataRecipe(grey_range=kind)) for kind in ("full", "limited"))
     for (hr, lr), (other_hr, other_lr) in zip(full.pictures, limited.pictures, strict=True):
         np.testing.assert_allclose(hr, 16 + other_hr * 219 / 255)
         np.testing.assert_allclose(lr, (16 + other_lr * 219) / 255, atol=1e-6)

@@ -189,3 +189,13 @@ def test_every_matlab_picture_is_reproduced_exactly(shared: Path, scale: int) ->
         if not np.array_equal(downscale(large, scale), np.asarray(Image.open(file))):
             different.append(file.name)
     assert not different
+
+
+GOLDEN = Path(__file__).with_name("golden")
+"""A drawn picture and its LR, stored when every MATLAB reference image was reproduced bit for bit."""
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_drawn_golden(scale: int) -> None:
+    with Image.open(GOLDEN / "hr.png") as hr, Image.open(GOLDEN / f"lr_x{scale}.png") as lr:
+        assert np.array_equal(downscale(np.asarray(hr), scale), np.asarray(lr))

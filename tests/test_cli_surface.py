@@ -26,6 +26,7 @@ SURFACE = {
         "--device": "auto",
         "--threads": None,
         "--resume": False,
+        "--init-from": None,
     },
     "evaluate": {
         "model": None,

@@ -131,6 +131,7 @@ def _add_train(commands: "Commands") -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     _add_threads(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+    parser.add_argument("--init-from", type=Path, metavar="RUN", help="start from the weights of another run's folder")
 
 
 def _train(arguments: Arguments) -> int:
@@ -145,7 +146,9 @@ def _train(arguments: Arguments) -> int:
     if arguments.steps:
         steps, warmup = arguments.steps, min(recipe.training.warmup, arguments.steps)
         recipe = replace(recipe, training=replace(recipe.training, steps=steps, warmup=warmup))
-    options = RunOptions(device=arguments.device, threads=arguments.threads, resume=arguments.resume)
+    options = RunOptions(
+        device=arguments.device, threads=arguments.threads, resume=arguments.resume, init_from=arguments.init_from
+    )
     run = arguments.run or Path("runs") / arguments.recipe.stem
     print(train(recipe, arguments.data, arguments.validation, run, options))
     return 0

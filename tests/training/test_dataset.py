@@ -42,6 +42,13 @@ def test_reads_grey_and_colour_and_leaves_small_out(folder: Path, capsys: pytest
     assert np.array_equal(planes.lr.numpy(), np.concatenate([plane.ravel() for plane in expected_lr]))
 
 
+def test_patterns_choose_pictures(folder: Path) -> None:
+    planes = load_planes(folder, 2, DataRecipe(crop=6, pictures=("a.*", "small*")))
+    assert planes.sizes.tolist() == [[15, 20]]
+    with pytest.raises(TrainingError, match="no image is as large as a crop"):
+        load_planes(folder, 2, DataRecipe(crop=6, pictures=("nothing*",)))
+
+
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="none: no such folder"):
         load_planes(tmp_path / "none", 2, CROP)

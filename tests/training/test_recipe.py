@@ -27,6 +27,7 @@ def test_round_trip() -> None:
     assert recipe.training.betas == (0.9, 0.99)
     tables = recipe.to_dict()
     tables["training"]["betas"] = list(tables["training"]["betas"])
+    tables["data"]["pictures"] = list(tables["data"]["pictures"])
     assert parse_recipe(tables) == recipe
     assert parse_recipe({}) == Recipe()
 
@@ -48,6 +49,8 @@ def test_round_trip() -> None:
         ({"training": {"betas": [0.9, 1.0]}}, "betas must lie in"),
         ({"training": {"schedule": "linear"}}, "schedule must be one of constant, cosine"),
         ({"data": {"crop": 0}}, "crop must be at least 1"),
+        ({"data": {"pictures": []}}, "pictures must be a list of at least one value"),
+        ({"data": {"pictures": [3]}}, r"\[data\] pictures must be a value of type str"),
         ({"data": 3}, r"\[data\] must be a table"),
         ({"network": {"m": 5, "scale": 7}}, "scale 7 does not exist"),
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),

@@ -261,6 +261,29 @@ def test_bad_pictures_are_named_before_the_first_step(pictures: Path, tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+def test_start_from_another_run(pictures: Path, tmp_path: Path) -> None:
+    first = train(RECIPE, pictures, pictures, tmp_path / "first", EAGER)
+    still = with_training(steps=1, warmup=1, learning_rate=1e-30, loss="l2")
+    options = dataclasses.replace(EAGER, init_from=tmp_path / "first")
+    second = train(still, pictures, pictures, tmp_path / "second", options)
+    one, other = load_checkpoint(first).tensors, load_checkpoint(second).tensors
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    with pytest.raises(TrainingError, match=r"none: no run to start from"):
+        train(still, pictures, None, tmp_path / "third", dataclasses.replace(EAGER, init_from=tmp_path / "none"))
+    wider = dataclasses.replace(still, network=dataclasses.replace(still.network, f=5))
+    with pytest.raises(TrainingError, match=r"first: was trained with another \[network\]"):
+        train(wider, pictures, None, tmp_path / "third", options)
+
+
+def test_losses_are_what_they_are_called() -> None:
+    lr, hr = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)
+    for loss, power in (("l1", 1), ("l2", 2)):
+        learner = Learner(with_training(loss=loss), torch.device("cpu"), compile_step=False)
+        with torch.no_grad():
+            expected = (learner.network(lr) - hr).abs().pow(power).mean()
+        assert float(learner.step(0, lr, hr)) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_divergence_stops_with_a_clear_line(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the training diverged near step"):
         train(with_training(learning_rate=1e30, warmup=0), pictures, None, tmp_path / "run", EAGER)

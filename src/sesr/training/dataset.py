@@ -14,6 +14,7 @@ pictures in colour, before luma is taken.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def load_planes(folder: Path, scale: int, recipe: DataRecipe) -> LumaPlanes:
     """
     planes: list[tuple[Plane, Plane]] = []
     limited: list[bool] = []
-    paths = find_pictures(folder)
+    paths = [path for path in find_pictures(folder) if any(fnmatch(path.name, name) for name in recipe.pictures)]
     for path in tqdm(paths, desc="reading images", unit="image", leave=False, disable=None):
         hr, lr, grey = _read_pair(path, scale)
         if min(lr.shape) >= recipe.crop:

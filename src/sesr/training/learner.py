@@ -1,8 +1,9 @@
 """What learns: the network, its optimiser and the running mean of its weights, and the step that changes them.
 
-A step is the L1 loss of a batch, its gradient, and Adam's update (paper, section 5.1). It is compiled as a whole: run
-operation by operation the collapse is many tiny kernels, and features pass through memory once for each. The running
-mean (EMA) of the weights follows at a distance and is better than any single step's; it is what is validated and kept.
+A step is the loss of a batch (the paper's is L1), its gradient, and Adam's update (paper, section 5.1). Loss and
+gradient are compiled: run operation by operation the collapse is many tiny kernels, and features pass through memory
+once for each. The running mean (EMA) of the weights follows at a distance and is better than any single step's; it is
+what is validated and kept.
 """
 
 import math
@@ -43,10 +44,12 @@ class Learner:
             amsgrad=recipe.training.amsgrad,
             fused=True,
         )
-        self._loss: Callable[[Tensor, Tensor], Tensor] = torch.compile(self._l1) if compile_step else self._l1
+        self._criterion = {"l1": functional.l1_loss, "l2": functional.mse_loss}[recipe.training.loss]
+        self._loss: Callable[[Tensor, Tensor], Tensor]
+        self._loss = torch.compile(self._forward) if compile_step else self._forward
 
-    def _l1(self, lr: Tensor, hr: Tensor) -> Tensor:
-        return functional.l1_loss(self.network(lr), hr)
+    def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
+        return self._criterion(self.network(lr), hr)
 
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
         """One gradient step on a batch; returns its loss."""
@@ -81,3 +84,10 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
+
+    @torch.no_grad()
+    def start_from(self, mean: list[Tensor]) -> None:
+        """Takes another run's running mean for fresh weights; the optimiser starts anew."""
+        for own, parameter, value in zip(self.mean, self.parameters, mean, strict=True):
+            own.copy_(value)
+            parameter.copy_(value)

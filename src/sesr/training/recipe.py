@@ -29,10 +29,12 @@ class DataRecipe:
             luma as Y = 16 + v 219/255. ``limited``: they are Y already. Colour pictures are always mapped to grey of
             full range first (BT.601, 8 bits).
         crop: side of a crop in low-resolution pixels.
+        pictures: patterns of file names, such as ``bsd200_*``; pictures that match none are left out.
     """
 
     grey_range: Literal["full", "limited"] = "full"
     crop: int = 64
+    pictures: tuple[str, ...] = ("*",)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class TrainingRecipe:
         betas: Adam's two decay rates.
         amsgrad: the variant of Adam that the published code uses.
         ema: decay a step of the running mean of the weights; the mean is what is validated and kept.
+        loss: ``l1``, the mean absolute error, or ``l2``, the mean squared error, which is what PSNR measures.
         form: in which of two equal ways the blocks compute while training.
         validate_every: steps between validations.
         checkpoint_minutes: minutes between checkpoints.
@@ -63,6 +66,7 @@ class TrainingRecipe:
     betas: tuple[float, float] = (0.9, 0.999)
     amsgrad: bool = False
     ema: float = 0.999
+    loss: Literal["l1", "l2"] = "l1"
     form: Form = "collapsed"
     validate_every: int = 1000
     checkpoint_minutes: float = 3.0
@@ -158,6 +162,10 @@ def _parse_value(kind: Any, where: str, value: Any) -> Any:  # noqa: ANN401 - an
         if value not in get_args(kind):
             raise RecipeError(f"{where} must be one of {', '.join(get_args(kind))}, not {value!r}")
         return value
+    if get_origin(kind) is tuple and get_args(kind)[1] is Ellipsis:
+        if not isinstance(value, list) or not value:
+            raise RecipeError(f"{where} must be a list of at least one value, not {value!r}")
+        return tuple(_parse_value(get_args(kind)[0], where, part) for part in value)
     if get_origin(kind) is tuple:
         if not isinstance(value, list) or len(value) != len(get_args(kind)):
             raise RecipeError(f"{where} must be a list of {len(get_args(kind))} numbers, not {value!r}")

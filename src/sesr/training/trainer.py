@@ -49,12 +49,14 @@ class RunOptions:
         threads: CPU threads; None leaves PyTorch's choice.
         compile_step: whether the step is compiled; needs a C++ compiler and is three times as fast.
         resume: whether to go on from the run's checkpoint.
+        init_from: folder of a run whose weights a new run starts from; it does change what is computed.
     """
 
     device: str = "auto"
     threads: int | None = None
     compile_step: bool = True
     resume: bool = False
+    init_from: Path | None = None
 
 
 def train(recipe: Recipe, data: Path, validation: Path | None, run: Path, options: RunOptions) -> Path:
@@ -78,6 +80,8 @@ def train(recipe: Recipe, data: Path, validation: Path | None, run: Path, option
     planes = load_planes(data, recipe.network.scale, recipe.data)
     tqdm.write(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {data}")
     learner = Learner(recipe, device, compile_step=options.compile_step and _can_compile(device))
+    if options.init_from is not None and saved is None:
+        learner.start_from(_weights_of(options.init_from, recipe))
     progress = _restore(learner, saved, planes, run)
     write_tflite(learner.collapsed_mean().to_checkpoint({}))  # better to miss a package now than after hours
     run.mkdir(parents=True, exist_ok=True)
@@ -173,13 +177,29 @@ def _prepare_run(recipe: Recipe, run: Path, *, resume: bool) -> dict[str, Any] |
         raise TrainingError(f"{run}: no checkpoint to resume from; leave --resume out to start")
     if not resume:
         return None
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        kept = json.loads(saved["recipe"])
-    except Exception as error:
-        raise TrainingError(f"{path}: not a whole checkpoint ({error}); remove it to start again") from error
+    saved, kept = _load(path)
     _refuse_other_recipe(kept, json.loads(json.dumps(recipe.to_dict())), run)
     return saved
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A checkpoint and the recipe in it. Raises `TrainingError`."""
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return saved, json.loads(saved["recipe"])
+    except Exception as error:
+        raise TrainingError(f"{path}: not a whole checkpoint ({error}); remove it to start again") from error
+
+
+def _weights_of(run: Path, recipe: Recipe) -> list[Tensor]:
+    """The running mean that another run ended with. Raises `TrainingError` where it does not fit."""
+    if not (run / "checkpoint.pt").is_file():
+        raise TrainingError(f"{run}: no run to start from, it holds no checkpoint.pt; name a run's folder")
+    saved, kept = _load(run / "checkpoint.pt")
+    if kept["network"] != json.loads(json.dumps(recipe.to_dict()))["network"]:
+        raise TrainingError(f"{run}: was trained with another [network]; name a run of the same one to start from")
+    mean: list[Tensor] = saved["mean"]
+    return mean
 
 
 def _refuse_other_recipe(kept: dict[str, Any], given: dict[str, Any], run: Path) -> None:

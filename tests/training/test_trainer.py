@@ -97,9 +97,9 @@ class _Killed(BaseException):
     """Stands for a kill at a given step."""
 
 
-@pytest.mark.parametrize("killed_at", [1, 17])
-def test_resume_is_exact(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int) -> None:
-    whole = train(RECIPE, pictures, pictures, tmp_path / "whole", EAGER)
+def train_until_killed(
+    recipe: Recipe, pictures: Path, run: Path, killed_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = Learner.step
 
     def dying(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
@@ -107,10 +107,16 @@ def test_resume_is_exact(pictures: Path, tmp_path: Path, monkeypatch: pytest.Mon
             raise _Killed
         return step(self, number, lr, hr)
 
-    monkeypatch.setattr(Learner, "step", dying)
-    with pytest.raises(_Killed):
-        train(RECIPE, pictures, pictures, tmp_path / "broken", EAGER)
-    monkeypatch.setattr(Learner, "step", step)
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "step", dying)
+        with pytest.raises(_Killed):
+            train(recipe, pictures, pictures, run, EAGER)
+
+
+@pytest.mark.parametrize("killed_at", [1, 17])
+def test_resume_is_exact(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int) -> None:
+    whole = train(RECIPE, pictures, pictures, tmp_path / "whole", EAGER)
+    train_until_killed(RECIPE, pictures, tmp_path / "broken", killed_at, monkeypatch)
     resumed = train(RECIPE, pictures, pictures, tmp_path / "broken", dataclasses.replace(EAGER, resume=True))
     assert resumed.read_bytes() == whole.read_bytes()
     assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
@@ -223,17 +229,7 @@ def test_a_checkpoint_is_never_of_a_diverged_run(
 def test_resume_between_lines_of_the_log(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = with_training(steps=200, schedule="constant")
     whole = train(recipe, pictures, pictures, tmp_path / "whole", EAGER)
-    step = Learner.step
-
-    def dying(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
-        if number == 150:
-            raise _Killed
-        return step(self, number, lr, hr)
-
-    monkeypatch.setattr(Learner, "step", dying)
-    with pytest.raises(_Killed):
-        train(recipe, pictures, pictures, tmp_path / "broken", EAGER)
-    monkeypatch.setattr(Learner, "step", step)
+    train_until_killed(recipe, pictures, tmp_path / "broken", 150, monkeypatch)
     assert len(torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["losses"]) == 50
     resumed = train(recipe, pictures, pictures, tmp_path / "broken", dataclasses.replace(EAGER, resume=True))
     assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")

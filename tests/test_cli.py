@@ -19,7 +19,7 @@ from sesr.export.tflite import export_tflite
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
-from sesr.training.recipe import Recipe
+from sesr.training.checkpoint import Sources
 from sesr.training.trainer import RunOptions
 
 Captured = pytest.CaptureFixture[str]
@@ -286,20 +286,56 @@ class TestOthers:
         assert (done.returncode, done.stderr) == (1, "sesr: training needs torch; pip install 'sesr[train]'\n")
 
     def test_train_hands_on_what_was_asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        called: list[tuple[Recipe, Path, Path | None, Path, RunOptions]] = []
-
-        def train(*arguments: Any) -> Path:  # noqa: ANN401 - the real one's, checked below
-            called.append(arguments)
-            return tmp_path
-
-        monkeypatch.setattr("sesr.training.trainer.train", train)
-        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nwarmup = 9\n")
-        arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--resume"]
-        assert main(["train", str(tmp_path / "tiny.toml"), *arguments]) == 0
-        recipe, data, validation, run, options = called[0]
+        called: list[Any] = []
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append((given, named)))
+        (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nsteps = 10\nwarmup = 9\n")
+        arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--cache", "c"]
+        size = ["--gen-tflite", "--tflite-height", "30", "--tflite-width", "40"]
+        assert main(["train", str(tmp_path / "tiny.toml"), *arguments, *size]) == 0
+        (recipe, sources, run, options), named = called[0]
         assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 7)
-        assert (data, validation, run) == (Path("pictures"), None, Path("runs/tiny"))
-        assert options == RunOptions(device="cpu", threads=1, resume=True)
+        assert (sources, run) == (Sources("pictures", None), Path("runs/tiny"))
+        assert options == RunOptions(device="cpu", threads=1, cache=Path("c"), tflite_size=(30, 40))
+        assert named == {"init_from": None}
+
+    def test_train_without_a_recipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        called: list[Any] = []
+        monkeypatch.chdir(tmp_path)  # where there are no runs
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append((given, named)))
+        assert main(["train", "--data", "div2k", "--scale", "4", "--linear-block-type", "expanded"]) == 0
+        (recipe, sources, run, _), named = called[0]
+        assert (recipe.training.form, recipe.data.crop, recipe.training.init_from) == ("expanded", 50, "m5")
+        assert (sources.data, run) == ("div2k", Path("runs/m5_x4"))
+        assert named["init_from"].name == "sesr_m5_x2.safetensors"
+
+    def test_the_x2_run_of_the_same_name_comes_before_the_shipped_network(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        called: list[Any] = []
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append(named))
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "runs" / "m5_x2").mkdir(parents=True)
+        (tmp_path / "runs" / "m5_x2" / "sesr_m5_x2.safetensors").touch()
+        for init_from in ([], ["--init-from", "none"], ["--init-from", "somewhere/else"]):
+            assert main(["train", "--data", "pictures", "--scale", "3", *init_from]) == 0
+        assert [named["init_from"] for named in called] == [Path("runs/m5_x2"), None, Path("somewhere/else")]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ([], "train needs --data"),
+            (["--data", "d", "--scale", "4", "--m", "9"], "no x2 network to start from: no run runs/m9f16_x2; "),
+            (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),
+            (["--resume", "run", "--run", "other"], "a run is resumed as it was started"),
+        ],
+    )
+    def test_train_wrongly_used(self, arguments: list[str], message: str, capsys: Captured) -> None:
+        assert main(["train", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+    def test_resume_of_no_run(self, tmp_path: Path, capsys: Captured) -> None:
+        assert main(["train", "--resume", str(tmp_path)]) == 1
+        assert f"{tmp_path}: no run to go on from" in capsys.readouterr().err
 
     def test_version(self, capsys: Captured) -> None:
         with pytest.raises(SystemExit) as caught:

@@ -122,36 +122,97 @@ def _upscale(arguments: Arguments) -> int:
 
 
 def _add_train(commands: "Commands") -> None:
-    parser = _add(commands, "train", _train, "train a network from a recipe and a folder of pictures")
-    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="what to train and how")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures to train on")
-    parser.add_argument("--validation", type=Path, metavar="DIR", help="folder of pictures to measure on, on the way")
-    parser.add_argument("--run", type=Path, metavar="DIR", help="folder for the results (default: runs/RECIPE)")
-    parser.add_argument("--steps", type=_positive, metavar="N", help="instead of the recipe's number of steps")
+    parser = _add(commands, "train", _train, "train a network, from a recipe or by the published script's settings")
+    parser.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE.toml", help="what to train and how")
+    parser.add_argument(
+        "--data", metavar="DIR|div2k", help="pictures to train on: a folder, one with HR/ and LR/, or DIV2K, downloaded"
+    )
+    parser.add_argument("--validation", metavar="DIR|div2k", help="pictures to measure on, on the way")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="folder for the results (default: runs/NAME)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in a folder")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     _add_threads(parser)
-    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
-    parser.add_argument("--init-from", type=Path, metavar="RUN", help="start from the weights of another run's folder")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="for downloads and prepared pictures (default: the user's cache)"
+    )
+    parser.add_argument("--gen-tflite", action="store_true", help="also write a .tflite that opens at a given size")
+    parser.add_argument("--tflite-height", type=_positive, default=1080, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--tflite-width", type=_positive, default=1920, metavar="N", help="(default: %(default)s)")
+    _add_recipe_options(parser)
+
+
+def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Options that override the recipe; their names without dashes are those `with_options` takes."""
+    group = parser.add_argument_group("settings", "Each overrides the recipe's; defaults are those without a recipe.")
+    group.add_argument("--epochs", type=_positive, metavar="N", help="(default: 300)")
+    group.add_argument("--steps", type=_positive, metavar="N", help="gradient steps, instead of epochs")
+    group.add_argument("--batch-size", type=_positive, metavar="N", help="crops a step (default: 32)")
+    group.add_argument("--learning-rate", type=float, metavar="R", help="(default: 2e-4)")
+    group.add_argument("--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2)")
+    group.add_argument("--m", type=_positive, metavar="N", help="3 x 3 blocks (default: 5)")
+    group.add_argument("--int-features", type=_positive, metavar="N", help="channels between blocks (default: 16)")
+    group.add_argument("--feature-size", type=_positive, metavar="N", help="width inside blocks (default: 256)")
+    group.add_argument(
+        "--linear-block-type", choices=("collapsed", "expanded"), help="how blocks compute (default: collapsed)"
+    )
+    group.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), help="(default: float32)")
+    group.add_argument(
+        "--init-from",
+        metavar="NAME|FILE|RUN",
+        help="start from another network, or from none (default: for x3 and x4 the x2 network of the same name)",
+    )
 
 
 def _train(arguments: Arguments) -> int:
-    from dataclasses import replace
-
     try:
-        from sesr.training.recipe import load_recipe
-        from sesr.training.trainer import RunOptions, train
+        from sesr.training.checkpoint import Sources
+        from sesr.training.planes import default_cache
+        from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
+        from sesr.training.trainer import RunOptions, resume, train
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
-    recipe = load_recipe(arguments.recipe)
-    if arguments.steps:
-        steps, warmup = arguments.steps, min(recipe.training.warmup, arguments.steps)
-        recipe = replace(recipe, training=replace(recipe.training, steps=steps, warmup=warmup))
+    settings = {name: getattr(arguments, name) for name in OPTIONS}
     options = RunOptions(
-        device=arguments.device, threads=arguments.threads, resume=arguments.resume, init_from=arguments.init_from
+        device=arguments.device,
+        threads=arguments.threads,
+        cache=arguments.cache or default_cache(),
+        tflite_size=(arguments.tflite_height, arguments.tflite_width) if arguments.gen_tflite else None,
     )
-    run = arguments.run or Path("runs") / arguments.recipe.stem
-    print(train(recipe, arguments.data, arguments.validation, run, options))
+    if arguments.resume:
+        if arguments.recipe or arguments.run or any(value is not None for value in settings.values()):
+            raise UsageError("a run is resumed as it was started: give --resume without a recipe, --run or settings")
+        return _report(resume(arguments.resume, options, arguments.data, arguments.validation))
+    if not arguments.data:
+        raise UsageError("train needs --data: a folder of pictures, or div2k")
+    recipe = with_options(load_recipe(arguments.recipe) if arguments.recipe else Recipe(), settings)
+    run = arguments.run or Path("runs") / (arguments.recipe.stem if arguments.recipe else recipe.stem)
+    sources = Sources(arguments.data, arguments.validation)
+    initial = _initial(recipe.training.init_from, recipe.network.scale)
+    return _report(train(recipe, sources, run, options, init_from=initial))
+
+
+def _report(path: Path) -> int:
+    """Prints where the network lies; of several processes that `torchrun` started, the first does."""
+    if os.environ.get("RANK", "0") == "0":
+        print(path)
     return 0
+
+
+def _initial(name: str, scale: int) -> Path | None:
+    """What a name means to start from: a run's folder, a file, an x2 run in ``runs``, or a shipped network."""
+    from sesr.inference.zoo import find_network, list_networks
+
+    if name in ("", "none"):
+        return None
+    if os.path.lexists(name) or Path(name).name != name or Path(name).suffix:
+        return Path(name)
+    if list((Path("runs") / f"{name}_x2").glob("*.safetensors")):
+        return Path("runs") / f"{name}_x2"
+    shipped = {(network.name, network.config.scale) for network in list_networks() if network.config}
+    try:
+        return find_network(name, scale if (name.lower(), scale) in shipped else 2).safetensors
+    except UsageError as error:
+        raise UsageError(f"no x2 network to start from: no run runs/{name}_x2; {error}; or --init-from none") from error
 
 
 def _add_evaluate(commands: "Commands") -> None:
@@ -246,6 +307,7 @@ def _add_benchmark(commands: "Commands") -> None:
     kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
     _add_speed(kinds)
     _add_memory(kinds)
+    _add_training_speed(kinds)
 
 
 def _add_speed(kinds: "Commands") -> None:
@@ -297,6 +359,44 @@ def _benchmark_memory(arguments: Arguments) -> int:
     for row in measure_memory(arguments.model, arguments.megapixels):
         rows.append(row)
         print(memory_line(row), flush=True)
+    if arguments.output:
+        write_csv(rows, arguments.output)
+    return 0
+
+
+def _add_training_speed(kinds: "Commands") -> None:
+    parser = _add(kinds, "training", _benchmark_training, "a training step collapsed, by the paper's way, and expanded")
+    parser.add_argument(
+        "-m", "--model", choices=("m3", "m5", "m7", "m11", "xl"), default="m5", help="network (default: %(default)s)"
+    )
+    parser.add_argument("-s", "--scale", type=int, choices=(2, 3, 4), default=2, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--crop", type=_positive, default=64, metavar="N", help="LR pixels (default: %(default)s)")
+    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="to count (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    _add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_training(arguments: Arguments) -> int:
+    from dataclasses import replace
+
+    from sesr.atomic import check_writable
+    from sesr.evaluation.training_speed import measure_training, training_line, write_csv
+    from sesr.network.variants import VARIANTS
+
+    if arguments.output:
+        check_writable(arguments.output)
+    rows = measure_training(
+        replace(VARIANTS[arguments.model], scale=arguments.scale),
+        batch=arguments.batch_size,
+        crop=arguments.crop,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        device=arguments.device,
+    )
+    for row in rows:
+        print(training_line(row))
     if arguments.output:
         write_csv(rows, arguments.output)
     return 0

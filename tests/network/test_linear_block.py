@@ -1,10 +1,11 @@
-"""The block's three equal forms, and the gradients of the two that train."""
+"""The block's three equal forms, and their gradients."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from sesr.network.linear_block import LinearBlock
+from sesr.network.variants import Form
 
 SHAPES = [(1, 16, 5, False), (16, 16, 3, True), (16, 16, 3, False), (16, 4, 5, False), (3, 2, 1, False)]
 
@@ -52,17 +53,31 @@ def gradients(block: LinearBlock, features: Tensor, weight: Tensor) -> list[Tens
 
 
 @pytest.mark.parametrize(("c_in", "c_out", "k", "residual"), SHAPES)
-def test_gradients_reach_both_weights_equally_in_both_forms(c_in: int, c_out: int, k: int, residual: bool) -> None:
+def test_gradients_reach_both_weights_equally_in_all_forms(c_in: int, c_out: int, k: int, residual: bool) -> None:
     block = make(c_in, c_out, k, residual=residual)
     features = torch.randn(2, c_in, 6, 5, dtype=torch.float64)
     weight = torch.randn(2, c_out, 6, 5, dtype=torch.float64)
     collapsed = gradients(block, features, weight)
-    block.form = "expanded"
-    expanded = gradients(block, features, weight)
-    assert len(collapsed) == len(expanded) == 3
-    for one, other in zip(collapsed, expanded, strict=True):
-        assert one.abs().max() > 0
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    assert len(collapsed) == 3
+    assert all(gradient.abs().max() > 0 for gradient in collapsed)
+    others: tuple[Form, ...] = ("delta", "expanded")
+    for form in others:
+        block.form = form
+        for one, other in zip(collapsed, gradients(block, features, weight), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_delta_form_runs_the_delta_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = LinearBlock(2, 2, 3, 8, residual=True, form="delta")
+    monkeypatch.setattr(block, "kernel", lambda: pytest.fail("collapsed by the sum"))
+    assert block(torch.randn(1, 2, 4, 4)).shape == (1, 2, 4, 4)
+
+
+@pytest.mark.parametrize("route", ["kernel", "kernel_by_delta"])
+def test_kernels_follow_the_block_to_its_device_and_type(route: str) -> None:
+    block = LinearBlock(2, 2, 3, 8, residual=True).to("meta", torch.float64)
+    kernel: Tensor = getattr(block, route)()
+    assert (kernel.device.type, kernel.dtype) == ("meta", torch.float64)
 
 
 def test_residual_needs_equal_channels() -> None:

@@ -1,6 +1,8 @@
-"""Planes and crops: what is read, what is drawn, and that both are what they say."""
+"""Crops: where they are drawn, that they lie where they should, and that nothing but seed and step decides them."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,58 +10,34 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.errors import PictureError, TrainingError
+from sesr.errors import TrainingError
 from sesr.imaging.resize import downscale
-from sesr.training.dataset import CropSampler, LumaPlanes, fingerprint, load_planes
+from sesr.training.dataset import CropSampler, _detail
+from sesr.training.planes import LumaPlanes, load_planes
 from sesr.training.recipe import DataRecipe
 
-CROP = DataRecipe(crop=6)
+CROP = DataRecipe(crop=6, sampling="pixels")
+KINDS = [
+    DataRecipe(crop=8, sampling="pixels"),
+    DataRecipe(crop=8, sampling="pixels", detail=1.5),
+    DataRecipe(crop=8, sampling="images", crops_per_image=7),
+    DataRecipe(crop=8, sampling="images", crops_per_image=7, detail=1.5),
+]
 
 
-def noise(height: int, width: int, seed: int, channels: int = 1) -> NDArray[np.uint8]:
-    shape = (height, width) if channels == 1 else (height, width, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+def noise(height: int, width: int, seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "below").mkdir()
-    Image.fromarray(noise(31, 40, 1)).save(tmp_path / "a.png")
-    Image.fromarray(noise(24, 21, 2, 3)).save(tmp_path / "below" / "b.PNG")
-    Image.fromarray(noise(8, 40, 3)).save(tmp_path / "small.png")
-    (tmp_path / "notes.txt").write_text("no picture")
-    return tmp_path
-
-
-def test_reads_grey_and_colour_and_leaves_small_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    planes = load_planes(folder, 2, CROP)
-    assert planes.sizes.tolist() == [[15, 20], [12, 10]]
-    assert "1 of 3 images are smaller than a crop" in capsys.readouterr().out
-    grey, colour = noise(31, 40, 1)[:30], noise(24, 21, 2, 3)[:, :20]
-    expected_hr = [grey, np.asarray(Image.fromarray(colour).convert("L"))]
-    expected_lr = [downscale(grey, 2), np.asarray(Image.fromarray(downscale(colour, 2)).convert("L"))]
-    assert np.array_equal(planes.hr.numpy(), np.concatenate([plane.ravel() for plane in expected_hr]))
-    assert np.array_equal(planes.lr.numpy(), np.concatenate([plane.ravel() for plane in expected_lr]))
-
-
-def test_patterns_choose_pictures(folder: Path) -> None:
-    planes = load_planes(folder, 2, DataRecipe(crop=6, pictures=("a.*", "small*")))
-    assert planes.sizes.tolist() == [[15, 20]]
-    with pytest.raises(TrainingError, match="no image is as large as a crop"):
-        load_planes(folder, 2, DataRecipe(crop=6, pictures=("nothing*",)))
-
-
-def test_bad_folders(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="none: no such folder"):
-        load_planes(tmp_path / "none", 2, CROP)
-    with pytest.raises(TrainingError, match="no images in it"):
-        load_planes(tmp_path, 2, CROP)
-    Image.fromarray(noise(10, 10, 1)).save(tmp_path / "tiny.png")
-    with pytest.raises(TrainingError, match="no image is as large as a crop, 12 pixels"):
-        load_planes(tmp_path, 2, CROP)
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(PictureError, match=r"broken\.png: "):
-        load_planes(tmp_path, 2, CROP)
+def planes_of(*pictures: NDArray[np.uint8], limited: bool = False, scale: int = 2) -> LumaPlanes:
+    lows = [picture[::scale, ::scale] for picture in pictures]
+    return LumaPlanes(
+        torch.from_numpy(np.concatenate([picture.ravel() for picture in pictures])),
+        torch.from_numpy(np.concatenate([low.ravel() for low in lows])),
+        np.array([low.shape for low in lows]),
+        np.array([limited] * len(pictures)),
+        scale,
+    )
 
 
 def dihedral(crop: NDArray[np.float32]) -> list[bytes]:
@@ -72,8 +50,11 @@ def as_luma(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((16 + torch.from_numpy(plane).float() * (219 / 255)) / 255).numpy()
 
 
+@pytest.mark.parametrize(
+    "sampling", [{"sampling": "pixels"}, {"sampling": "images"}, {"sampling": "pixels", "detail": 1.0}]
+)
 @pytest.mark.parametrize("scale", [2, 3])
-def test_every_crop_lies_somewhere_in_its_picture(tmp_path: Path, scale: int) -> None:
+def test_every_crop_lies_somewhere_in_its_picture(tmp_path: Path, scale: int, sampling: dict[str, Any]) -> None:
     pictures = [noise(12 * scale, 9 * scale, 1), noise(7 * scale, 14 * scale, 2)]
     for index, picture in enumerate(pictures):
         Image.fromarray(picture).save(tmp_path / f"{index}.png")
@@ -87,7 +68,7 @@ def test_every_crop_lies_somewhere_in_its_picture(tmp_path: Path, scale: int) ->
                 pairs = zip(dihedral(as_luma(low[y : y + 6, x : x + 6])), dihedral(as_luma(hr)), strict=True)
                 for way, pair in enumerate(pairs):
                     positions[pair] = (index, y, x, way)
-    sampler = CropSampler(planes, crop=6, batch=500, seed=3)
+    sampler = CropSampler(planes, DataRecipe(crop=6, **sampling), batch=500, seed=3)
     lr, hr_batch = sampler(0)
     assert lr.shape == (500, 1, 6, 6)
     assert hr_batch.shape == (500, 1, 6 * scale, 6 * scale)
@@ -97,53 +78,112 @@ def test_every_crop_lies_somewhere_in_its_picture(tmp_path: Path, scale: int) ->
     assert {(y, x) for index, y, x, _ in seen if index == 1} == {(y, x) for y in range(2) for x in range(9)}
 
 
-def planes_of(*pictures: NDArray[np.uint8], limited: bool = False) -> LumaPlanes:
-    lows = [picture[::2, ::2] for picture in pictures]
-    return LumaPlanes(
-        torch.from_numpy(np.concatenate([picture.ravel() for picture in pictures])),
-        torch.from_numpy(np.concatenate([low.ravel() for low in lows])),
-        np.array([low.shape for low in lows]),
-        np.array([limited] * len(pictures)),
-        scale=2,
-    )
+def test_batches_by_pixels_never_change() -> None:
+    """Shipped networks were trained on these very batches."""
+    planes = planes_of(noise(400, 300, 1), noise(260, 520, 2), noise(128, 128, 3))
+    sampler = CropSampler(planes, DataRecipe(crop=64, sampling="pixels"), 32, seed=1)
+    expected = {
+        0: "0cf63c108fef87c3f3a95f45f7b1a86b8c752c3e422757abf41a5705eb954625",
+        1: "6ec83419220d9b4c0d8e83bb7ab58c38cfcf3ee3fffadb2bcacd8f0882a3b2f2",
+        23_999: "5a05c5ea6e329f20c5b09251abca3e88af9cb4f6ed2af52c5c58bc5f629b38cb",
+    }
+    for step, digest in expected.items():
+        lr, hr = sampler(step)
+        assert hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest() == digest
+    places = sampler.places(0)
+    assert places.picture[:4].tolist() == [0, 1, 1, 1]
+    assert (places.y * (150 - 63) + places.x)[0] == 11_886
+    assert (places.y * (260 - 63) + places.x)[1] == 12_856 - (200 - 63) * (150 - 63)
+    assert places.turn[:4].tolist() == [7, 1, 3, 3]
 
 
-def test_batch_is_a_function_of_seed_and_step() -> None:
+@pytest.mark.parametrize("recipe", KINDS)
+def test_batch_is_a_function_of_seed_and_step(recipe: DataRecipe) -> None:
     planes = planes_of(noise(40, 40, 1), noise(60, 30, 2))
-    sampler = CropSampler(planes, 8, 5, seed=1)
+    sampler = CropSampler(planes, recipe, 5, seed=1)
     first = sampler(10)
     sampler(11)
-    again = CropSampler(planes, 8, 5, seed=1)(10)
-    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    sampler(2)
+    for again in (sampler(10), CropSampler(planes, recipe, 5, seed=1)(10)):
+        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
     assert not torch.equal(first[0], sampler(11)[0])
-    assert not torch.equal(first[0], CropSampler(planes, 8, 5, seed=2)(10)[0])
+    assert not torch.equal(first[0], CropSampler(planes, recipe, 5, seed=2)(10)[0])
+
+
+@pytest.mark.parametrize("recipe", KINDS)
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_shares_of_all_processes_are_the_batch(recipe: DataRecipe, ranks: int) -> None:
+    planes = planes_of(noise(40, 40, 1), noise(60, 30, 2))
+    whole = CropSampler(planes, recipe, 12, seed=1)
+    shares = [CropSampler(planes, recipe, 12, 1, rank, ranks) for rank in range(ranks)]
+    for step in (0, 5):
+        parts = zip(*(share(step) for share in shares), strict=True)
+        assert all(torch.equal(torch.cat(part), one) for part, one in zip(parts, whole(step), strict=True))
+
+
+def test_uneven_shares_are_refused() -> None:
+    with pytest.raises(TrainingError, match="batch of 10 crops cannot be shared evenly by 4 processes"):
+        CropSampler(planes_of(noise(40, 40, 1)), CROP, 10, 0, 0, 4)
 
 
 def test_grey_ranges() -> None:
     white = np.full((20, 20), 255, np.uint8)
-    full, _ = CropSampler(planes_of(white), 6, 1, 0)(0)
-    limited, _ = CropSampler(planes_of(white, limited=True), 6, 1, 0)(0)
+    full, _ = CropSampler(planes_of(white), CROP, 1, 0)(0)
+    limited, _ = CropSampler(planes_of(white, limited=True), CROP, 1, 0)(0)
     assert full.numpy() == pytest.approx(235 / 255)
     assert limited.numpy() == pytest.approx(1.0)
 
 
 def test_pictures_are_drawn_in_proportion_to_their_positions() -> None:
     dark, light = np.zeros((2 * 13, 2 * 13), np.uint8), np.full((2 * 23, 2 * 23), 255, np.uint8)
-    lr, _ = CropSampler(planes_of(dark, light), 8, 4000, seed=0)(0)
+    lr, _ = CropSampler(planes_of(dark, light), DataRecipe(crop=8, sampling="pixels"), 4000, seed=0)(0)
     share = float((lr.mean(dim=(1, 2, 3)) > 0.5).float().mean())
     assert share == pytest.approx(16**2 / (16**2 + 6**2), abs=0.02)
 
 
-def test_fingerprint_notices_another_set() -> None:
-    one, other = planes_of(noise(40, 40, 1)), planes_of(noise(40, 40, 2))
-    assert fingerprint(one) == fingerprint(planes_of(noise(40, 40, 1)))
-    assert fingerprint(one) != fingerprint(other)
+@pytest.mark.parametrize("batch", [4, 5, 50])
+@pytest.mark.parametrize("detail", [0.0, 1.0])
+def test_an_epoch_takes_as_many_crops_from_each_picture(batch: int, detail: float) -> None:
+    """Epochs of 21 crops: batches run on over their ends, and one of 50 holds two whole ones."""
+    recipe = DataRecipe(crop=8, sampling="images", crops_per_image=7, detail=detail)
+    planes = planes_of(noise(40, 40, 1), noise(16, 16, 2), noise(100, 60, 3))
+    sampler = CropSampler(planes, recipe, batch, seed=4)
+    assert sampler.steps_per_epoch == 21 / batch
+    drawn = np.concatenate([sampler.places(step).picture for step in range(-(-63 // batch))])[:63].reshape(3, 21)
+    assert [np.bincount(epoch, minlength=3).tolist() for epoch in drawn] == [[7, 7, 7]] * 3
+    assert len({tuple(epoch) for epoch in drawn}) == 3
 
 
-def test_training_images_are_read(shared: Path, tmp_path: Path) -> None:
-    """The real folder: luma as WebP, which stores grey as three equal channels."""
-    for index, path in enumerate(sorted((shared / "train").glob("*.webp"))[::600]):
-        (tmp_path / f"{index}.webp").symlink_to(path)
-    planes = load_planes(tmp_path, 2, DataRecipe(grey_range="limited", crop=32))
-    assert planes.limited.tolist() == [True] * 3
-    assert planes.megapixels == pytest.approx(4 * planes.lr.numel() / 1e6)
+def test_epochs_are_as_long_by_pixels() -> None:
+    recipe = DataRecipe(crop=8, sampling="pixels", crops_per_image=7)
+    assert CropSampler(planes_of(noise(40, 40, 1), noise(16, 16, 2)), recipe, 4, 0).steps_per_epoch == 14 / 4
+
+
+def test_detail_is_the_difference_from_neighbours() -> None:
+    plane = np.array([[0, 10, 10], [0, 255, 0]], np.uint8)
+    assert _detail(plane).tolist() == [[10 + 0, 0 + 245, 0 + 10], [255, 255, 0]]
+
+
+@pytest.mark.parametrize("sampling", ["pixels", "images"])
+def test_detail_decides_how_often_places_are_drawn(sampling: str) -> None:
+    """Left a smooth ramp of 1 + 1 a pixel, right of it noise of 40 and more: the crops in between don't count."""
+    low = np.add.outer(np.arange(64), np.arange(256)).astype(np.int64) // 2
+    low[:, 128:] = np.random.default_rng(0).integers(0, 256, (64, 128))
+    planes = planes_of(np.repeat(np.repeat(low, 2, 0), 2, 1).astype(np.uint8))
+    smooth, rough = (_detail(part.astype(np.uint8)).mean() + 0.25 for part in (low[:, :100], low[:, 140:]))
+    for power in (0.0, 0.5, 1.0):
+        recipe = DataRecipe(crop=8, sampling=sampling, detail=power)  # type: ignore[arg-type]
+        x = CropSampler(planes, recipe, 40_000, 0).places(0).x
+        ratio = np.mean((x >= 140) & (x < 240)) / np.mean(x < 100)
+        assert ratio == pytest.approx((rough / smooth) ** power, rel=0.15)
+
+
+def test_flat_pictures_can_be_weighted_too() -> None:
+    flat = np.full((40, 60), 9, np.uint8)
+    recipe = DataRecipe(crop=6, sampling="pixels", detail=2.0)
+    places = CropSampler(planes_of(flat, flat[:20]), recipe, 4000, 0).places(0)
+    first = places.picture == 0
+    assert first.mean() == pytest.approx(15 / (15 + 5), abs=0.03)
+    assert {(y, x) for y, x in zip(places.y[first], places.x[first], strict=True)} == {
+        (y, x) for y in range(15) for x in range(25)
+    }

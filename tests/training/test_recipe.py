@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sesr.errors import RecipeError, UsageError
-from sesr.training.recipe import Recipe, load_recipe, parse_recipe
+from sesr.training.recipe import OPTIONS, Recipe, load_recipe, parse_recipe, with_options
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -37,10 +37,12 @@ def test_round_trip() -> None:
     [
         ({"trainig": {}}, "unknown table 'trainig': did you mean 'training'"),
         ({"training": {"learning_rat": 1.0}}, r"\[training\] unknown key 'learning_rat': did you mean 'learning_rate'"),
-        ({"training": {"qqq": 1}}, "unknown key 'qqq': there are seed, steps"),
+        ({"training": {"qqq": 1}}, "unknown key 'qqq': there are seed, epochs, steps"),
         ({"training": {"steps": "many"}}, r"\[training\] steps must be a value of type int, not 'many'"),
         ({"training": {"steps": True}}, "must be a value of type int"),
-        ({"training": {"steps": 0}}, "steps must be at least 1"),
+        ({"training": {"steps": -1}}, "steps must not be negative"),
+        ({"training": {"epochs": 0}}, "epochs must be at least 1"),
+        ({"training": {"optimizer": "soap"}}, "amsgrad is Adam's; set it to false"),
         ({"training": {"batch": 0}}, "batch must be at least 1"),
         ({"training": {"warmup": 10, "steps": 5}}, "warmup must lie between"),
         ({"training": {"learning_rate": -1.0}}, "learning_rate must lie above 0"),
@@ -72,3 +74,57 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     path.write_text("[network]\nm = 5\nscale = 9\n")
     with pytest.raises(RecipeError, match=r"r\.toml: scale 9 does not exist"):
         load_recipe(path)
+
+
+def test_a_written_recipe_reads_back(tmp_path: Path) -> None:
+    recipe = parse_recipe(
+        {"network": {"m": 3}, "card": {"data": 'ring "a"\n\u00fc'}, "training": {"learning_rate": 1e-5}}
+    )
+    (tmp_path / "again.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.toml") == recipe
+
+
+def test_defaults_are_the_published_scripts() -> None:
+    recipe = Recipe()
+    network, training, data = recipe.network, recipe.training, recipe.data
+    assert (network.m, network.f, network.feature_size, network.scale) == (5, 16, 256, 2)
+    assert (training.epochs, training.batch, training.learning_rate, training.amsgrad) == (300, 32, 2e-4, True)
+    assert (training.form, training.loss, training.schedule, training.ema) == ("collapsed", "l1", "constant", 0)
+    assert (data.crop, data.crops_per_image, data.sampling) == (64, 64, "images")
+
+
+def test_the_papers_recipe_is_its_text() -> None:
+    """800 pictures, 64 crops each, 32 a step, 300 epochs: 480,000 steps."""
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "paper_m5_x2.toml")
+    full = recipe.with_steps(800 * recipe.data.crops_per_image / recipe.training.batch)
+    assert (full.training.steps, full.training.validate_every) == (480_000, 1600)
+    assert (full.training.learning_rate, full.training.amsgrad, full.training.ema) == (5e-4, True, 0)
+
+
+def test_steps_come_from_epochs_unless_given() -> None:
+    assert parse_recipe({"training": {"epochs": 3}}).with_steps(2.5).training.steps == 8
+    assert parse_recipe({"training": {"epochs": 3, "steps": 5}}).with_steps(2.5).training.steps == 5
+
+
+def test_options_change_what_they_name() -> None:
+    values: dict[str, Any] = {
+        "epochs": 7, "steps": 9, "batch_size": 8, "learning_rate": 1e-3, "scale": 2, "m": 3, "int_features": 8,
+        "feature_size": 64, "linear_block_type": "expanded", "precision": "tf32", "init_from": "m3",
+    }  # fmt: skip
+    assert values.keys() == OPTIONS.keys()
+    tables = with_options(Recipe(), values).to_dict()
+    assert {name: tables[table][key] for name, (table, key) in OPTIONS.items()} == values
+    assert with_options(Recipe(), dict.fromkeys(OPTIONS)) == Recipe()
+
+
+def test_options_and_what_goes_with_them() -> None:
+    by_steps = parse_recipe({"training": {"steps": 100, "warmup": 20}})
+    assert with_options(by_steps, {"steps": 5}).training.warmup == 5
+    assert with_options(by_steps, {"epochs": 5}).training.steps == 0
+    x4 = with_options(Recipe(), {"scale": 4})
+    assert (x4.data.crop, x4.training.init_from, x4.stem) == (50, "m5", "m5_x4")
+    assert with_options(Recipe(), {"scale": 4, "m": 11}).training.init_from == "m11"
+    assert with_options(Recipe(), {"scale": 3, "init_from": "none"}).training.init_from == "none"
+    assert with_options(x4, {"scale": 4}) == x4
+    with pytest.raises(RecipeError, match="learning_rate must lie above 0"):
+        with_options(Recipe(), {"learning_rate": 0.0})

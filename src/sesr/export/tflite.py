@@ -51,9 +51,9 @@ _SCHEMA_VERSION = 3
 _IDENTIFIER = b"TFL3"
 
 
-def export_tflite(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes the network to `path`, whole or not at all. Raises as `write_tflite`, and `OSError`."""
-    content = write_tflite(checkpoint)
+def export_tflite(checkpoint: Checkpoint, path: Path, height: int = 256, width: int = 256) -> None:
+    """Writes the network to `path`, whole or not at all. Arguments and errors as `write_tflite`'s, and `OSError`."""
+    content = write_tflite(checkpoint, height, width)
     with writing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -233,7 +233,7 @@ def _libraries() -> tuple[TFLite, TFLite]:
 
 
 def _description(config: SESRConfig) -> str:
-    names = [name for name, known in VARIANTS.items() if (known.m, known.f) == (config.m, config.f)]
+    names = [config.name] if config.name in VARIANTS else []
     name = f"SESR-{names[0].upper()}" if names else "SESR"
     residual = "" if config.input_residual else ", no input residual"
     kind = f"m={config.m}, f={config.f}, {config.activation}{residual}"

@@ -11,11 +11,13 @@ solutions than training the narrow convolution itself; running it costs nothing 
 
 Where c_in = c_out the paper adds a *short residual*, block(x) + x; the identity is a kernel too, a 1 at the centre of
 W[o, o], so it collapses with the rest (Algorithm 2). The paper finds W by running the block on a picture that is zero
-but for one pixel (Algorithm 1). That is the same kernel at a higher cost, kept here as an independent check.
+but for one pixel (Algorithm 1). That is the same kernel at a higher cost, kept here as an independent check and to be
+measured against (`sesr benchmark training`).
 
-**Two ways to train.** ``expanded`` runs the wide pair on the features. ``collapsed`` first makes W, then runs only the
-narrow convolution; the gradient reaches W1 and W2 through the sum. Both compute the same function, at the borders too,
-because the zero padding stands before the k x k convolution alone; for M5 the second needs 1/23 of the multiply-adds.
+**Ways to train.** ``expanded`` runs the wide pair on the features. ``collapsed`` first makes W, then runs only the
+narrow convolution; the gradient reaches W1 and W2 through the sum. ``delta`` does that the paper's way, the gradient
+going back through Algorithm 1. All compute the same function, at the borders too, because the zero padding stands
+before the k x k convolution alone; for M5 the second needs 1/23 of the first's multiply-adds.
 
 The paper has no bias. Here each block has one a channel, added after the 1 x 1: it costs nothing at inference.
 
@@ -43,7 +45,7 @@ class LinearBlock(nn.Module):
         feature_size: the expansion p.
         gain: how strongly the fresh block passes features on, the short residual aside.
         residual: adds the short residual; needs c_in = c_out.
-        form: which of the two equal computations `forward` runs.
+        form: which of the equal computations `forward` runs.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class LinearBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         if self.form == "expanded":
             return self._forward_expanded(features)
-        return functional.conv2d(features, self.kernel(), self.bias, padding=self.kernel_size // 2)
+        kernel = self.kernel_by_delta() if self.form == "delta" else self.kernel()
+        return functional.conv2d(features, kernel, self.bias, padding=self.kernel_size // 2)
 
     def _forward_expanded(self, features: Tensor) -> Tensor:
         wide = functional.conv2d(features, self.expand, padding=self.kernel_size // 2)
@@ -78,8 +81,9 @@ class LinearBlock(nn.Module):
         return narrow + features if self.residual else narrow
 
     def kernel(self) -> Tensor:
-        """The collapsed kernel, (c_out, c_in, k, k), differentiable in both weights."""
-        kernel = (self.project @ self.expand.flatten(1)).view(-1, *self.expand.shape[1:])
+        """The collapsed kernel, (c_out, c_in, k, k), differentiable in both weights; never in mixed precision."""
+        with torch.autocast("cuda" if self.expand.is_cuda else "cpu", enabled=False):
+            kernel = (self.project @ self.expand.flatten(1)).view(-1, *self.expand.shape[1:])
         return kernel + self._identity() if self.residual else kernel
 
     def kernel_by_delta(self) -> Tensor:
@@ -88,13 +92,14 @@ class LinearBlock(nn.Module):
         A convolution layer correlates, so its answer to a delta is the kernel turned by half a circle.
         """
         c_in, k = self.expand.shape[1], self.kernel_size
-        delta = functional.pad(torch.eye(c_in, dtype=self.expand.dtype)[:, :, None, None], [k - 1] * 4)
+        delta = functional.pad(self._eye(c_in)[:, :, None, None], [k - 1] * 4)
         answer = functional.conv2d(functional.conv2d(delta, self.expand), self.project[:, :, None, None])
         kernel = answer.flip(2, 3).transpose(0, 1)
         return kernel + self._identity() if self.residual else kernel
 
     def _identity(self) -> Tensor:
         """The kernel that copies each channel: 1 at the centre of W[o, o]."""
-        k = self.kernel_size
-        eye = torch.eye(self.project.shape[0], dtype=self.expand.dtype, device=self.expand.device)
-        return functional.pad(eye[:, :, None, None], [k // 2] * 4)
+        return functional.pad(self._eye(self.project.shape[0])[:, :, None, None], [self.kernel_size // 2] * 4)
+
+    def _eye(self, channels: int) -> Tensor:
+        return torch.eye(channels, dtype=self.expand.dtype, device=self.expand.device)

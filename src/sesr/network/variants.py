@@ -15,8 +15,8 @@ from typing import Literal
 from sesr.errors import UsageError
 
 Activation = Literal["prelu", "relu"]
-Form = Literal["collapsed", "expanded"]
-"""In which of two equal ways a linear block computes while it trains (`sesr.network.linear_block`)."""
+Form = Literal["collapsed", "delta", "expanded"]
+"""In which of three equal ways a linear block computes while it trains (`sesr.network.linear_block`)."""
 SCALES = (2, 3, 4)
 
 
@@ -53,6 +53,12 @@ class SESRConfig:
         for name, most in (("m", 1000), ("f", 1000), ("feature_size", 100_000)):
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name} must lie in 1..{most}, not {getattr(self, name)}")
+
+    @property
+    def name(self) -> str:
+        """The paper's name for m and f, ``m5``, or else ``m5f8``."""
+        named = (name for name, known in VARIANTS.items() if (known.m, known.f) == (self.m, self.f))
+        return next(named, f"m{self.m}f{self.f}")
 
     @property
     def weights(self) -> int:

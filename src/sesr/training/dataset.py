@@ -1,132 +1,57 @@
-"""Pictures as luma planes in memory, and batches of crops cut from them.
-
-A training set of hundreds of megapixels is small as 8-bit luma, so all of it stays in memory, high resolution (HR) and
-low resolution (LR) side by side: each kind as one flat tensor, every picture at its offset. A batch is then one
-gather, on whatever device the tensor lies; no decoding, no worker processes.
+"""Batches of crops, cut from luma planes in memory.
 
 **A batch is a function of (seed, step)** and of nothing else. That makes a resumed run equal an unbroken one, and lets
-several processes take shares of one batch. Every crop position of every picture is equally likely, so larger
-pictures are drawn from more often; each crop is turned and mirrored in one of the eight ways of a square.
+several processes take shares of one batch: each draws the places of all crops, which costs next to nothing, and cuts
+its own. Each crop is turned and mirrored in one of the eight ways of a square.
 
-LR is made by the exact bicubic of `sesr.imaging.resize`, rounded to 8 bits, as the benchmarks' LR is; of colour
-pictures in colour, before luma is taken.
+Which pictures are drawn from (`DataRecipe.sampling`):
+
+- ``pixels``: every crop position of every picture is equally likely, so larger pictures are drawn from more often.
+- ``images``: the paper's epochs. In each, every picture gives `crops_per_image` crops (64 there), in an order shuffled
+  anew. Batches run on over the end of an epoch, without a gap or a short batch.
+
+Where in a picture (`DataRecipe.detail`): anywhere alike with 0. Otherwise with a probability proportional to
+detail ** `DataRecipe.detail`, because skies and blurred backgrounds teach little beyond what bicubic knows. *Detail*
+is measured on LR once: how far a pixel differs from its right and its lower neighbour, in grey levels, both added. It
+is averaged over all that crops can see which start in the same cell, cells being half a crop wide and high, and
+`LEAST_DETAIL` is added. With ``pixels``, detailed pictures are then drawn from more often too; with ``images`` each
+gives as many crops as ever, from its better parts. The paper draws uniformly.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from sesr.errors import TrainingError
-from sesr.imaging.color import BT601_LIMITED, luma_from_grey
-from sesr.imaging.files import OUTPUT_FORMATS, open_picture
-from sesr.imaging.resize import downscale
+from sesr.training.planes import LumaPlanes
 from sesr.training.recipe import DataRecipe
 
-Plane = NDArray[np.uint8]
+Whole = NDArray[np.int64]
+
+LEAST_DETAIL = 0.25
+"""Grey levels added to the detail measured, so that flat places are rare and not impossible."""
 
 
 @dataclass(frozen=True)
-class LumaPlanes:
-    """All pictures of a training set.
+class Places:
+    """Where the crops of a batch lie: all of shape (batch,).
 
     Attributes:
-        hr: all HR planes end to end, uint8.
-        lr: all LR planes end to end, uint8.
-        sizes: (pictures, 2) heights and widths of the LR planes; HR is `scale` times as large.
-        limited: (pictures,) whether a picture's values are limited-range luma already.
-        scale: HR pixels an LR pixel, on each axis.
+        picture: index of the picture.
+        y: uppermost LR row.
+        x: leftmost LR column.
+        turn: 0 to 7. Bit 0 flips the crop's rows, bit 1 its columns, bit 2 transposes it then.
     """
 
-    hr: Tensor
-    lr: Tensor
-    sizes: NDArray[np.int64]
-    limited: NDArray[np.bool_]
-    scale: int
-
-    def to(self, device: torch.device) -> "LumaPlanes":
-        """The same planes on another device."""
-        return LumaPlanes(self.hr.to(device), self.lr.to(device), self.sizes, self.limited, self.scale)
-
-    @property
-    def megapixels(self) -> float:
-        """HR megapixels in all."""
-        return self.hr.numel() / 1e6
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """The picture files in a folder and below, sorted. Raises `TrainingError` where there are none."""
-    if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; --data names a folder of images to train on")
-    files = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in OUTPUT_FORMATS and path.is_file())
-    found = sorted(files)
-    if not found:
-        raise TrainingError(f"{folder}: no images in it; give a folder of {', '.join(OUTPUT_FORMATS)} files")
-    return found
-
-
-def load_planes(folder: Path, scale: int, recipe: DataRecipe) -> LumaPlanes:
-    """Reads all pictures of a folder and makes their LR.
-
-    Pictures smaller than a crop are left out and counted in one line. Raises `PictureError` for one that cannot be
-    read, `TrainingError` where nothing is left.
-    """
-    planes: list[tuple[Plane, Plane]] = []
-    limited: list[bool] = []
-    paths = [path for path in find_pictures(folder) if any(fnmatch(path.name, name) for name in recipe.pictures)]
-    for path in tqdm(paths, desc="reading images", unit="image", leave=False, disable=None):
-        hr, lr, grey = _read_pair(path, scale)
-        if min(lr.shape) >= recipe.crop:
-            planes.append((hr, lr))
-            limited.append(grey and recipe.grey_range == "limited")
-    small = len(paths) - len(planes)
-    if small:
-        tqdm.write(f"{folder}: {small} of {len(paths)} images are smaller than a crop and left out")
-    if not planes:
-        raise TrainingError(f"{folder}: no image is as large as a crop, {scale * recipe.crop} pixels a side")
-    return LumaPlanes(
-        hr=torch.from_numpy(np.concatenate([hr.ravel() for hr, _ in planes])),
-        lr=torch.from_numpy(np.concatenate([lr.ravel() for _, lr in planes])),
-        sizes=np.array([lr.shape for _, lr in planes], np.int64),
-        limited=np.array(limited),
-        scale=scale,
-    )
-
-
-def _read_pair(path: Path, scale: int) -> tuple[Plane, Plane, bool]:
-    """HR and LR luma of a picture, and whether it is a grey one."""
-    picture, grey = _read(path)
-    height, width = (side // scale * scale for side in picture.shape[:2])
-    if not height or not width:
-        return np.empty((0, 0), np.uint8), np.empty((0, 0), np.uint8), grey
-    picture = picture[:height, :width]
-    return _to_grey(picture), _to_grey(downscale(picture, scale)), grey
-
-
-def _read(path: Path) -> tuple[Plane, bool]:
-    """A picture, (H, W) if it is grey and (H, W, 3) if not, and whether it is grey. Raises `PictureError`.
-
-    WebP knows no grey, so a colour picture whose channels are all equal counts as grey. Alpha is left out.
-    """
-    picture = open_picture(path)
-    pixels = picture.rows(0, picture.height)
-    if pixels.ndim == 3:
-        pixels = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
-        if (pixels == pixels[..., :1]).all():
-            pixels = pixels[..., 0]
-    return pixels, pixels.ndim == 2
-
-
-def _to_grey(picture: Plane) -> Plane:
-    """Full-range BT.601 grey of an RGB picture, 8 bits; grey stays as it is."""
-    return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
+    picture: Whole
+    y: Whole
+    x: Whole
+    turn: Whole
 
 
 class CropSampler:
@@ -134,84 +59,190 @@ class CropSampler:
 
     Args:
         planes: the pictures, on the device where batches are wanted.
-        crop: side of an LR crop in pixels.
-        batch: crops a batch.
+        recipe: a crop's side, and how places are drawn.
+        batch: crops a batch, over all processes.
         seed: together with the step's number, decides everything.
+        rank: which process this is.
+        ranks: processes that share a batch; their shares, one after the other, are the batch of a single process.
+
+    Raises `TrainingError` where a batch cannot be shared out evenly.
     """
 
-    def __init__(self, planes: LumaPlanes, crop: int, batch: int, seed: int) -> None:
-        self.planes, self.crop, self.batch, self.seed = planes, crop, batch, seed
-        self._columns = planes.sizes[:, 1] - crop + 1
-        positions = (planes.sizes[:, 0] - crop + 1) * self._columns
-        self._ends = np.cumsum(positions)
+    def __init__(
+        self, planes: LumaPlanes, recipe: DataRecipe, batch: int, seed: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        if batch % ranks:
+            raise TrainingError(f"a batch of {batch} crops cannot be shared evenly by {ranks} processes; change batch")
+        self.planes, self.recipe, self.batch, self.seed = planes, recipe, batch, seed
+        self.epoch_length = len(planes.sizes) * recipe.crops_per_image
+        self._share = slice(rank * batch // ranks, (rank + 1) * batch // ranks)
+        self._positions: _Positions = _Uniform(planes, recipe) if recipe.detail == 0 else _Detailed(planes, recipe)
+        self._shuffled = (-1, np.empty(0, np.int64))
         areas = planes.sizes.prod(axis=1)
         self._offsets = np.cumsum(areas) - areas
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which as many crops are drawn as `crops_per_image` from each picture, however they are drawn."""
+        return self.epoch_length / self.batch
+
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of a step: luma Y/255 as float32, LR (batch, 1, crop, crop) and HR `scale` times as large."""
-        draw = np.random.Generator(np.random.PCG64([self.seed, step]))
-        position = draw.integers(self._ends[-1], size=self.batch)
-        turn = draw.integers(8, size=self.batch)
+        """This process's share of a step's batch.
+
+        Returns:
+            LR (share, 1, crop, crop) and HR, `scale` times as large: luma Y/255 as float32.
+        """
+        places, share = self.places(step), self._share
+        picture, turn = places.picture[share], places.turn[share]
+        y, x, width, scale = places.y[share], places.x[share], self.planes.sizes[picture, 1], self.planes.scale
+        corner = self._offsets[picture] + y * width + x
+        corner_hr = self._offsets[picture] * scale**2 + (scale * y) * (scale * width) + scale * x
+        side = self.recipe.crop
+        walks = _steps(corner, width, turn, side), _steps(corner_hr, scale * width, turn, scale * side)
+        table = np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
+        moved = torch.from_numpy(table).to(self.planes.hr.device)[..., None, None]  # all at once: one copy to a GPU
+        limited = moved[6] > 0
+        lr = _gather(self.planes.lr, moved[:3], side)
+        hr = _gather(self.planes.hr, moved[3:6], scale * side)
+        return _to_luma(lr, limited), _to_luma(hr, limited)
+
+    def places(self, step: int) -> Places:
+        """Where all crops of a step lie, of all processes."""
+        draw = Generator(PCG64([self.seed, step]))
+        if self.recipe.sampling == "pixels":
+            picture, y, x = self._positions.anywhere(draw, self.batch)
+        else:
+            picture = self._epoch_pictures(step)
+            y, x = self._positions.within(draw, picture)
+        return Places(picture, y, x, draw.integers(8, size=self.batch))
+
+    def _epoch_pictures(self, step: int) -> Whole:
+        """The pictures whose turn it is, of one epoch or of several that meet in this batch."""
+        epoch, place = np.divmod(step * self.batch + np.arange(self.batch), self.epoch_length)
+        parts = [self._order(int(number))[place[epoch == number]] for number in np.unique(epoch)]
+        return np.concatenate(parts) // self.recipe.crops_per_image
+
+    def _order(self, epoch: int) -> Whole:
+        """A permutation of an epoch's crops; the last one is kept."""
+        if self._shuffled[0] != epoch:
+            draw = Generator(PCG64([self.seed, epoch, 1]))  # the 1 keeps it apart from the draw of a step
+            self._shuffled = (epoch, draw.permutation(self.epoch_length))
+        return self._shuffled[1]
+
+
+class _Positions(Protocol):
+    """Draws places for crops."""
+
+    def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
+        """Pictures, rows and columns, each (count,)."""
+
+    def within(self, draw: Generator, picture: Whole) -> tuple[Whole, Whole]:
+        """Rows and columns in given pictures, each as many as those."""
+
+
+class _Uniform:
+    """Every position is equally likely."""
+
+    def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
+        rows, self._columns = (planes.sizes - recipe.crop + 1).T
+        self._counts = rows * self._columns
+        self._ends = np.cumsum(self._counts)
+
+    def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
+        position = draw.integers(self._ends[-1], size=count)
         picture = np.searchsorted(self._ends, position, side="right")
-        y, x = np.divmod(position - (self._ends[picture] - self._positions(picture)), self._columns[picture])
-        offset, width, scale = self._offsets[picture], self.planes.sizes[picture, 1], self.planes.scale
-        limited = self.planes.limited[picture]
-        lr = _gather(self.planes.lr, offset + y * width + x, width, self.crop, turn, limited)
-        corner = offset * scale**2 + scale * y * (scale * width) + scale * x
-        hr = _gather(self.planes.hr, corner, scale * width, scale * self.crop, turn, limited)
-        return lr, hr
+        position -= self._ends[picture] - self._counts[picture]
+        y, x = np.divmod(position, self._columns[picture])
+        return picture, y, x
 
-    def _positions(self, picture: NDArray[np.int64]) -> NDArray[np.int64]:
-        rows: NDArray[np.int64] = self.planes.sizes[picture, 0] - self.crop + 1
-        return rows * self._columns[picture]
+    def within(self, draw: Generator, picture: Whole) -> tuple[Whole, Whole]:
+        y, x = np.divmod(draw.integers(self._counts[picture]), self._columns[picture])
+        return y, x
 
 
-def _gather(
-    flat: Tensor,
-    corner: NDArray[np.int64],
-    stride: NDArray[np.int64],
-    side: int,
-    turn: NDArray[np.int64],
-    limited: NDArray[np.bool_],
-) -> Tensor:
-    """Square crops out of flat planes, turned: bit 0 of `turn` flips rows, bit 1 columns, bit 2 transposes."""
-    column_vectors = (np.reshape(values, (-1, 1, 1)) for values in (corner, stride, turn, limited))
-    start, step, way, is_luma = (torch.from_numpy(values).to(flat.device) for values in column_vectors)
-    line = torch.arange(side, device=flat.device)
-    down, right = line[None, :, None], line[None, None, :]
-    rows, columns = torch.where(way & 4 > 0, right, down), torch.where(way & 4 > 0, down, right)
-    rows = torch.where(way & 1 > 0, side - 1 - rows, rows)
-    columns = torch.where(way & 2 > 0, side - 1 - columns, columns)
-    values = flat[start + rows * step + columns].float()
-    return torch.where(is_luma, values / 255, (16 + values * (219 / 255)) / 255)[:, None]
+class _Detailed:
+    """Positions weighted by detail: all that start in one cell of half a crop's side are equally likely.
 
-
-def read_validation(folder: Path, scale: int, recipe: DataRecipe) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
-    """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture in a folder.
-
-    Colour is converted to luma exactly, not by way of 8-bit grey. Raises `PictureError`, `TrainingError`.
+    Over all cells of all pictures, picture after picture: `_corners` (cells, 2), the first position in a cell;
+    `_extents` (cells, 2), how many there are down and across; `_ends` (cells,), the weights added up so far.
     """
-    for path in find_pictures(folder):
-        picture, _ = _read(path)
-        height, width = (side // scale * scale for side in picture.shape[:2])
-        if min(height, width) <= 2 * scale:
-            raise TrainingError(f"{path}: too small to validate on; take it out of {folder}")
-        hr = picture[:height, :width]
-        lr = _validation_luma(downscale(hr, scale), recipe)
-        yield _validation_luma(hr, recipe), torch.from_numpy(lr / 255).float()[None, None]
+
+    def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
+        cells, start = [], 0
+        for height, width in planes.sizes.tolist():
+            plane = planes.lr[start : start + height * width].view(height, width).cpu().numpy()
+            cells.append(_cells(plane, recipe.crop))
+            start += height * width
+        self._corners, self._extents = (np.concatenate([cell[kind] for cell in cells]) for kind in (0, 1))
+        detail = np.concatenate([mean for *_, mean in cells])
+        self._ends = np.cumsum(self._extents.prod(axis=1) * detail**recipe.detail)
+        self._last = np.cumsum([len(mean) for *_, mean in cells]) - 1
+        self._first = np.r_[0, self._last[:-1] + 1]
+
+    def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
+        weight = draw.random(count) * self._ends[-1]
+        cell = np.minimum(np.searchsorted(self._ends, weight, side="right"), len(self._ends) - 1)
+        y, x = self._in_cells(draw, cell)
+        return np.searchsorted(self._last, cell), y, x
+
+    def within(self, draw: Generator, picture: Whole) -> tuple[Whole, Whole]:
+        first, last = self._first[picture], self._last[picture]
+        below = np.where(first > 0, self._ends[first - 1], 0.0)
+        weight = below + draw.random(len(picture)) * (self._ends[last] - below)
+        return self._in_cells(draw, np.clip(np.searchsorted(self._ends, weight, side="right"), first, last))
+
+    def _in_cells(self, draw: Generator, cell: Whole) -> tuple[Whole, Whole]:
+        y, x = (self._corners[cell] + draw.integers(self._extents[cell])).T
+        return y, x
 
 
-def _validation_luma(picture: Plane, recipe: DataRecipe) -> NDArray[np.float64]:
-    values = picture.astype(np.float64)
-    if picture.ndim == 3:
-        return BT601_LIMITED.luma(values)
-    return values if recipe.grey_range == "limited" else luma_from_grey(values)
+def _cells(plane: NDArray[np.uint8], crop: int) -> tuple[Whole, Whole, NDArray[np.float64]]:
+    """Corners and extents of an LR plane's cells, and the mean detail of all that the crops of each cell can see."""
+    side = max(crop // 2, 1)
+    counts = np.array(plane.shape) - crop + 1
+    starts = [np.arange(0, count, side) for count in counts]
+    corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2)
+    extents = np.minimum(corners + side, counts) - corners
+    (top, left), (bottom, right) = corners.T, (corners + extents + crop - 1).T
+    sums = np.pad(_detail(plane), ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    return corners, extents, inside / ((bottom - top) * (right - left)) + LEAST_DETAIL
 
 
-def fingerprint(planes: LumaPlanes) -> list[int]:
-    """Enough of a training set to notice that a resumed run was given another one."""
-    return [
-        len(planes.sizes),
-        planes.hr.numel(),
-        int(planes.hr[:: 1 + planes.hr.numel() // 10**6].long().sum()),
-    ]
+def _detail(plane: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """How far each pixel differs from its right and lower neighbours, in whole grey levels, (H, W)."""
+    values = plane.astype(np.int16)
+    detail = np.zeros_like(values)
+    detail[:, :-1] = np.abs(np.diff(values, axis=1))
+    detail[:-1] += np.abs(np.diff(values, axis=0))
+    return detail
+
+
+def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole, Whole, Whole]:
+    """A turned crop as a walk over a flat plane: where it starts, and how far the next row and column are, each (n,).
+
+    Args:
+        corner: place of the crop's upper left pixel as it lies in the plane.
+        stride: the plane's width.
+        turn: as in `Places`.
+        side: of the crop.
+    """
+    flips_rows, flips_columns, transposes = turn & 1, turn >> 1 & 1, turn >> 2
+    start = corner + (side - 1) * (flips_rows * stride + flips_columns)
+    down, right = np.where(flips_rows, -stride, stride), np.where(flips_columns, -1, 1)
+    return start, np.where(transposes, right, down), np.where(transposes, down, right)
+
+
+def _gather(flat: Tensor, steps: Tensor, side: int) -> Tensor:
+    """Square crops (n, side, side) out of flat planes, by `_steps` as (3, n, 1, 1)."""
+    kind = torch.int32 if flat.numel() < 2**31 else torch.int64  # half the traffic where it suffices
+    start, down, right = steps.to(kind)
+    line = torch.arange(side, dtype=kind, device=flat.device)
+    places = (start + down * line[:, None]) + right * line
+    return flat.index_select(0, places.view(-1)).view(places.shape)
+
+
+def _to_luma(values: Tensor, limited: Tensor) -> Tensor:
+    """Luma Y/255 (n, 1, side, side), float32, of 8-bit values (n, side, side), which are Y already where `limited`."""
+    gain, black = torch.where(limited, 1.0, 219 / 255), torch.where(limited, 0.0, 16.0)
+    return values.float().mul_(gain).add_(black).div_(255)[:, None]

@@ -2,8 +2,9 @@
 
 A step is the loss of a batch (the paper's is L1), its gradient, and Adam's update (paper, section 5.1). Loss and
 gradient are compiled: run operation by operation the collapse is many tiny kernels, and features pass through memory
-once for each. The running mean (EMA) of the weights follows at a distance and is better than any single step's; it is
-what is validated and kept.
+once for each. On a GPU the compiled step is also recorded once as a graph and then replayed, because launching its
+kernels one by one would take longer than they do. The running mean (EMA) of the weights follows at a distance and is
+better than any single step's; it is what is validated and kept.
 """
 
 import math
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe, TrainingRecipe
+from sesr.training.soap import SOAP
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
@@ -28,39 +31,64 @@ def learning_rate(recipe: TrainingRecipe, step: int) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
-class Learner:
-    """A network, its optimiser and its running mean: the state that a step changes and a checkpoint holds."""
+def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim.Optimizer:
+    rate, betas = recipe.learning_rate, recipe.betas
+    if recipe.optimizer == "soap":
+        return SOAP(parameters, rate, betas)
+    return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True)
 
-    def __init__(self, recipe: Recipe, device: torch.device, *, compile_step: bool) -> None:
+
+def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
+    """Mean over crops of the root of the mean squared error; the small addend keeps flat crops' gradients finite."""
+    return (prediction - hr).square().mean((1, 2, 3)).add(1e-7).sqrt().mean()
+
+
+CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": functional.l1_loss,
+    "l2": functional.mse_loss,
+    "rmse": _rmse,
+}
+
+
+class Learner:
+    """A network, its optimiser and its running mean: the state that a step changes and a checkpoint holds.
+
+    Args:
+        recipe: what is trained and how.
+        processes: where, and with whom.
+        compile_step: whether loss and gradient are compiled.
+    """
+
+    def __init__(self, recipe: Recipe, processes: Processes, *, compile_step: bool) -> None:
         torch.manual_seed(recipe.training.seed)
-        self.recipe = recipe
-        self.network = SESR.from_config(recipe.network, recipe.training.form).to(device)
+        self.recipe, self.processes = recipe, processes
+        self.network = SESR.from_config(recipe.network, recipe.training.form).to(processes.device)
+        torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.network.parameters())
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
-        self.optimizer = torch.optim.Adam(
-            self.parameters,
-            lr=recipe.training.learning_rate,
-            betas=recipe.training.betas,
-            amsgrad=recipe.training.amsgrad,
-            fused=True,
-        )
-        self._criterion = {"l1": functional.l1_loss, "l2": functional.mse_loss}[recipe.training.loss]
+        self.optimizer = _optimizer(self.parameters, recipe.training)
+        self._criterion = CRITERIA[recipe.training.loss]
         self._loss: Callable[[Tensor, Tensor], Tensor]
-        self._loss = torch.compile(self._forward) if compile_step else self._forward
+        mode = "reduce-overhead" if processes.device.type == "cuda" else "default"
+        self._loss = torch.compile(self._forward, mode=mode) if compile_step else self._forward
 
     def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
-        return self._criterion(self.network(lr), hr)
+        with torch.autocast(lr.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bfloat16"):
+            prediction = self.network(lr)
+        return self._criterion(prediction.float(), hr)
 
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
-        """One gradient step on a batch; returns its loss."""
+        """One gradient step on this process's share of a batch; returns the share's loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe.training, number)
         loss = self._loss(lr, hr)
         torch.autograd.backward(loss)
+        self.processes.average([parameter.grad for parameter in self.parameters if parameter.grad is not None])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
-        torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - self.recipe.training.ema)
-        return loss.detach()
+        decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # the first weights are soon forgotten
+        torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - decay)
+        return loss.detach().clone()  # a replayed graph writes the next loss to the same place
 
     @torch.no_grad()
     def collapsed_mean(self) -> CollapsedSESR:
@@ -85,9 +113,6 @@ class Learner:
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
 
-    @torch.no_grad()
-    def start_from(self, mean: list[Tensor]) -> None:
-        """Takes another run's running mean for fresh weights; the optimiser starts anew."""
-        for own, parameter, value in zip(self.mean, self.parameters, mean, strict=True):
-            own.copy_(value)
-            parameter.copy_(value)
+    def reset_mean(self) -> None:
+        """Starts the running mean at the present weights."""
+        torch._foreach_copy_(self.mean, [parameter.detach() for parameter in self.parameters])

@@ -15,12 +15,50 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.imaging.metrics import psnr
 from sesr.network.sesr import CollapsedSESR
-from sesr.training.dataset import read_validation
+from sesr.training.figures import Sharpening, draw_curves
+from sesr.training.planes import read_validation
 from sesr.training.recipe import DataRecipe
+
+
+class Monitor:
+    """A run's log, its validations and its pictures.
+
+    Args:
+        run: the run's folder.
+        validation: what to measure with; None measures nothing.
+        step: steps done before; what the log holds of later ones is dropped.
+    """
+
+    def __init__(self, run: Path, validation: "Validation | None", step: int) -> None:
+        self.run, self.validation, self.log = run, validation, Log(run, step)
+        self._sharpening: Sharpening | None = None
+        if validation:
+            hr, lr = validation.pictures[0]
+            self._sharpening = Sharpening(run, hr, lr, validation.scale)
+
+    def loss(self, step: int, loss: float, learning_rate: float) -> None:
+        """Logs the mean loss of the last steps."""
+        self.log.write(step, loss=loss, learning_rate=learning_rate)
+
+    def validate(self, step: int, network: CollapsedSESR) -> float | None:
+        """Measures the network and draws the run's pictures anew; returns the mean PSNR in dB."""
+        if self.validation is None or self._sharpening is None:
+            return None
+        psnr_db = self.validation(network)
+        self.log.write(step, validation_psnr=psnr_db)
+        tqdm.write(f"step {step}: validation {psnr_db:.3f} dB")
+        self._sharpening.add(step, network)
+        draw_curves(self.run)
+        return psnr_db
+
+    def close(self) -> None:
+        """Ends the log."""
+        self.log.close()
 
 
 class Validation:

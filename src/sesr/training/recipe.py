@@ -1,13 +1,14 @@
 """A recipe: everything that decides what a training run computes, as a strict TOML file.
 
 A recipe has the tables ``[network]``, ``[data]``, ``[training]`` and ``[card]``; their keys are the fields of the
-dataclasses below, and a key left out takes the field's default. A key that does not exist is an error that names the
-nearest one that does, because a misspelt setting that is silently ignored costs hours. Where the images lie is no
-part of a recipe: folders are given on the command line.
+dataclasses below, and a key left out takes the field's default, which is what the published training script does. A
+key that does not exist is an error that names the nearest one that does, because a misspelt setting that is silently
+ignored costs hours. Where the images lie is no part of a recipe: folders are given on the command line.
 """
 
 import dataclasses
 import difflib
+import json
 import math
 import tomllib
 from dataclasses import dataclass, field
@@ -30,11 +31,18 @@ class DataRecipe:
             full range first (BT.601, 8 bits).
         crop: side of a crop in low-resolution pixels.
         pictures: patterns of file names, such as ``bsd200_*``; pictures that match none are left out.
+        sampling: ``pixels``: every crop position of every picture is equally likely. ``images``: the paper's epochs,
+            in which every picture gives the same number of crops.
+        crops_per_image: that number; it also decides what is called an epoch where sampling is by pixels.
+        detail: draws crops with a probability proportional to their detail to this power; 0 draws uniformly.
     """
 
     grey_range: Literal["full", "limited"] = "full"
     crop: int = 64
     pictures: tuple[str, ...] = ("*",)
+    sampling: Literal["pixels", "images"] = "images"
+    crops_per_image: int = 64
+    detail: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,32 +51,44 @@ class TrainingRecipe:
 
     Attributes:
         seed: decides the initial weights and, together with the step's number, every batch.
-        steps: gradient steps.
-        batch: crops a step.
-        learning_rate: Adam's rate after the warm-up.
+        epochs: how long to train; an epoch is `crops_per_image` crops of every picture.
+        steps: how long to train in gradient steps; 0 goes by `epochs`.
+        batch: crops a step, over all processes.
+        optimizer: ``adam``, or ``soap``, Adam in a better basis (`sesr.training.soap`).
+        learning_rate: the optimiser's rate after the warm-up.
         warmup: steps over which the rate climbs linearly from zero.
         schedule: ``constant``, or ``cosine`` down to zero at the last step.
         betas: Adam's two decay rates.
         amsgrad: the variant of Adam that the published code uses.
         ema: decay a step of the running mean of the weights; the mean is what is validated and kept.
-        loss: ``l1``, the mean absolute error, or ``l2``, the mean squared error, which is what PSNR measures.
-        form: in which of two equal ways the blocks compute while training.
-        validate_every: steps between validations.
+        loss: ``l1``, the mean absolute error; ``l2``, the mean squared error, which is what PSNR measures; or ``rmse``,
+            the root of each crop's mean squared error: crops that are hard count less than in ``l2``, as they do when
+            PSNR is averaged over pictures.
+        form: in which of the equal ways the blocks compute while training.
+        precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
+            ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
+        init_from: what to start from: a network's name, its `.safetensors`, or a run's folder; nothing draws fresh
+            weights. Of a network of another scale all but the last block is taken.
+        validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
     """
 
     seed: int = 0
-    steps: int = 480_000
+    epochs: int = 300
+    steps: int = 0
     batch: int = 32
-    learning_rate: float = 5e-4
+    optimizer: Literal["adam", "soap"] = "adam"
+    learning_rate: float = 2e-4
     warmup: int = 0
     schedule: Literal["constant", "cosine"] = "constant"
     betas: tuple[float, float] = (0.9, 0.999)
-    amsgrad: bool = False
-    ema: float = 0.999
-    loss: Literal["l1", "l2"] = "l1"
+    amsgrad: bool = True
+    ema: float = 0.0
+    loss: Literal["l1", "l2", "rmse"] = "l1"
     form: Form = "collapsed"
-    validate_every: int = 1000
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    init_from: str = ""
+    validate_every: int = 0
     checkpoint_minutes: float = 3.0
 
 
@@ -97,13 +117,19 @@ class Recipe:
         training = self.training
         checks = {
             "[data] crop must be at least 1": self.data.crop >= 1,
-            "[training] steps must be at least 1": training.steps >= 1,
+            "[data] crops_per_image must be at least 1": self.data.crops_per_image >= 1,
+            "[data] detail must not be negative and must be finite": 0 <= self.data.detail < math.inf,
+            "[training] epochs must be at least 1": training.epochs >= 1,
+            "[training] steps must not be negative": training.steps >= 0,
             "[training] batch must be at least 1": training.batch >= 1,
-            "[training] warmup must lie between 0 and steps; lower it": 0 <= training.warmup <= training.steps,
+            "[training] warmup must lie between 0 and steps; lower it": (
+                training.warmup >= 0 and not 0 < training.steps < training.warmup
+            ),
             "[training] learning_rate must lie above 0 and be finite": 0 < training.learning_rate < math.inf,
+            "[training] amsgrad is Adam's; set it to false": training.optimizer == "adam" or not training.amsgrad,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
             "[training] betas must lie in [0, 1)": all(0 <= beta < 1 for beta in training.betas),
-            "[training] validate_every must be at least 1": training.validate_every >= 1,
+            "[training] validate_every must not be negative": training.validate_every >= 0,
             "[training] checkpoint_minutes must not be negative": training.checkpoint_minutes >= 0,
             "[training] seed must not be negative": training.seed >= 0,
         }
@@ -111,9 +137,77 @@ class Recipe:
             if not holds:
                 raise RecipeError(rule)
 
+    @property
+    def stem(self) -> str:
+        """What the trained network is called: ``m5_x2``."""
+        return f"{self.card.name or self.network.name}_x{self.network.scale}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain tables, as in the file."""
         return dataclasses.asdict(self)
+
+    def to_toml(self) -> str:
+        """The text of a recipe file that says the same, nothing left out."""
+        lines = []
+        for name, table in self.to_dict().items():
+            values = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
+            lines += [f"[{name}]", *values, ""]
+        return "\n".join(lines)
+
+    def with_steps(self, steps_per_epoch: float) -> "Recipe":
+        """The same with its length, and the time between validations, in steps. Raises `RecipeError`."""
+        training = self.training
+        steps = training.steps or math.ceil(training.epochs * steps_per_epoch)
+        validate_every = training.validate_every or max(1, round(steps_per_epoch))
+        return dataclasses.replace(
+            self, training=dataclasses.replace(training, steps=steps, validate_every=validate_every)
+        )
+
+
+OPTIONS = {
+    "epochs": ("training", "epochs"),
+    "steps": ("training", "steps"),
+    "batch_size": ("training", "batch"),
+    "learning_rate": ("training", "learning_rate"),
+    "scale": ("network", "scale"),
+    "m": ("network", "m"),
+    "int_features": ("network", "f"),
+    "feature_size": ("network", "feature_size"),
+    "linear_block_type": ("training", "form"),
+    "precision": ("training", "precision"),
+    "init_from": ("training", "init_from"),
+}
+"""The published script's names of settings, and more, with the table and key that each is in a recipe."""
+
+
+def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    """A recipe with some settings changed.
+
+    Another scale brings what the paper does for it, unless the recipe is of that scale already: crops of 50 LR pixels
+    for x4, and for x3 and x4 weights that start from the x2 network of the same name.
+
+    Args:
+        recipe: stays as it is.
+        options: values by the names in `OPTIONS`; None changes nothing.
+
+    Raises `RecipeError` or `UsageError` for values that cannot be.
+    """
+    tables = recipe.to_dict()
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.get("scale", recipe.network.scale) != recipe.network.scale:
+        tables["data"]["crop"] = 50 if given["scale"] == 4 else 64
+    if "epochs" in given:
+        tables["training"]["steps"] = 0
+    for name, value in given.items():
+        table, key = OPTIONS[name]
+        tables[table][key] = value
+    if tables["training"]["steps"]:
+        tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
+    changed = parse_recipe(json.loads(json.dumps(tables)))
+    if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
+        return changed
+    training = dataclasses.replace(changed.training, init_from=changed.network.name)
+    return dataclasses.replace(changed, training=training)
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -1,0 +1,292 @@
+"""A run as pictures: its curves, and a detail of a validation picture that sharpens while the network learns.
+
+Both are drawn from what lies in the run's folder, so a resumed run goes on with them. They are for people: a picture
+that cannot be written is told in a line and never ends a training.
+"""
+
+import csv
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from tqdm import tqdm
+
+from sesr.atomic import writing
+from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
+from sesr.imaging.metrics import psnr
+from sesr.imaging.resize import upscale
+from sesr.network.sesr import CollapsedSESR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Plane = NDArray[np.float64]
+Grey = NDArray[np.uint8]
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+CROP = 64
+"""Side of the detail in low-resolution pixels."""
+TILES = 12
+"""Most tiles of a `sharpening.png`, the bicubic and the original included."""
+COLUMNS = 4
+TILE_SIDE = 256
+"""About the side of a tile as drawn: small ones are enlarged by a whole number."""
+
+EARLY = 0.05
+"""Part of a run whose single losses may leave the picture: they scatter, fall steeply and would flatten the rest."""
+SMOOTH = 0.04
+"""Part of a run over which the bold line of the loss is a mean."""
+
+LOSS, PSNR, RATE, FAINT = "#1f5f99", "#b3501b", "#666666", "#9dbfdd"
+
+
+def draw_curves(run: Path) -> None:
+    """Draws a run's `log.csv` as `curves.png`: loss, validation PSNR and learning rate against steps.
+
+    Where matplotlib is missing, or the file cannot be written, a line says so and nothing is drawn.
+    """
+    with _never_fatal(run / "curves.png"):
+        rows = _read_log(run / "log.csv")
+        loss, psnr_db, rate = (_curve(rows, name) for name in ("loss", "validation_psnr", "learning_rate"))
+        if len(loss[0]):
+            _draw(run, loss, psnr_db, rate)
+
+
+def _draw(run: Path, loss: Curve, psnr_db: Curve, rate: Curve) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        _note_missing_matplotlib()
+        return
+    heights = {"loss": 3.0, "psnr": 3.0, "rate": 1.0}
+    if not len(psnr_db[0]):
+        del heights["psnr"]
+    figure = Figure(figsize=(9, 1 + sum(heights.values())), dpi=110, layout="constrained")
+    axes = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=list(heights.values()))[:, 0]
+    panels: dict[str, Axes] = dict(zip(heights, axes, strict=True))
+    _draw_loss(panels["loss"], loss)
+    if "psnr" in panels:
+        _draw_psnr(panels["psnr"], psnr_db)
+    panels["rate"].plot(*rate, color=RATE, linewidth=1)
+    panels["rate"].set(ylabel="learning rate", xlabel="steps", xlim=(0, loss[0][-1]), ylim=(0, None))
+    panels["rate"].yaxis.set_major_formatter("{x:g}")
+    panels["rate"].xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    for panel in panels.values():
+        panel.grid(which="major", color="#e4e4e4", linewidth=0.8)
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.align_ylabels()
+    figure.suptitle(f"{run.resolve().name}, {loss[0][-1]:,.0f} steps", fontsize=12, x=0.01, ha="left", weight="bold")
+    with writing(run / "curves.png") as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _draw_loss(panel: "Axes", loss: Curve) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    steps, values = loss
+    smooth = _smoothed(steps, values)
+    panel.plot(steps, values, color=FAINT, linewidth=0.8)
+    panel.plot(steps, smooth, color=LOSS, linewidth=1.8)
+    panel.set(ylabel="training loss (luma 0 to 1)", yscale="log")
+    shown = np.concatenate([smooth, values[steps >= EARLY * steps[-1]]])
+    panel.set_ylim(shown.min() / 1.02, shown.max() * 1.02)
+    if shown.max() < 5 * shown.min():  # a log axis labels powers of ten, of which there may be none
+        panel.yaxis.set_major_locator(MaxNLocator(6))
+        panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter("{x:.4g}")
+    title = f"{smooth[0]:.4f} at first, {smooth[-1]:.4f} now (means over {SMOOTH:.0%} of the steps)"
+    panel.set_title(title, loc="right", fontsize=9, color=LOSS)
+
+
+def _draw_psnr(panel: "Axes", psnr_db: Curve) -> None:
+    steps, values = psnr_db
+    best = int(values.argmax())
+    panel.plot(steps, values, color=PSNR, linewidth=1.8, marker="o", markersize=3)
+    panel.set(ylabel="validation PSNR (dB)")
+    first = f"{values[0]:.2f} dB at step {steps[0]:,.0f}"
+    title = f"{first}, best {values[best]:.2f} at step {steps[best]:,.0f}, {values[-1]:.2f} now"
+    panel.set_title(title, loc="right", fontsize=9, color=PSNR)
+    spread = max(4 * (values[best] - float(np.median(values))), 0.5)
+    bottom = max(values.min() - 0.05, values[best] - spread)  # a first value far below would flatten all that follow
+    panel.set_ylim(bottom, values[best] + 0.08 * max(values[best] - bottom, 0.1))
+
+
+def _smoothed(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Geometric mean over the steps around each, as far as there are any; a line counts for the steps it stands for."""
+    weights = np.diff(steps, prepend=0).clip(1)
+    sums = np.concatenate([[0.0], np.cumsum(weights * np.log(values))])
+    counts = np.concatenate([[0.0], np.cumsum(weights)])
+    start = np.searchsorted(steps, steps - SMOOTH / 2 * steps[-1])
+    stop = np.searchsorted(steps, steps + SMOOTH / 2 * steps[-1], side="right")
+    smooth: NDArray[np.float64] = np.exp((sums[stop] - sums[start]) / (counts[stop] - counts[start]))
+    return smooth
+
+
+def _read_log(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _curve(rows: list[dict[str, str]], column: str) -> Curve:
+    """Steps and values of a column, where there are any and they can be drawn."""
+    points = [(float(row["step"]), float(row[column])) for row in rows if row.get(column)]
+    kept = np.array([point for point in points if math.isfinite(point[1]) and point[1] > 0]).reshape(-1, 2)
+    return kept[:, 0], kept[:, 1]
+
+
+@functools.cache
+def _note_missing_matplotlib() -> None:
+    tqdm.write("matplotlib is not installed: no curves.png is drawn; pip install 'sesr[train]'")
+
+
+class Sharpening:
+    """One detail of a picture as the network makes it at some steps, between the bicubic's and the original.
+
+    The detail is where the bicubic is most wrong, so that there is something to win. Every step's tile is kept as
+    8-bit grey in the folder `sharpening`; when there are too many, those go that leave the smallest gap, so that the
+    first, the latest and about evenly spread ones between them stay. `sharpening.png` shows them all, each with its
+    step and its own PSNR.
+
+    Args:
+        run: the run's folder.
+        hr: the picture's luma 0..255, (scale H, scale W).
+        lr: its luma Y/255 at low resolution, (1, 1, H, W).
+        scale: 2, 3 or 4.
+    """
+
+    def __init__(self, run: Path, hr: Plane, lr: Tensor, scale: int) -> None:
+        self._run, self._folder, self._lr, self._scale = run, run / "sharpening", lr, scale
+        bicubic: Plane = upscale(lr[0, 0].double().cpu().numpy() * 255, scale)
+        self._rows, self._columns = _hardest(np.abs(bicubic - hr), CROP, scale)
+        inside = _scaled(self._rows, scale), _scaled(self._columns, scale)
+        self._bicubic, self._original = _to_grey(bicubic[inside]), _to_grey(hr[inside])
+
+    def add(self, step: int, network: CollapsedSESR) -> None:
+        """Adds what a network, in evaluation mode, makes of the detail, and draws the picture anew.
+
+        Tiles of later steps, left by a run that was killed and resumed before them, are dropped. What cannot be
+        written is told in a line.
+        """
+        with _never_fatal(self._run / "sharpening.png"):
+            tiles = {known: tile for known, tile in self._kept().items() if known < step}
+            tiles = _thinned(tiles | {step: self._enlarged(network)}, TILES - 2)
+            self._keep(tiles)
+            steps = {f"step {known:,}": tile for known, tile in tiles.items()}
+            grid = _grid({"bicubic": self._bicubic, **steps, "original": self._original})
+            _save(grid, self._run / "sharpening.png")
+
+    @torch.no_grad()
+    def _enlarged(self, network: CollapsedSESR) -> Grey:
+        """The detail, made with as much around it as it depends on."""
+        reach = network.config.receptive_radius
+        rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in (self._rows, self._columns))
+        lr = self._lr[..., rows, columns].to(next(network.parameters()).device)
+        luma = network(lr)[0, 0].double().cpu().numpy() * 255
+        inside = (
+            slice(part.start - around.start, part.stop - around.start)
+            for part, around in ((self._rows, rows), (self._columns, columns))
+        )
+        return _to_grey(luma[tuple(_scaled(part, self._scale) for part in inside)])
+
+    def _kept(self) -> dict[int, Grey]:
+        """Tiles by step, in order; none where they show another detail."""
+        if not np.array_equal(_load(self._folder / "original.png"), self._original):
+            return {}
+        loaded = {int(path.stem[5:]): _load(path) for path in sorted(self._folder.glob("step_*.png"))}
+        return {step: tile for step, tile in loaded.items() if tile.shape == self._original.shape}
+
+    def _keep(self, tiles: dict[int, Grey]) -> None:
+        """Makes the folder hold these tiles and no others."""
+        self._folder.mkdir(exist_ok=True)
+        wanted = {self._folder / f"step_{step:09}.png": tile for step, tile in tiles.items()}
+        known = self._kept()
+        for path in set(self._folder.glob("step_*.png")) - set(wanted):
+            path.unlink()
+        if not known:
+            _save(Image.fromarray(self._original), self._folder / "original.png")
+        for path, tile in wanted.items():
+            if not np.array_equal(known.get(int(path.stem[5:]), ()), tile):
+                _save(Image.fromarray(tile), path)
+
+
+def _hardest(error: Plane, side: int, scale: int) -> tuple[slice, slice]:
+    """Rows and columns, in LR pixels, of the square with the largest error; less than a square in small pictures."""
+    height, width = error.shape[0] // scale, error.shape[1] // scale
+    pixels = error.reshape(height, scale, width, scale).sum(axis=(1, 3))
+    sums = np.pad(pixels.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    rows, columns = min(side, height), min(side, width)
+    squares = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    top, left = (int(position) for position in np.unravel_index(squares.argmax(), squares.shape))
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def _scaled(part: slice, scale: int) -> slice:
+    return slice(part.start * scale, part.stop * scale)
+
+
+def _to_grey(luma: Plane) -> Grey:
+    return to_uint8(np.nan_to_num(grey_from_luma(luma)))
+
+
+def _thinned(tiles: dict[int, Grey], most: int) -> dict[int, Grey]:
+    """At most so many: without those, one by one, whose neighbours are nearest to each other."""
+    steps = list(tiles)
+    while len(steps) > most:
+        gaps = [after - before for before, after in zip(steps, steps[2:], strict=False)]
+        del steps[gaps.index(min(gaps)) + 1]
+    return {step: tiles[step] for step in steps}
+
+
+def _grid(tiles: dict[str, Grey]) -> Image.Image:
+    """Tiles in rows, each under its label and its PSNR against the last one."""
+    *_, original = tiles.values()
+    zoom = max(round(TILE_SIDE / max(original.shape)), 1)
+    height, width = (zoom * side for side in original.shape)
+    gap, head, columns = 8, 24, min(COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    grid = Image.new("L", (gap + columns * (width + gap), rows * (head + height + gap)), 255)
+    draw, font = ImageDraw.Draw(grid), ImageFont.load_default(size=15)
+    for index, (name, tile) in enumerate(tiles.items()):
+        left, top = gap + index % columns * (width + gap), index // columns * (head + height + gap)
+        draw.text((left, top + head // 2), name, 0, font, anchor="lm")
+        if tile is not original:
+            draw.text((left + width, top + head // 2), f"{_psnr(tile, original):.2f} dB", 90, font, anchor="rm")
+        shown = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
+        grid.paste(shown, (left, top + head))
+    return grid
+
+
+def _psnr(tile: Grey, original: Grey) -> float:
+    return psnr(luma_from_grey(tile.astype(np.float64)), luma_from_grey(original.astype(np.float64)))
+
+
+def _load(path: Path) -> Grey:
+    """A tile; an empty one where there is none or it is damaged, which the next step makes good."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError:
+        return np.empty((0, 0), np.uint8)
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    with writing(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+@contextmanager
+def _never_fatal(path: Path) -> Iterator[None]:
+    """Tells in a line why a picture could not be written, and goes on."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # the latter for what other hands put into the folder
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        tqdm.write(f"{path}: {reason}; not drawn, training goes on")

@@ -1,0 +1,94 @@
+"""Where a run's first weights come from when they are not drawn afresh: another network.
+
+The paper trains x4 from the trained x2 network: all but the last block, whose outputs are 16 instead of 4
+(section 5.1). The same works for x3, and with the last block too where the scale is the same.
+
+The other network is either a run's folder, whose wide weights are taken over as they are, or a file with the collapsed
+network, which no longer knows its wide weights. A kernel K has many wide weights that collapse into it; taken are those
+nearest to a fresh block's: with W1 and W2 drawn as usual, W1 moves by the least change that makes W2 W1 equal K,
+``W1 + pinv(W2) (K - W2 W1)``.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sesr.errors import TrainingError, WeightsError
+from sesr.network.checkpoint import load_checkpoint
+from sesr.network.linear_block import LinearBlock
+from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.network.variants import SESRConfig
+from sesr.training.checkpoint import load_run
+
+
+def start_from(network: SESR, source: Path) -> None:
+    """Gives a fresh network the weights of another.
+
+    Args:
+        network: changed in place; keeps its own last block where the other's scale differs.
+        source: a run's folder, or a network's `.safetensors`.
+
+    Raises `TrainingError` when there is nothing to start from, or a network of other hyper-parameters.
+    """
+    if source.is_dir():
+        _from_run(network, source)
+    else:
+        _from_file(network, source)
+
+
+def _from_run(network: SESR, run: Path) -> None:
+    saved = load_run(run)
+    config = SESRConfig(**saved["recipe"]["network"])
+    check_fits(network.config, config, run)
+    other = SESR.from_config(config)
+    with torch.no_grad():
+        for parameter, mean in zip(other.parameters(), saved["mean"], strict=True):
+            parameter.copy_(mean)
+    if config.feature_size != network.config.feature_size:
+        _copy_collapsed(network, other.double().collapse())
+        return
+    for name, module in _shared_parts(network, other.config):
+        module.load_state_dict(other.get_submodule(name).state_dict())
+
+
+def _from_file(network: SESR, path: Path) -> None:
+    try:
+        other = CollapsedSESR.from_checkpoint(load_checkpoint(path))
+    except WeightsError as error:
+        raise TrainingError(f"cannot start from {error}") from error
+    check_fits(network.config, other.config, path)
+    _copy_collapsed(network, other)
+
+
+def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
+    """Raises `TrainingError` unless a network of `config` can start from one of `other`."""
+    for name in ("m", "f", "activation", "input_residual"):
+        ours, theirs = getattr(config, name), getattr(other, name)
+        if ours != theirs:
+            raise TrainingError(f"{source}: a network with {name} = {theirs}, to train is one with {ours}")
+
+
+def _shared_parts(network: SESR, other: SESRConfig) -> list[tuple[str, nn.Module]]:
+    """The parts that both have: all, or all but the last block."""
+    names = ["head", "body", "slopes", *(["tail"] if other.scale == network.config.scale else [])]
+    return [(name, network.get_submodule(name)) for name in names]
+
+
+@torch.no_grad()
+def _copy_collapsed(network: SESR, other: CollapsedSESR) -> None:
+    weights = other.state_dict()
+    for name, module in _shared_parts(network, other.config):
+        for path, block in module.named_modules(prefix=name):
+            if isinstance(block, LinearBlock):
+                _widen(block, weights[f"{path}.weight"], weights[f"{path}.bias"])
+    for index, slope in enumerate(network.slopes):
+        slope.copy_(weights[f"body.{index}.slope"])
+
+
+def _widen(block: LinearBlock, kernel: Tensor, bias: Tensor) -> None:
+    """Moves a block's wide weights to ones that collapse into `kernel`."""
+    missing = (kernel.to(block.expand).double() - block.kernel().double()).flatten(1)
+    change = torch.linalg.pinv(block.project.double()) @ missing
+    block.expand.add_(change.view_as(block.expand).to(block.expand))
+    block.bias.copy_(bias)

@@ -1,0 +1,275 @@
+"""Pictures as luma planes in memory, by way of a cache on disk.
+
+A training set of hundreds of megapixels is small as 8-bit luma, so all of it stays in memory, high resolution (HR) and
+low resolution (LR) side by side: each kind as one flat tensor, every picture at its offset. `sesr.training.dataset`
+cuts its crops from there, on whatever device the tensors lie; no decoding while training, no worker processes.
+
+Decoding and shrinking take minutes, so planes are kept in a cache folder, a training set as one safetensors file
+``planes/KEY.safetensors``, which later starts map into memory. The key is a hash over everything that decides the
+content: the picture files with their sizes, times and permissions, the scale, the smallest size wanted, what grey
+means, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied at any time.
+
+A cache file is renamed into place when it is whole, so any number of processes may make the same one at once. Against
+disks and copies that lose bytes, a checksum over the whole is verified at each start; that reads the file once from end
+to end, which brings it into memory sooner than random crops would.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from sesr.atomic import writing
+from sesr.errors import PictureError, TrainingError
+from sesr.imaging.color import BT601_LIMITED, luma_from_grey
+from sesr.training.pictures import PicturePair, Pixels, find_pairs, read_pair
+from sesr.training.recipe import DataRecipe
+
+FORMAT = 1
+"""To be raised whenever the same pictures would make other planes."""
+
+
+@dataclass(frozen=True)
+class LumaPlanes:
+    """All pictures of a training set.
+
+    Attributes:
+        hr: all HR planes end to end, uint8.
+        lr: all LR planes end to end, uint8.
+        sizes: (pictures, 2) heights and widths of the LR planes; HR is `scale` times as large.
+        limited: (pictures,) whether a picture's values are limited-range luma already.
+        scale: HR pixels an LR pixel, on each axis.
+    """
+
+    hr: Tensor
+    lr: Tensor
+    sizes: NDArray[np.int64]
+    limited: NDArray[np.bool_]
+    scale: int
+
+    def to(self, device: torch.device) -> "LumaPlanes":
+        """The same planes on another device."""
+        return LumaPlanes(self.hr.to(device), self.lr.to(device), self.sizes, self.limited, self.scale)
+
+    @property
+    def megapixels(self) -> float:
+        """HR megapixels in all."""
+        return self.hr.numel() / 1e6
+
+
+def load_planes(
+    source: Path, scale: int, recipe: DataRecipe, cache: Path | None = None, *, quiet: bool = False
+) -> LumaPlanes:
+    """All pictures of a source as planes, from the cache if it has them.
+
+    Pictures smaller than a crop are counted in one line and left out; each one that cannot be read is named with the
+    reason and left out.
+
+    Args:
+        source: a folder of HR pictures, or of HR and LR ones.
+        scale: HR pixels an LR pixel, on each axis.
+        recipe: which pictures, the least size, and what grey values mean.
+        cache: folder to keep the planes in for the next time; None keeps nothing.
+        quiet: says nothing, for all but the first of several processes.
+
+    Raises `TrainingError` where nothing is left, or where HR and LR do not fit together.
+    """
+    everything = find_pairs(source, scale)
+    pairs = [pair for pair in everything if any(fnmatch(pair.hr.name, name) for name in recipe.pictures)]
+    if cache is None:
+        return _read_planes(source, pairs, scale, recipe, quiet)[0]
+    path = _cache_file(cache, source, pairs, scale, recipe)
+    stored = _read_cache(path, quiet)
+    if stored is not None:
+        for note in stored.notes:
+            _say(note, quiet)
+        return stored.planes
+    planes, notes = _read_planes(source, pairs, scale, recipe, quiet)
+    trouble = _write_cache(path, planes, notes)
+    if trouble:
+        _say(trouble, quiet)
+        return planes
+    stored = _read_cache(path, quiet)
+    return stored.planes if stored else planes  # mapped memory is shared with other processes and may be given up
+
+
+def _say(line: str, quiet: bool) -> None:
+    if not quiet:
+        tqdm.write(line)
+
+
+def _read_planes(
+    source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe, quiet: bool
+) -> tuple[LumaPlanes, list[str]]:
+    """The planes from the pictures themselves, and the lines about those left out, which have been said."""
+    highs, lows, limited = list[Pixels](), list[Pixels](), list[bool]()
+    notes = list[str]()
+    small = 0
+    hidden = True if quiet else None  # None: shown on a terminal
+    for pair in tqdm(pairs, desc="reading images", unit="image", leave=False, disable=hidden):
+        try:
+            high, low = read_pair(pair, scale)
+        except PictureError as error:
+            notes.append(f"{error} (left out)")
+            _say(notes[-1], quiet)
+            continue
+        if min(low.shape[:2]) < recipe.crop:
+            small += 1
+            continue
+        highs.append(_to_grey(high))
+        lows.append(_to_grey(low))
+        limited.append(high.ndim == 2 and recipe.grey_range == "limited")
+    if small:
+        notes.append(f"{source}: {small} of {len(pairs)} images are smaller than a crop and left out")
+        _say(notes[-1], quiet)
+    if not highs:
+        side = scale * recipe.crop
+        raise TrainingError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
+    sizes = np.array([low.shape for low in lows], np.int64)
+    return LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale), notes
+
+
+def _joined(planes: list[Pixels]) -> Tensor:
+    """All planes end to end; empties the list on the way, so that memory holds each but once."""
+    flat = np.empty(sum(plane.size for plane in planes), np.uint8)
+    planes.reverse()
+    start = 0
+    while planes:
+        plane = planes.pop()
+        flat[start : start + plane.size] = plane.ravel()
+        start += plane.size
+    return torch.from_numpy(flat)
+
+
+def _to_grey(picture: Pixels) -> Pixels:
+    """Full-range BT.601 grey of an RGB picture, 8 bits; grey stays as it is."""
+    return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
+
+
+def read_validation(source: Path, scale: int, recipe: DataRecipe) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
+    """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture in a source.
+
+    Colour is converted to luma exactly, not by way of 8-bit grey. Nothing is left out: a mean over other pictures
+    would be another figure. Raises `PictureError`, `TrainingError`.
+    """
+    for pair in find_pairs(source, scale, "validation"):
+        hr, lr = read_pair(pair, scale)
+        if min(lr.shape[:2]) <= 2:
+            raise TrainingError(f"{pair.hr}: too small to validate on; take it out of {source}")
+        low = _validation_luma(lr, recipe) / 255
+        yield _validation_luma(hr, recipe), torch.from_numpy(low).float()[None, None]
+
+
+def _validation_luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]:
+    values = picture.astype(np.float64)
+    if picture.ndim == 3:
+        return BT601_LIMITED.luma(values)
+    return values if recipe.grey_range == "limited" else luma_from_grey(values)
+
+
+def fingerprint(planes: LumaPlanes) -> list[int]:
+    """Enough of a training set to notice that a resumed run was given another one."""
+    return [
+        len(planes.sizes),
+        planes.hr.numel(),
+        int(planes.hr[:: 1 + planes.hr.numel() // 10**6].long().sum()),
+    ]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a cache file holds.
+
+    Attributes:
+        planes: mapped; writing to them would change this process's copy alone.
+        notes: the lines about pictures that were left out.
+    """
+
+    planes: LumaPlanes
+    notes: list[str]
+
+
+def default_cache() -> Path:
+    """Where downloads and planes are kept: ``$SESR_CACHE``, or else the user's cache folder of this system."""
+    chosen = os.environ.get("SESR_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    try:
+        from platformdirs import user_cache_path
+    except ImportError as error:
+        raise TrainingError("no platformdirs here; pip install 'sesr[train]', or set SESR_CACHE to a folder") from error
+    return user_cache_path("sesr", appauthor=False)
+
+
+def _cache_file(cache: Path, source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe) -> Path:
+    """Where the planes of these pictures belong."""
+    files = [path for pair in pairs for path in (pair.hr, pair.lr) if path is not None]
+    identity = [FORMAT, scale, recipe.crop, recipe.grey_range, str(source.resolve())]
+    states = [(str(path.relative_to(source)), *_state(path)) for path in files]
+    text = json.dumps([identity, states])
+    return cache / "planes" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does; permissions too, since they decide whether it can be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)  # whoever reads it says so
+    return (found.st_size, found.st_mtime_ns, found.st_mode)
+
+
+def _read_cache(path: Path, quiet: bool) -> _Stored | None:
+    """The planes kept in a file; None where there is none, and, after a line, where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if notes["checksum"] != _checksum(tensors):
+            raise ValueError("its checksum differs")
+        sizes, limited = tensors["sizes"].numpy(), tensors["limited"].numpy().astype(np.bool_)
+        planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]))
+        return _Stored(planes, json.loads(notes["notes"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        _say(f"{path}: cached planes are damaged ({_one_line(error)}); the images are read again", quiet)
+        return None
+
+
+def _write_cache(path: Path, planes: LumaPlanes, notes: list[str]) -> str | None:
+    """Keeps planes for `_read_cache`. Returns a line about what went wrong, if anything did; nothing is left then."""
+    limited = torch.from_numpy(planes.limited.astype(np.uint8))
+    tensors = {"hr": planes.hr, "lr": planes.lr, "sizes": torch.from_numpy(planes.sizes), "limited": limited}
+    header = {"checksum": _checksum(tensors), "scale": str(planes.scale), "notes": json.dumps(notes)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path) as temporary:
+            save_file(tensors, temporary, header)
+    except (OSError, SafetensorError) as error:
+        return f"{path.parent}: planes are not cached ({_one_line(error)}); the next start reads the images again"
+    return None
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    value = 0
+    for _, tensor in sorted(tensors.items()):
+        value = zlib.crc32(tensor.numpy().data, value)
+    return f"{value:08x}"
+
+
+def _one_line(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

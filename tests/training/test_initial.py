@@ -1,0 +1,101 @@
+"""Starting from another network: its weights really arrive, and what does not fit is refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sesr.errors import TrainingError
+from sesr.network.sesr import SESR
+from sesr.network.variants import SESRConfig
+from sesr.training.initial import start_from
+
+CONFIG = SESRConfig(m=2, f=4, feature_size=12)
+PARTS = ("head", "body.0", "body.1", "tail")
+
+
+def network(seed: int, **changes: object) -> SESR:
+    torch.manual_seed(seed)
+    built = SESR.from_config(dataclasses.replace(CONFIG, **changes))  # type: ignore[arg-type]
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(torch.randn_like(parameter) / 10)
+    return built
+
+
+def save_run(folder: Path, trained: SESR) -> Path:
+    folder.mkdir()
+    recipe = json.dumps({"network": dataclasses.asdict(trained.config)})
+    mean = [parameter.detach() for parameter in trained.parameters()]
+    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
+    return folder
+
+
+def save_file(folder: Path, trained: SESR) -> Path:
+    trained.collapse().to_checkpoint({}).save(folder / "trained.safetensors")
+    return folder / "trained.safetensors"
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_from_an_x2_run_all_but_the_last_block_arrives(tmp_path: Path, scale: int) -> None:
+    trained, fresh, other = network(1), network(2, scale=scale), network(2, scale=scale)
+    start_from(fresh, save_run(tmp_path / "run", trained))
+    for name in PARTS[:-1]:
+        ours, theirs = fresh.get_submodule(name).state_dict(), trained.get_submodule(name).state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert all(torch.equal(*pair) for pair in zip(fresh.slopes, trained.slopes, strict=True))
+    assert torch.equal(fresh.tail.expand, other.tail.expand)
+    assert torch.equal(fresh.tail.project, other.tail.project)
+
+
+@pytest.mark.parametrize("feature_size", [12, 20])
+@pytest.mark.parametrize("save", [save_run, save_file])
+def test_at_the_same_scale_the_function_arrives(tmp_path: Path, save: object, feature_size: int) -> None:
+    trained, fresh = network(1), network(2, feature_size=feature_size)
+    path = save_run(tmp_path / "run", trained) if save is save_run else save_file(tmp_path, trained)
+    start_from(fresh, path)
+    luma = torch.rand(1, 1, 9, 11)
+    torch.testing.assert_close(fresh(luma), trained(luma), rtol=1e-5, atol=1e-5)
+
+
+def test_a_file_gives_x4_its_features(tmp_path: Path) -> None:
+    trained, fresh = network(1), network(2, scale=4)
+    start_from(fresh, save_file(tmp_path, trained))
+    ours, theirs = fresh.collapse().state_dict(), trained.collapse().state_dict()
+    for name in theirs:
+        if not name.startswith("tail"):
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
+
+
+def test_widened_blocks_stay_as_rich_as_fresh_ones(tmp_path: Path) -> None:
+    """The wide weights of a block that was narrow have full rank, so that training can move all of them."""
+    fresh = network(2)
+    start_from(fresh, save_file(tmp_path, network(1)))
+    assert int(torch.linalg.matrix_rank(fresh.head.expand.flatten(1))) == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"m": 3}, "a network with m = 2, to train is one with 3"),
+        ({"f": 5}, "a network with f = 4, to train is one with 5"),
+        ({"activation": "relu"}, "a network with activation = prelu, to train is one with relu"),
+        ({"input_residual": False}, "a network with input_residual = True, to train is one with False"),
+    ],
+)
+def test_other_networks_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    for path in (save_run(tmp_path / "run", network(1)), save_file(tmp_path, network(1))):
+        with pytest.raises(TrainingError, match=f"{path.name}: {message}"):
+            start_from(network(2, **change), path)
+
+
+def test_nothing_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no run to go on from"):
+        start_from(network(1), tmp_path)
+    with pytest.raises(TrainingError, match=r"cannot start from .*none\.safetensors: no such file"):
+        start_from(network(1), tmp_path / "none.safetensors")
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="not a whole checkpoint"):
+        start_from(network(1), tmp_path)

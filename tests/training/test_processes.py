@@ -1,0 +1,97 @@
+"""Several processes: real ones, started by torchrun, train what one trains."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sesr.errors import TrainingError
+from sesr.training.processes import Processes, join_processes
+
+RECIPE = """
+[network]
+m = 2
+f = 8
+feature_size = 16
+[data]
+crop = 12
+[training]
+steps = 20
+batch = 6
+learning_rate = 1e-3
+ema = 0.9
+validate_every = 10
+[card]
+name = "tiny"
+"""
+
+
+def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    alone = {"TORCH_COMPILE_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, "-m", "sesr", "--", *arguments], capture_output=True, text=True, check=False, env=os.environ | alone
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 48, 64), np.uint8)
+    for index, picture in enumerate(pixels):
+        Image.fromarray(picture).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    states = []
+    for processes in (1, 2):
+        run = tmp_path / f"run{processes}"
+        arguments = [str(tmp_path / "tiny.toml"), "--data", str(pictures), "--validation", str(pictures)]
+        done = torchrun(processes, "train", *arguments, "--run", str(run), "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(run / "sesr_tiny_x2.safetensors")
+        assert len(set(done.stdout.splitlines())) == len(done.stdout.splitlines())
+        states.append(torch.load(run / "checkpoint.pt", weights_only=True))
+    for name in states[0]["network"]:
+        torch.testing.assert_close(states[1]["network"][name], states[0]["network"][name], rtol=0, atol=1e-6)
+    logs = [np.genfromtxt(tmp_path / f"run{count}" / "log.csv", delimiter=",", names=True) for count in (1, 2)]
+    np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], atol=1e-6)
+    assert len(list((tmp_path / "run2").glob("events.out*"))) == 1
+
+
+@pytest.mark.slow
+def test_a_batch_that_cannot_be_shared_is_refused(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    arguments = ["--data", str(pictures), "--run", str(run), "--batch-size", "5", "--m", "1", "--device", "cpu"]
+    done = torchrun(2, "train", str(tmp_path / "tiny.toml"), *arguments)
+    assert done.returncode != 0
+    assert "a batch of 5 crops cannot be shared evenly by 2 processes" in done.stderr
+    assert not run.exists()
+
+
+def test_one_process_needs_nobody() -> None:
+    with join_processes("cpu") as processes:
+        assert processes == Processes(torch.device("cpu"), 0, 1)
+        assert processes.first
+        tensor = torch.tensor([1.0, 2.0])
+        processes.average([tensor])
+        processes.wait()
+        assert tensor.tolist() == [1, 2]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_no_gpu() -> None:
+    with pytest.raises(TrainingError, match="PyTorch finds no GPU"), join_processes("cuda"):
+        pass
+    with join_processes("auto") as processes:
+        assert processes.device.type == "cpu"

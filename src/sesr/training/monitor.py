@@ -57,8 +57,9 @@ class Monitor:
         return psnr_db
 
     def close(self) -> None:
-        """Ends the log."""
+        """Ends the log, and draws its curves a last time."""
         self.log.close()
+        draw_curves(self.run)
 
 
 class Validation:

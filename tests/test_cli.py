@@ -316,15 +316,30 @@ class TestOthers:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "runs" / "m5_x2").mkdir(parents=True)
         (tmp_path / "runs" / "m5_x2" / "sesr_m5_x2.safetensors").touch()
+        (tmp_path / "m5").touch()  # is no network
         for init_from in ([], ["--init-from", "none"], ["--init-from", "somewhere/else"]):
             assert main(["train", "--data", "pictures", "--scale", "3", *init_from]) == 0
         assert [named["init_from"] for named in called] == [Path("runs/m5_x2"), None, Path("somewhere/else")]
+
+    def test_a_recipe_for_another_network_is_another_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        called: list[Any] = []
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append(given))
+        monkeypatch.chdir(tmp_path)
+        Path("mine.toml").write_text('[network]\nm = 5\n[card]\nname = "mine"\ndata = "all of it"\n')
+        for options in ([], ["--steps", "5"], ["--scale", "4"]):
+            assert main(["train", "mine.toml", "--data", "pictures", *options]) == 0
+        assert [str(run) for _, _, run, _ in called] == ["runs/mine", "runs/mine", "runs/m5_x4"]
+        assert [recipe.card.data for recipe, *_ in called] == ["all of it", "all of it", ""]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             ([], "train needs --data"),
-            (["--data", "d", "--scale", "4", "--m", "9"], "no x2 network to start from: no run runs/m9f16_x2; "),
+            (
+                ["--data", "d", "--scale", "4", "--m", "9"],
+                "no x2 network to start from: no finished run runs/m9f16_x2; ",
+            ),
+            (["--data", "d", "--epochs", "1", "--steps", "3"], "--epochs and --steps say the same"),
             (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),
             (["--resume", "run", "--run", "other"], "a run is resumed as it was started"),
         ],
@@ -335,7 +350,7 @@ class TestOthers:
 
     def test_resume_of_no_run(self, tmp_path: Path, capsys: Captured) -> None:
         assert main(["train", "--resume", str(tmp_path)]) == 1
-        assert f"{tmp_path}: no run to go on from" in capsys.readouterr().err
+        assert f"{tmp_path}: not a run" in capsys.readouterr().err
 
     def test_version(self, capsys: Captured) -> None:
         with pytest.raises(SystemExit) as caught:

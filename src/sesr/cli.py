@@ -184,10 +184,12 @@ def _train(arguments: Arguments) -> int:
         return _report(resume(arguments.resume, options, arguments.data, arguments.validation))
     if not arguments.data:
         raise UsageError("train needs --data: a folder of pictures, or div2k")
-    recipe = with_options(load_recipe(arguments.recipe) if arguments.recipe else Recipe(), settings)
-    run = arguments.run or Path("runs") / (arguments.recipe.stem if arguments.recipe else recipe.stem)
+    given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
+    recipe = with_options(given, settings)
+    named = arguments.recipe is not None and recipe.network == given.network
+    run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
     sources = Sources(arguments.data, arguments.validation)
-    initial = _initial(recipe.training.init_from, recipe.network.scale)
+    initial = _initial(recipe.training.init_from)
     return _report(train(recipe, sources, run, options, init_from=initial))
 
 
@@ -198,21 +200,21 @@ def _report(path: Path) -> int:
     return 0
 
 
-def _initial(name: str, scale: int) -> Path | None:
-    """What a name means to start from: a run's folder, a file, an x2 run in ``runs``, or a shipped network."""
-    from sesr.inference.zoo import find_network, list_networks
+def _initial(name: str) -> Path | None:
+    """What a name means to start from: a run's folder, a file, an x2 run in ``runs``, or the shipped x2 network."""
+    from sesr.inference.zoo import find_network
 
-    if name in ("", "none"):
+    if not name:
         return None
-    if os.path.lexists(name) or Path(name).name != name or Path(name).suffix:
-        return Path(name)
-    if list((Path("runs") / f"{name}_x2").glob("*.safetensors")):
-        return Path("runs") / f"{name}_x2"
-    shipped = {(network.name, network.config.scale) for network in list_networks() if network.config}
+    path, run = Path(name), Path("runs") / f"{name}_x2"
+    if path.name != name or path.suffix or (path / "checkpoint.pt").exists():
+        return path
+    if (run / f"sesr_{run.name}.safetensors").exists():
+        return run
     try:
-        return find_network(name, scale if (name.lower(), scale) in shipped else 2).safetensors
+        return find_network(name, 2).safetensors
     except UsageError as error:
-        raise UsageError(f"no x2 network to start from: no run runs/{name}_x2; {error}; or --init-from none") from error
+        raise UsageError(f"no x2 network to start from: no finished run {run}; {error}; or --init-from none") from error
 
 
 def _add_evaluate(commands: "Commands") -> None:

@@ -324,6 +324,22 @@ def test_disk_fills_up_while_unpacking(site: Site, tmp_path: Path, monkeypatch: 
     assert [request.name for request in site.requests] == ["DIV2K_train_HR.zip", "DIV2K_train_LR_bicubic_X2.zip"]
 
 
+def test_what_killed_processes_left_is_removed(site: Site, tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    root = tmp_path / "div2k" / "train"
+    half, checked, other = root / ".sesr-abc.part" / "DIV2K_train_HR", root / "tmpabcd_123", root / "tmp.png"
+    half.mkdir(parents=True)
+    for file in (half / "0001.png", checked, other):
+        file.write_bytes(b"left")
+    fetch_div2k("train", 2, tmp_path, site.server())
+    assert sorted(path.name for path in root.iterdir()) == [
+        ".lock",
+        "DIV2K_train_HR",
+        "DIV2K_train_LR_bicubic",
+        "tmp.png",
+    ]
+
+
 @pytest.mark.parametrize(
     "data",
     [

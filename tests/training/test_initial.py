@@ -92,10 +92,22 @@ def test_other_networks_are_refused(tmp_path: Path, change: dict[str, object], m
 
 
 def test_nothing_to_start_from(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no run to go on from"):
+    with pytest.raises(TrainingError, match="not a run"):
         start_from(network(1), tmp_path)
     with pytest.raises(TrainingError, match=r"cannot start from .*none\.safetensors: no such file"):
         start_from(network(1), tmp_path / "none.safetensors")
     (tmp_path / "checkpoint.pt").write_bytes(b"torn")
     with pytest.raises(TrainingError, match="not a whole checkpoint"):
         start_from(network(1), tmp_path)
+
+
+def test_another_scale_starts_from_x2_only(tmp_path: Path) -> None:
+    run = save_run(tmp_path / "run", network(1, scale=4))
+    with pytest.raises(TrainingError, match="a network for x4, and x3 starts from x2 or its own"):
+        start_from(network(2, scale=3), run)
+    start_from(network(2, scale=4), run)
+
+
+def test_too_narrow_blocks_cannot_be_widened(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="feature_size 3 is too narrow"):
+        start_from(network(2, feature_size=3), save_file(tmp_path, network(1)))

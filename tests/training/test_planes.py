@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from safetensors import SafetensorError
 
 from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED
+from sesr.imaging.files import Picture
 from sesr.imaging.resize import downscale
 from sesr.training import pictures as pictures_module
 from sesr.training import planes as planes_module
+from sesr.training.pictures import find_pictures
 from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes, read_validation
 from sesr.training.recipe import DataRecipe
 
@@ -84,12 +87,12 @@ def test_reads_grey_and_colour_and_leaves_small_out(folder: Path, capsys: Captur
 def test_patterns_choose_pictures(folder: Path) -> None:
     planes = load_planes(folder, 2, DataRecipe(crop=6, pictures=("a.*", "small*")))
     assert planes.sizes.tolist() == [[15, 20]]
-    with pytest.raises(TrainingError, match="no image that can be read is as large as a crop"):
-        load_planes(folder, 2, DataRecipe(crop=6, pictures=("nothing*",)))
+    with pytest.raises(TrainingError, match=rf"{folder}: no file name of its 3 images matches nothing\*, \*\.tif;"):
+        load_planes(folder, 2, DataRecipe(crop=6, pictures=("nothing*", "*.tif")))
 
 
 def test_bad_folders(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="none: no such folder"):
+    with pytest.raises(TrainingError, match="none: no such folder; give a folder of pictures"):
         load_planes(tmp_path / "none", 2, CROP)
     with pytest.raises(TrainingError, match="no images in it"):
         load_planes(tmp_path, 2, CROP)
@@ -97,6 +100,34 @@ def test_bad_folders(tmp_path: Path) -> None:
     save(tmp_path / "line.png", noise(1, 10, 1))
     with pytest.raises(TrainingError, match="as large as a crop, 12 pixels"):
         load_planes(tmp_path, 2, CROP)
+    with pytest.raises(TrainingError, match=r"tiny\.png: a file, not a folder; give a folder of pictures"):
+        load_planes(tmp_path / "tiny.png", 2, CROP)
+
+
+def test_links_to_folders_are_followed_once_and_without_end(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    save(other / "c.png", noise(12, 14, 4))
+    save(other / "deep" / "d.png", noise(16, 14, 5))
+    (other / "back").symlink_to(folder)
+    (other / "up").symlink_to(other)
+    (folder / "link").symlink_to(other)
+    (folder / "second").symlink_to(other / "deep")
+    (folder / "a_link_to_below").symlink_to(folder / "below")
+    (folder / "loop").symlink_to(folder)
+    (folder / "endless").symlink_to(folder / "endless")
+    expected = ["a.png", "below/b.PNG", "link/c.png", "second/d.png", "small.png"]
+    assert [path.relative_to(folder).as_posix() for path in find_pictures(folder)] == expected
+    (tmp_path / "way").symlink_to(folder)
+    assert [path.relative_to(tmp_path / "way").as_posix() for path in find_pictures(tmp_path / "way")] == expected
+
+
+def test_pairs_behind_links(tmp_path: Path) -> None:
+    save(tmp_path / "disk" / "high" / "a.png", noise(24, 24, 1))
+    save(tmp_path / "disk" / "low" / "ax2.png", noise(12, 12, 2))
+    for link, target in (("HR/set", "high"), ("LR/X2/set", "low")):
+        (tmp_path / "source" / link).parent.mkdir(parents=True)
+        (tmp_path / "source" / link).symlink_to(tmp_path / "disk" / target)
+    assert load_planes(tmp_path / "source", 2, CROP).lr.tolist() == noise(12, 12, 2).ravel().tolist()
 
 
 def test_unreadable_pictures_are_named_and_left_out(folder: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -258,6 +289,53 @@ def test_cache_where_nothing_can_be_written(folder: Path, tmp_path: Path, capsys
     assert "planes are not cached" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_failures_that_may_pass_are_not_remembered(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, failure: Exception
+) -> None:
+    opening = Image.open
+
+    def failing(path: Path, **options: Any) -> Image.Image:
+        if path.name == "a.png":
+            raise failure
+        return opening(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", failing)
+        assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[12, 10]]
+    lines = capsys.readouterr().out.splitlines()
+    assert "a.png: " in lines[0]
+    assert "planes are not cached, as its files could not be read reliably" in lines[-1]
+    assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[15, 20], [12, 10]]
+
+
+def test_half_pictures_are_remembered(folder: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Pillow calls a damaged file an `OSError` too."""
+    whole = (folder / "a.png").read_bytes()
+    (folder / "a.png").write_bytes(whole[: len(whole) // 2])
+    assert load_planes(folder, 2, CROP, tmp_path).sizes.tolist() == [[12, 10]]
+    assert "a.png: damaged or incomplete" in capsys.readouterr().out
+    with reading_forbidden():
+        load_planes(folder, 2, CROP, tmp_path)
+
+
+def test_pictures_that_change_while_they_are_read_are_not_remembered(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    opening = pictures_module.open_picture
+
+    def vanished(path: Path) -> Picture:
+        if path.name == "a.png":
+            path.unlink()
+        return opening(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures_module, "open_picture", vanished)
+        load_planes(folder, 2, CROP, tmp_path / "cache")
+    assert "planes are not cached" in capsys.readouterr().out
+    assert not (tmp_path / "cache").exists()
+
+
 def test_default_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SESR_CACHE", str(tmp_path))
     assert default_cache() == tmp_path
@@ -272,6 +350,24 @@ def test_validation_is_strict(tmp_path: Path) -> None:
     (tmp_path / "tiny.png").write_bytes(b"nothing")
     with pytest.raises(PictureError, match=r"tiny\.png: "):
         list(read_validation(tmp_path, 2, CROP))
+
+
+def test_validation_pictures_are_held_as_bytes(tmp_path: Path) -> None:
+    """Grey in colour's clothes as one channel, and colour exact to the last bit whenever it is asked for."""
+    colour = noise(24, 21, 2, 3)
+    save(tmp_path / "HR" / "a.png", np.repeat(noise(24, 20, 1)[..., None], 3, axis=2))
+    save(tmp_path / "HR" / "b.png", colour)
+    pictures = read_validation(tmp_path / "HR", 2, CROP)
+    for _ in range(2):
+        (grey_hr, grey_lr), (hr, lr) = pictures
+        assert np.array_equal(hr, BT601_LIMITED.luma(colour[:, :20].astype(np.float64)))
+        low = BT601_LIMITED.luma(downscale(colour, 2).astype(np.float64)) / 255
+        assert lr.shape == (1, 1, 12, 10)
+        assert np.array_equal(lr[0, 0].numpy(), low.astype(np.float32))
+        assert (grey_hr.dtype, grey_hr.shape, grey_lr.shape) == (np.float64, (24, 20), (1, 1, 12, 10))
+    assert len(pictures) == 2
+    assert sum(array.nbytes for pair in pictures._pairs for array in pair) == (24 * 20 + 12 * 10) * 4
+    assert all(array.base is None or array.base.nbytes <= array.nbytes for array in pictures._pairs[0])
 
 
 def planes_of(picture: NDArray[np.uint8]) -> LumaPlanes:

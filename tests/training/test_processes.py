@@ -79,12 +79,44 @@ def test_a_batch_that_cannot_be_shared_is_refused(pictures: Path, tmp_path: Path
     assert not run.exists()
 
 
+@pytest.mark.slow
+def test_one_process_that_fails_ends_all_with_a_line_each(tmp_path: Path, pictures: Path) -> None:
+    """Only the first reads the validation pictures, here none; the other waits for it."""
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "validation").mkdir()
+    Image.new("L", (3, 3)).save(tmp_path / "validation" / "speck.png")
+    arguments = ["--data", str(pictures), "--validation", str(tmp_path / "validation"), "--run", str(tmp_path / "run")]
+    done = torchrun(2, "train", str(tmp_path / "tiny.toml"), *arguments, "--device", "cpu")
+    assert done.returncode != 0
+    assert "speck.png: too small to validate on" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if line.startswith("Traceback")]
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "2 processes do not find each other"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two: not a number"),
+    ],
+)
+def test_processes_that_torchrun_did_not_start(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(TrainingError, match=message), join_processes("cpu"):
+        pass
+
+
 def test_one_process_needs_nobody() -> None:
     with join_processes("cpu") as processes:
         assert processes == Processes(torch.device("cpu"), 0, 1)
         assert processes.first
         tensor = torch.tensor([1.0, 2.0])
         processes.average([tensor])
+        processes.share([tensor])
+        processes.agree("anything", object())
         processes.wait()
         assert tensor.tolist() == [1, 2]
 

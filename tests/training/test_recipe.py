@@ -41,6 +41,7 @@ def test_round_trip() -> None:
         ({"training": {"steps": "many"}}, r"\[training\] steps must be a value of type int, not 'many'"),
         ({"training": {"steps": True}}, "must be a value of type int"),
         ({"training": {"steps": -1}}, "steps must not be negative"),
+        ({"card": {"name": "a/b"}}, r"\[card\] name must be of letters"),
         ({"training": {"epochs": 0}}, "epochs must be at least 1"),
         ({"training": {"optimizer": "soap"}}, "amsgrad is Adam's; set it to false"),
         ({"training": {"batch": 0}}, "batch must be at least 1"),
@@ -112,8 +113,10 @@ def test_options_change_what_they_name() -> None:
         "feature_size": 64, "linear_block_type": "expanded", "precision": "tf32", "init_from": "m3",
     }  # fmt: skip
     assert values.keys() == OPTIONS.keys()
-    tables = with_options(Recipe(), values).to_dict()
-    assert {name: tables[table][key] for name, (table, key) in OPTIONS.items()} == values
+    for absent in ("epochs", "steps"):
+        given = {name: value for name, value in values.items() if name != absent}
+        tables = with_options(Recipe(), given).to_dict()
+        assert {name: tables[OPTIONS[name][0]][OPTIONS[name][1]] for name in given} == given
     assert with_options(Recipe(), dict.fromkeys(OPTIONS)) == Recipe()
 
 
@@ -124,7 +127,10 @@ def test_options_and_what_goes_with_them() -> None:
     x4 = with_options(Recipe(), {"scale": 4})
     assert (x4.data.crop, x4.training.init_from, x4.stem) == (50, "m5", "m5_x4")
     assert with_options(Recipe(), {"scale": 4, "m": 11}).training.init_from == "m11"
-    assert with_options(Recipe(), {"scale": 3, "init_from": "none"}).training.init_from == "none"
+    assert with_options(Recipe(), {"scale": 3, "init_from": "none"}).training.init_from == ""
     assert with_options(x4, {"scale": 4}) == x4
+    assert with_options(parse_recipe({"data": {"crop": 30}}), {"scale": 4}).data.crop == 30
+    long_warmup = parse_recipe({"training": {"warmup": 500, "epochs": 2}})
+    assert long_warmup.with_steps(3).training.warmup == 6
     with pytest.raises(RecipeError, match="learning_rate must lie above 0"):
         with_options(Recipe(), {"learning_rate": 0.0})

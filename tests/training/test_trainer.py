@@ -218,7 +218,7 @@ def test_compiled_step_computes_the_same() -> None:
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(TrainingError, match="no run to go on from"):
+    with pytest.raises(TrainingError, match="not a run"):
         resume(run, EAGER)
     train(with_training(steps=2, warmup=0), pictures, None, run, EAGER)
     with pytest.raises(TrainingError, match="holds a run already; go on with it by --resume"):
@@ -227,7 +227,7 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="was trained on other images"):
         resume(run, EAGER)
     (run / "checkpoint.pt").write_bytes(b"torn")
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt: not a whole checkpoint"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: not a whole checkpoint of this version"):
         resume(run, EAGER)
 
 
@@ -382,3 +382,63 @@ def test_losses_are_what_they_are_called() -> None:
 def test_divergence_stops_with_a_clear_line(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the training diverged near step"):
         train(with_training(learning_rate=1e30, warmup=0), pictures, None, tmp_path / "run", EAGER)
+
+
+def test_a_torn_log_does_not_stop_a_resumed_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(RECIPE, pictures, pictures, tmp_path / "whole", EAGER)
+    train_until_killed(RECIPE, pictures, tmp_path / "broken", 17, monkeypatch)
+    with (tmp_path / "broken" / "log.csv").open("a") as file:
+        file.write("1")  # of step 18, or of step 1
+    assert resume(tmp_path / "broken", EAGER).read_bytes() == whole.read_bytes()
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+
+
+def test_gradients_keep_their_place() -> None:
+    """A step recorded as a CUDA graph adds to them where they lie."""
+    learner = Learner(RECIPE, ALONE, compile_step=False)
+    places = [parameter.grad.data_ptr() for parameter in learner.parameters if parameter.grad is not None]
+    for number in range(3):
+        learner.step(number, torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16))
+    assert len(places) == len(learner.parameters)
+    assert places == [parameter.grad.data_ptr() for parameter in learner.parameters if parameter.grad is not None]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_steps_as_a_processor_does() -> None:
+    learners = [Learner(RECIPE, Processes(torch.device(name)), compile_step=name == "cuda") for name in ("cpu", "cuda")]
+    for number in range(6):
+        torch.manual_seed(number)
+        lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
+        losses = [
+            float(learner.step(number, *(batch.to(learner.processes.device) for batch in (lr, hr))))
+            for learner in learners
+        ]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_step_that_does_not_compile_is_run_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(function: object, mode: str) -> object:
+        def fail(*_: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("Python.h: No such file")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", broken)
+    lr, hr = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)
+    losses = [
+        [float(learner.step(number, lr, hr)) for number in range(3)]
+        for learner in (Learner(RECIPE, ALONE, compile_step=compiled) for compiled in (True, False))
+    ]
+    assert losses[0] == losses[1]
+    assert capsys.readouterr().out.count("steps are not compiled") == 1
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_a_run_folder_that_cannot_be_is_found_early(pictures: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(TrainingError, match=f"{place}: cannot be made"):
+        train(RECIPE, pictures, None, tmp_path / place, EAGER)

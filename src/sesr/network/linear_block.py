@@ -82,7 +82,7 @@ class LinearBlock(nn.Module):
 
     def kernel(self) -> Tensor:
         """The collapsed kernel, (c_out, c_in, k, k), differentiable in both weights; never in mixed precision."""
-        with torch.autocast("cuda" if self.expand.is_cuda else "cpu", enabled=False):
+        with self._full_precision():
             kernel = (self.project @ self.expand.flatten(1)).view(-1, *self.expand.shape[1:])
         return kernel + self._identity() if self.residual else kernel
 
@@ -93,9 +93,13 @@ class LinearBlock(nn.Module):
         """
         c_in, k = self.expand.shape[1], self.kernel_size
         delta = functional.pad(self._eye(c_in)[:, :, None, None], [k - 1] * 4)
-        answer = functional.conv2d(functional.conv2d(delta, self.expand), self.project[:, :, None, None])
+        with self._full_precision():
+            answer = functional.conv2d(functional.conv2d(delta, self.expand), self.project[:, :, None, None])
         kernel = answer.flip(2, 3).transpose(0, 1)
         return kernel + self._identity() if self.residual else kernel
+
+    def _full_precision(self) -> torch.autocast:
+        return torch.autocast("cuda" if self.expand.is_cuda else "cpu", enabled=False)
 
     def _identity(self) -> Tensor:
         """The kernel that copies each channel: 1 at the centre of W[o, o]."""

@@ -39,7 +39,7 @@ class Progress:
 
     Attributes:
         step: steps done.
-        losses: of the steps since the log's last line, this process's shares.
+        losses: of the steps since the log's last line.
         validation_psnr: the last validation's, dB.
     """
 
@@ -76,12 +76,12 @@ def load_run(run: Path) -> dict[str, Any]:
     """The content of a run's checkpoint; entries ``recipe`` and ``sources`` as tables. Raises `TrainingError`."""
     path = run / CHECKPOINT
     if not path.is_file():
-        raise TrainingError(f"{run}: no run to go on from, it holds no {CHECKPOINT}; name a run's folder")
+        raise TrainingError(f"{run}: not a run, it holds no {CHECKPOINT}; name a run's folder")
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return saved | {"recipe": json.loads(saved["recipe"]), "sources": json.loads(saved["sources"])}
     except Exception as error:
-        raise TrainingError(f"{path}: not a whole checkpoint ({error}); remove it to start again") from error
+        raise TrainingError(f"{path}: not a whole checkpoint of this version; remove it to start again") from error
 
 
 def restore_run(saved: dict[str, Any], learner: Learner, images: list[int], run: Path) -> Progress:
@@ -97,5 +97,5 @@ def diverged(step: int) -> TrainingError:
     """What to say when numbers are no longer finite."""
     return TrainingError(
         f"the training diverged near step {step}: losses or weights are no longer finite; "
-        "the last good checkpoint is kept; lower learning_rate and start again"
+        "checkpoints written before are kept; lower learning_rate and start again"
     )

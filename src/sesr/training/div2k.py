@@ -42,6 +42,9 @@ CHUNK_BYTES = 1 << 16
 TIMEOUT_S = (10, 60)
 """Seconds without a connection, and without a byte, after which a connection counts as broken."""
 
+_UNPACKING = ".sesr-"
+"""How names of folders begin that are being unpacked."""
+
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 """Answers of a server that may be another one in a moment."""
 
@@ -116,7 +119,7 @@ def fetch_div2k(split: Split, scale: int, cache: Path, server: Server | None = N
     }
     if any(name not in server.archives for name in goals):
         raise TrainingError(
-            f"DIV2K has no bicubic LR for scale {scale}; there is 2, 3 and 4, or give a folder as --data"
+            f"DIV2K has no bicubic LR for scale {scale}; there is 2, 3 and 4, or give a folder of pictures"
         )
     root = cache / "div2k" / split
     if not _missing(root, goals):
@@ -180,7 +183,16 @@ def _alone(root: Path) -> Iterator[None]:
         except BlockingIOError:
             tqdm.write(f"{root}: another process is downloading; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
+        _remove_leftovers(root)
         yield
+
+
+def _remove_leftovers(root: Path) -> None:
+    """What processes that were killed left: folders half unpacked, and archives that `pooch` was checking."""
+    for folder in root.glob(f"{_UNPACKING}*.part"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in root.glob(f"tmp{'[a-z0-9_]' * 8}"):  # as tempfile names files
+        file.unlink(missing_ok=True)
 
 
 def _download(name: str, root: Path, server: Server) -> Path:
@@ -236,7 +248,7 @@ class ResumingDownloader:
                 if failed == self.attempts:
                     raise TrainingError(
                         f"{url}: {error}; {self._there()} of {self.length} bytes are kept; "
-                        "start again to go on from there, or give a folder as --data"
+                        "start again to go on from there, or give a folder of pictures"
                     ) from error
                 time.sleep(self.pause_s * 2 ** max(failed - 1, 0))
         os.replace(self.partial, output_file)
@@ -277,7 +289,7 @@ class ResumingDownloader:
 
 
 def _other_file(url: str, length: int) -> TrainingError:
-    return TrainingError(f"{url}: has not {length} bytes, so it is another file now; give a folder as --data instead")
+    return TrainingError(f"{url}: has not {length} bytes, so it is another file now; give a folder of pictures instead")
 
 
 @contextlib.contextmanager
@@ -296,7 +308,7 @@ def _answer(url: str, start: int) -> Iterator["Response"]:
         if answer.status_code not in (200, 206):
             raise TrainingError(
                 f"{url}: the server answers {answer.status_code} {answer.reason}; "
-                "download DIV2K by hand and give its folder as --data"
+                "download DIV2K by hand and give its folder instead"
             )
         yield answer
 
@@ -330,7 +342,7 @@ def _reason(error: BaseException) -> str:
 
 def _unpack(path: Path, goal: str, root: Path) -> None:
     """Unpacks one folder of an archive, whole or not at all, and nothing that lies outside it."""
-    temporary = Path(tempfile.mkdtemp(prefix=".sesr-", suffix=".part", dir=root))
+    temporary = Path(tempfile.mkdtemp(prefix=_UNPACKING, suffix=".part", dir=root))
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.startswith(f"{goal}/") and not name.endswith("/")]

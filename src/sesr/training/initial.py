@@ -66,7 +66,13 @@ def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
     for name in ("m", "f", "activation", "input_residual"):
         ours, theirs = getattr(config, name), getattr(other, name)
         if ours != theirs:
-            raise TrainingError(f"{source}: a network with {name} = {theirs}, to train is one with {ours}")
+            raise TrainingError(
+                f"{source}: a network with {name} = {theirs}, to train is one with {ours}; name one that fits"
+            )
+    if other.scale not in (2, config.scale):
+        raise TrainingError(
+            f"{source}: a network for x{other.scale}; x{config.scale} starts from x2 or x{config.scale}"
+        )
 
 
 def _shared_parts(network: SESR, other: SESRConfig) -> list[tuple[str, nn.Module]]:
@@ -88,6 +94,9 @@ def _copy_collapsed(network: SESR, other: CollapsedSESR) -> None:
 
 def _widen(block: LinearBlock, kernel: Tensor, bias: Tensor) -> None:
     """Moves a block's wide weights to ones that collapse into `kernel`."""
+    c_out, p = block.project.shape
+    if p < c_out:
+        raise TrainingError(f"feature_size {p} is too narrow to start from a collapsed network; give {c_out} or more")
     missing = (kernel.to(block.expand).double() - block.kernel().double()).flatten(1)
     change = torch.linalg.pinv(block.project.double()) @ missing
     block.expand.add_(change.view_as(block.expand).to(block.expand))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from tqdm import tqdm
 
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.training.processes import Processes
@@ -65,12 +66,26 @@ class Learner:
         self.network = SESR.from_config(recipe.network, recipe.training.form).to(processes.device)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.network.parameters())
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)  # of our own, not lent by a graph that writes there again
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
         self.optimizer = _optimizer(self.parameters, recipe.training)
         self._criterion = CRITERIA[recipe.training.loss]
-        self._loss: Callable[[Tensor, Tensor], Tensor]
-        mode = "reduce-overhead" if processes.device.type == "cuda" else "default"
-        self._loss = torch.compile(self._forward, mode=mode) if compile_step else self._forward
+        self._loss: Callable[[Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
+
+    def _first_loss(self, lr: Tensor, hr: Tensor) -> Tensor:
+        """Compiles the loss; where that fails, for want of a header or a newer GPU say, training goes on without."""
+        mode = "reduce-overhead" if self.processes.device.type == "cuda" else "default"
+        compiled = torch.compile(self._forward, mode=mode)
+        try:
+            loss: Tensor = compiled(lr, hr)
+            self._loss = compiled
+        except Exception as error:  # of many kinds; what is wrong with the step itself fails again below
+            reason = (str(error).split("\n") or [""])[0][:200]
+            tqdm.write(f"steps are not compiled, which is slower: {type(error).__name__}: {reason}")
+            self._loss = self._forward
+            loss = self._forward(lr, hr)
+        return loss
 
     def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bfloat16"):
@@ -78,17 +93,19 @@ class Learner:
         return self._criterion(prediction.float(), hr)
 
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
-        """One gradient step on this process's share of a batch; returns the share's loss."""
+        """One gradient step on this process's share of a batch; returns the whole batch's loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe.training, number)
         loss = self._loss(lr, hr)
         torch.autograd.backward(loss)
-        self.processes.average([parameter.grad for parameter in self.parameters if parameter.grad is not None])
+        loss = loss.detach().clone()  # a replayed graph writes the next loss to the same place
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        self.processes.average([*gradients, loss])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
         decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # the first weights are soon forgotten
         torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - decay)
-        return loss.detach().clone()  # a replayed graph writes the next loss to the same place
+        return loss
 
     @torch.no_grad()
     def collapsed_mean(self) -> CollapsedSESR:

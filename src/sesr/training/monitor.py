@@ -66,7 +66,7 @@ class Validation:
     """Pictures to watch a run with, as luma ready for the network."""
 
     def __init__(self, folder: Path, scale: int, recipe: DataRecipe) -> None:
-        self.scale, self.pictures = scale, list(read_validation(folder, scale, recipe))
+        self.scale, self.pictures = scale, read_validation(folder, scale, recipe)
 
     @torch.no_grad()
     def __call__(self, network: CollapsedSESR) -> float:
@@ -111,7 +111,8 @@ class Log:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The log's whole rows; a kill or a full disk may have torn the last one."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+    return [row for row in csv.DictReader(whole.splitlines()) if None not in row.values() and None not in row]

@@ -2,7 +2,7 @@
 
 **A source** of pictures is a folder, in one of two forms:
 
-- High-resolution (HR) pictures alone, in it and below. Low resolution (LR) is made by the exact bicubic of
+- High-resolution (HR) pictures alone, in it and below, also where links lead elsewhere. Low resolution (LR) is made by the exact bicubic of
   `sesr.imaging.resize`, rounded to 8 bits, as the benchmarks' LR is; of colour pictures in colour, before luma is
   taken.
 - A pair: a subfolder ``HR`` beside ``LR_bicubic`` or ``LR``, in which LR lies in ``X2`` (for scale 2), or directly if
@@ -12,7 +12,9 @@
   HR divided by the scale, rounded down, and HR is cut to fit at its right and bottom.
 """
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,13 +45,32 @@ class PicturePair:
 
 def find_pictures(folder: Path) -> list[Path]:
     """The picture files in a folder and below, sorted. Raises `TrainingError` where there are none."""
+    if folder.is_file():
+        raise TrainingError(f"{folder}: a file, not a folder; give a folder of pictures")
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; --data names a folder of images to train on")
-    files = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in OUTPUT_FORMATS and path.is_file())
-    found = sorted(files)
+        raise TrainingError(f"{folder}: no such folder; give a folder of pictures")
+    files = (path for path in _files_below(folder) if path.suffix.lower() in OUTPUT_FORMATS and path.is_file())
+    found = sorted(path for path in files if not path.name.startswith("."))
     if not found:
         raise TrainingError(f"{folder}: no images in it; give a folder of {', '.join(OUTPUT_FORMATS)} files")
     return found
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Whatever is no folder, in a folder and below; symbolic links to folders are followed, to each folder once."""
+    top = folder.resolve()
+    entered = {top}
+
+    def enters(path: Path) -> bool:
+        real = path.resolve()
+        if real in entered or (path.is_symlink() and real.is_relative_to(top)):  # in `top` it is met without the link
+            return False
+        entered.add(real)
+        return True
+
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if enters(Path(place, name))]
+        yield from (Path(place, name) for name in names)
 
 
 def find_pairs(source: Path, scale: int, split: Split = "train") -> list[PicturePair]:

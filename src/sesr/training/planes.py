@@ -7,7 +7,9 @@ cuts its crops from there, on whatever device the tensors lie; no decoding while
 Decoding and shrinking take minutes, so planes are kept in a cache folder, a training set as one safetensors file
 ``planes/KEY.safetensors``, which later starts map into memory. The key is a hash over everything that decides the
 content: the picture files with their sizes, times and permissions, the scale, the smallest size wanted, what grey
-means, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied at any time.
+means, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied at any time. A set
+is not kept when a picture was left out for a reason that may pass, such as a disk that did not answer, or when a file
+changed meanwhile.
 
 A cache file is renamed into place when it is whole, so any number of processes may make the same one at once. Against
 disks and copies that lose bytes, a checksum over the whole is verified at each start; that reads the file once from end
@@ -18,7 +20,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -89,21 +91,31 @@ def load_planes(
     """
     everything = find_pairs(source, scale)
     pairs = [pair for pair in everything if any(fnmatch(pair.hr.name, name) for name in recipe.pictures)]
+    if not pairs:
+        patterns = ", ".join(recipe.pictures)
+        raise TrainingError(
+            f"{source}: no file name of its {len(everything)} images matches {patterns}; change pictures"
+        )
     if cache is None:
-        return _read_planes(source, pairs, scale, recipe, quiet)[0]
+        return _read_planes(source, pairs, scale, recipe, quiet).planes
     path = _cache_file(cache, source, pairs, scale, recipe)
     stored = _read_cache(path, quiet)
     if stored is not None:
         for note in stored.notes:
             _say(note, quiet)
         return stored.planes
-    planes, notes = _read_planes(source, pairs, scale, recipe, quiet)
-    trouble = _write_cache(path, planes, notes)
+    made = _read_planes(source, pairs, scale, recipe, quiet)
+    if made.lasting and _cache_file(cache, source, pairs, scale, recipe) == path:
+        trouble = _write_cache(path, made)
+    else:
+        trouble = (
+            f"{source}: planes are not cached, as its files could not be read reliably; the next start reads again"
+        )
     if trouble:
         _say(trouble, quiet)
-        return planes
+        return made.planes
     stored = _read_cache(path, quiet)
-    return stored.planes if stored else planes  # mapped memory is shared with other processes and may be given up
+    return stored.planes if stored else made.planes  # mapped memory is shared with other processes and may be given up
 
 
 def _say(line: str, quiet: bool) -> None:
@@ -113,11 +125,11 @@ def _say(line: str, quiet: bool) -> None:
 
 def _read_planes(
     source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe, quiet: bool
-) -> tuple[LumaPlanes, list[str]]:
+) -> "_PlanesAndNotes":
     """The planes from the pictures themselves, and the lines about those left out, which have been said."""
     highs, lows, limited = list[Pixels](), list[Pixels](), list[bool]()
     notes = list[str]()
-    small = 0
+    small, lasting = 0, True
     hidden = True if quiet else None  # None: shown on a terminal
     for pair in tqdm(pairs, desc="reading images", unit="image", leave=False, disable=hidden):
         try:
@@ -125,6 +137,7 @@ def _read_planes(
         except PictureError as error:
             notes.append(f"{error} (left out)")
             _say(notes[-1], quiet)
+            lasting = lasting and not _may_pass(error)
             continue
         if min(low.shape[:2]) < recipe.crop:
             small += 1
@@ -139,7 +152,14 @@ def _read_planes(
         side = scale * recipe.crop
         raise TrainingError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
     sizes = np.array([low.shape for low in lows], np.int64)
-    return LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale), notes
+    planes = LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale)
+    return _PlanesAndNotes(planes, notes, lasting)
+
+
+def _may_pass(error: PictureError) -> bool:
+    """Whether the system failed, not the picture: only the system's errors have numbers, decoders' have none."""
+    cause = error.__cause__
+    return isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
 
 
 def _joined(planes: list[Pixels]) -> Tensor:
@@ -159,18 +179,48 @@ def _to_grey(picture: Pixels) -> Pixels:
     return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
 
 
-def read_validation(source: Path, scale: int, recipe: DataRecipe) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
-    """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture in a source.
+class ValidationPictures:
+    """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture to validate with.
 
-    Colour is converted to luma exactly, not by way of 8-bit grey. Nothing is left out: a mean over other pictures
-    would be another figure. Raises `PictureError`, `TrainingError`.
+    Kept as the 8 bits a channel that they were read with, a third of the luma's size or less, and converted each time
+    they are asked for: exactly, not by way of 8-bit grey.
+
+    Args:
+        pairs: HR and LR of each picture, as `read_pair` gives them.
+        recipe: what grey values mean.
     """
-    for pair in find_pairs(source, scale, "validation"):
-        hr, lr = read_pair(pair, scale)
-        if min(lr.shape[:2]) <= 2:
-            raise TrainingError(f"{pair.hr}: too small to validate on; take it out of {source}")
-        low = _validation_luma(lr, recipe) / 255
-        yield _validation_luma(hr, recipe), torch.from_numpy(low).float()[None, None]
+
+    def __init__(self, pairs: Iterable[tuple[Pixels, Pixels]], recipe: DataRecipe) -> None:
+        # Contiguous copies, so that no larger array lives on behind a view, such as grey's two further channels.
+        self._pairs = [(np.ascontiguousarray(hr), np.ascontiguousarray(lr)) for hr, lr in pairs]
+        self._recipe = recipe
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float64], Tensor]:
+        hr, lr = self._pairs[index]
+        low = _validation_luma(lr, self._recipe) / 255
+        return _validation_luma(hr, self._recipe), torch.from_numpy(low).float()[None, None]
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float64], Tensor]]:
+        return (self[index] for index in range(len(self)))
+
+
+def read_validation(source: Path, scale: int, recipe: DataRecipe) -> ValidationPictures:
+    """The pictures of a source to validate with.
+
+    Nothing is left out: a mean over other pictures would be another figure. Raises `PictureError`, `TrainingError`.
+    """
+    pairs = find_pairs(source, scale, "validation")
+    return ValidationPictures((_read_strictly(pair, scale, source) for pair in pairs), recipe)
+
+
+def _read_strictly(pair: PicturePair, scale: int, source: Path) -> tuple[Pixels, Pixels]:
+    hr, lr = read_pair(pair, scale)
+    if min(lr.shape[:2]) <= 2:
+        raise TrainingError(f"{pair.hr}: too small to validate on; take it out of {source}")
+    return hr, lr
 
 
 def _validation_luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]:
@@ -190,16 +240,18 @@ def fingerprint(planes: LumaPlanes) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _PlanesAndNotes:
     """What a cache file holds.
 
     Attributes:
-        planes: mapped; writing to them would change this process's copy alone.
+        planes: from a file, mapped; writing to them would change this process's copy alone.
         notes: the lines about pictures that were left out.
+        lasting: whether the same files would give the same at any time.
     """
 
     planes: LumaPlanes
     notes: list[str]
+    lasting: bool = True
 
 
 def default_cache() -> Path:
@@ -232,7 +284,7 @@ def _state(path: Path) -> tuple[int, int, int]:
     return (found.st_size, found.st_mtime_ns, found.st_mode)
 
 
-def _read_cache(path: Path, quiet: bool) -> _Stored | None:
+def _read_cache(path: Path, quiet: bool) -> _PlanesAndNotes | None:
     """The planes kept in a file; None where there is none, and, after a line, where it is damaged."""
     if not path.is_file():
         return None
@@ -244,17 +296,17 @@ def _read_cache(path: Path, quiet: bool) -> _Stored | None:
             raise ValueError("its checksum differs")
         sizes, limited = tensors["sizes"].numpy(), tensors["limited"].numpy().astype(np.bool_)
         planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]))
-        return _Stored(planes, json.loads(notes["notes"]))
+        return _PlanesAndNotes(planes, json.loads(notes["notes"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         _say(f"{path}: cached planes are damaged ({_one_line(error)}); the images are read again", quiet)
         return None
 
 
-def _write_cache(path: Path, planes: LumaPlanes, notes: list[str]) -> str | None:
+def _write_cache(path: Path, made: _PlanesAndNotes) -> str | None:
     """Keeps planes for `_read_cache`. Returns a line about what went wrong, if anything did; nothing is left then."""
-    limited = torch.from_numpy(planes.limited.astype(np.uint8))
+    planes, limited = made.planes, torch.from_numpy(made.planes.limited.astype(np.uint8))
     tensors = {"hr": planes.hr, "lr": planes.lr, "sizes": torch.from_numpy(planes.sizes), "limited": limited}
-    header = {"checksum": _checksum(tensors), "scale": str(planes.scale), "notes": json.dumps(notes)}
+    header = {"checksum": _checksum(tensors), "scale": str(planes.scale), "notes": json.dumps(made.notes)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing(path) as temporary:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
@@ -43,15 +44,36 @@ class Processes:
         if self.ranks == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        distributed.all_reduce(flat)
+        with _together():
+            distributed.all_reduce(flat)
         flat /= self.ranks
         means = torch.split(flat, [tensor.numel() for tensor in tensors])
         torch._foreach_copy_(tensors, [mean.view_as(tensor) for mean, tensor in zip(means, tensors, strict=True)])
 
+    def share(self, tensors: list[Tensor]) -> None:
+        """Replaces each tensor by the first process's."""
+        if self.ranks > 1:
+            with _together():
+                for tensor in tensors:
+                    distributed.broadcast(tensor, 0)
+
+    def agree(self, what: str, value: object) -> None:
+        """Raises `TrainingError` unless the value, `what` for people, is the first process's."""
+        if self.ranks == 1:
+            return
+        first = [value]
+        with _together():
+            distributed.broadcast_object_list(first, 0, device=self.device)
+        if first[0] != value:
+            raise TrainingError(
+                f"process {self.rank} of {self.ranks} has other {what} than the first; give all the same"
+            )
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.ranks > 1:
-            distributed.barrier()
+            with _together():
+                distributed.barrier()
 
 
 @contextmanager
@@ -61,18 +83,38 @@ def join_processes(device: str) -> Iterator[Processes]:
     Args:
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one. Each process of a machine takes its own GPU.
 
-    Raises `TrainingError` when there is no such device, or too few GPUs.
+    Raises `TrainingError` when there is no such device, too few GPUs, or the processes do not find each other.
     """
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    ranks, local_rank = _number("WORLD_SIZE", 1), _number("LOCAL_RANK", 0)
+    place = _device(device, local_rank)
     if ranks == 1:
         yield Processes(place)
         return
-    distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    backend, own = ("nccl", place) if place.type == "cuda" else ("gloo", None)
     try:
-        yield Processes(place, distributed.get_rank(), ranks)
-    finally:
-        distributed.destroy_process_group()
+        # the others wait for the first while it downloads and reads pictures; torchrun ends them if it fails
+        distributed.init_process_group(backend, timeout=timedelta(days=1), device_id=own)
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"{ranks} processes do not find each other ({reason}); start them by torchrun") from error
+    yield Processes(place, distributed.get_rank(), ranks)
+    distributed.destroy_process_group()  # not after an error: it would wait for the others
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Around what all processes do at once."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError("another process stopped; its own line says why") from error
+
+
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable, str(default))
+    if not text.isdecimal():
+        raise TrainingError(f"{variable}={text}: not a number; start several processes by torchrun")
+    return int(text)
 
 
 def _device(name: str, local_rank: int) -> torch.device:

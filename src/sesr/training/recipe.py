@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +133,7 @@ class Recipe:
             "[training] validate_every must not be negative": training.validate_every >= 0,
             "[training] checkpoint_minutes must not be negative": training.checkpoint_minutes >= 0,
             "[training] seed must not be negative": training.seed >= 0,
+            "[card] name must be of letters, digits, '.', '_' and '-'": re.fullmatch(r"[\w.-]*", self.card.name),
         }
         for rule, holds in checks.items():
             if not holds:
@@ -158,9 +160,10 @@ class Recipe:
         """The same with its length, and the time between validations, in steps. Raises `RecipeError`."""
         training = self.training
         steps = training.steps or math.ceil(training.epochs * steps_per_epoch)
+        warmup = min(training.warmup, steps)
         validate_every = training.validate_every or max(1, round(steps_per_epoch))
         return dataclasses.replace(
-            self, training=dataclasses.replace(training, steps=steps, validate_every=validate_every)
+            self, training=dataclasses.replace(training, steps=steps, warmup=warmup, validate_every=validate_every)
         )
 
 
@@ -183,8 +186,8 @@ OPTIONS = {
 def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     """A recipe with some settings changed.
 
-    Another scale brings what the paper does for it, unless the recipe is of that scale already: crops of 50 LR pixels
-    for x4, and for x3 and x4 weights that start from the x2 network of the same name.
+    Another network has nothing of the recipe's card. Another scale brings what the paper does for it: crops of 50 LR
+    pixels for x4, and for x3 and x4 weights that start from the x2 network of the same name.
 
     Args:
         recipe: stays as it is.
@@ -194,8 +197,13 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     """
     tables = recipe.to_dict()
     given = {name: value for name, value in options.items() if value is not None}
-    if given.get("scale", recipe.network.scale) != recipe.network.scale:
-        tables["data"]["crop"] = 50 if given["scale"] == 4 else 64
+    if {"epochs", "steps"} <= given.keys():
+        raise UsageError("--epochs and --steps say the same; give one")
+    if given.get("init_from") == "none":
+        given["init_from"] = ""
+    crops = {2: 64, 3: 64, 4: 50}
+    if recipe.data.crop == crops[recipe.network.scale]:
+        tables["data"]["crop"] = crops[given.get("scale", recipe.network.scale)]
     if "epochs" in given:
         tables["training"]["steps"] = 0
     for name, value in given.items():
@@ -204,6 +212,8 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     if tables["training"]["steps"]:
         tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
     changed = parse_recipe(json.loads(json.dumps(tables)))
+    if changed.network != recipe.network:
+        changed = dataclasses.replace(changed, card=CardRecipe())  # which tells of another network
     if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
         return changed
     training = dataclasses.replace(changed.training, init_from=changed.network.name)

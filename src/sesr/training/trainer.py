@@ -17,6 +17,7 @@ processes (`sesr.training.processes`), of which the first does all the writing.
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from sesr.atomic import writing
 from sesr.errors import TrainingError
 from sesr.export.tflite import export_tflite, write_tflite
 from sesr.network.checkpoint import Card
@@ -35,7 +37,7 @@ from sesr.training.initial import start_from
 from sesr.training.learner import Learner, learning_rate
 from sesr.training.machine import keep_freed_memory, missing_compiler
 from sesr.training.monitor import Monitor, Validation
-from sesr.training.pictures import Split
+from sesr.training.pictures import Split, find_pairs
 from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
@@ -77,6 +79,8 @@ def train(recipe: Recipe, sources: Sources, run: Path, options: RunOptions, *, i
     """
     if (run / CHECKPOINT).exists():
         raise TrainingError(f"{run}: holds a run already; go on with it by --resume {run}, or name another --run")
+    if recipe.training.init_from and init_from is None:
+        raise TrainingError(f"the recipe starts from {recipe.training.init_from}, and nothing was found for it")
     return _run(recipe, sources, run, options, init_from=init_from)
 
 
@@ -111,6 +115,7 @@ def _run(
     if options.threads:
         torch.set_num_threads(options.threads)
     with join_processes(options.device) as processes:
+        _check(recipe, sources, run, processes)
         learner = Learner(recipe, processes, compile_step=options.compile_step and _can_compile(processes))
         if init_from is not None:
             start_from(learner.network, init_from)
@@ -129,6 +134,8 @@ def _run(
         learner.recipe = recipe.with_steps(sampler.steps_per_epoch)
         images = fingerprint(planes)
         progress = restore_run(saved, learner, images, run) if saved else Progress()
+        processes.agree("pictures, another recipe or another checkpoint", [images, learner.recipe, progress.step])
+        processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
         _open_folder(run, learner)
         with _monitoring(run, watch, progress, learner) as monitor:
             for due in _steps(learner, sampler, monitor, progress):
@@ -149,7 +156,7 @@ def _steps(learner: Learner, sampler: CropSampler, monitor: Monitor | None, prog
             progress.losses.append(learner.step(step, *sampler(step)))
             done = progress.step = step + 1
             if done <= LOG_EVERY or done % LOG_EVERY == 0 or done == recipe.steps:
-                loss = _mean_loss(progress, learner.processes)
+                loss = _mean_loss(progress)
                 if monitor:
                     monitor.loss(done, loss, learning_rate(recipe, step))
             if monitor and (done % recipe.validate_every == 0 or done == recipe.steps):
@@ -159,14 +166,28 @@ def _steps(learner: Learner, sampler: CropSampler, monitor: Monitor | None, prog
             saved_at = time.monotonic() if due else saved_at
 
 
-def _mean_loss(progress: Progress, processes: Processes) -> float:
-    """Of the steps since the last time it was asked for, over all processes. Raises `TrainingError`."""
+def _mean_loss(progress: Progress) -> float:
+    """Of the steps since the last time it was asked for. Raises `TrainingError`."""
     mean = torch.stack(progress.losses).mean()
     progress.losses.clear()
-    processes.average([mean])
     if not mean.isfinite():
         raise diverged(progress.step)
     return float(mean)
+
+
+def _check(recipe: Recipe, sources: Sources, run: Path, processes: Processes) -> None:
+    """Finds early what would stop the run late. Raises `TrainingError`."""
+    if recipe.training.batch % processes.ranks:
+        raise TrainingError(
+            f"a batch of {recipe.training.batch} crops cannot be shared evenly by {processes.ranks} processes; "
+            "change the batch size"
+        )
+    for name, split in ((sources.data, "train"), (sources.validation, "validation")):
+        if name not in (None, "div2k"):
+            find_pairs(Path(name), recipe.network.scale, split)
+    place = next(folder for folder in (run.absolute(), *run.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise TrainingError(f"{run}: cannot be made, or not be written to; name another --run")
 
 
 def _source(name: str, split: Split, recipe: Recipe, options: RunOptions) -> Path:
@@ -204,7 +225,8 @@ def _open_folder(run: Path, learner: Learner) -> None:
     if learner.processes.first:
         write_tflite(learner.collapsed_mean().to_checkpoint({}))  # better to miss a package now than after hours
         run.mkdir(parents=True, exist_ok=True)
-        (run / "recipe.toml").write_text(learner.recipe.to_toml(), encoding="utf-8")
+        with writing(run / "recipe.toml") as temporary:
+            temporary.write_text(learner.recipe.to_toml(), encoding="utf-8")
 
 
 def _can_compile(processes: Processes) -> bool:

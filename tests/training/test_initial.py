@@ -103,7 +103,7 @@ def test_nothing_to_start_from(tmp_path: Path) -> None:
 
 def test_another_scale_starts_from_x2_only(tmp_path: Path) -> None:
     run = save_run(tmp_path / "run", network(1, scale=4))
-    with pytest.raises(TrainingError, match="a network for x4, and x3 starts from x2 or its own"):
+    with pytest.raises(TrainingError, match="a network for x4; x3 starts from x2 or x3"):
         start_from(network(2, scale=3), run)
     start_from(network(2, scale=4), run)
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 
 from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED
-from sesr.imaging.files import Picture
+from sesr.imaging.files import Picture, open_picture
 from sesr.imaging.resize import downscale
 from sesr.training import pictures as pictures_module
 from sesr.training import planes as planes_module
@@ -295,10 +294,10 @@ def test_failures_that_may_pass_are_not_remembered(
 ) -> None:
     opening = Image.open
 
-    def failing(path: Path, **options: Any) -> Image.Image:
+    def failing(path: Path, formats: tuple[str, ...]) -> Image.Image:
         if path.name == "a.png":
             raise failure
-        return opening(path, **options)
+        return opening(path, formats=formats)
 
     with monkeypatch.context() as patch:
         patch.setattr(Image, "open", failing)
@@ -322,7 +321,7 @@ def test_half_pictures_are_remembered(folder: Path, tmp_path: Path, capsys: Capt
 def test_pictures_that_change_while_they_are_read_are_not_remembered(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    opening = pictures_module.open_picture
+    opening = open_picture
 
     def vanished(path: Path) -> Picture:
         if path.name == "a.png":
@@ -364,7 +363,9 @@ def test_validation_pictures_are_held_as_bytes(tmp_path: Path) -> None:
         low = BT601_LIMITED.luma(downscale(colour, 2).astype(np.float64)) / 255
         assert lr.shape == (1, 1, 12, 10)
         assert np.array_equal(lr[0, 0].numpy(), low.astype(np.float32))
-        assert (grey_hr.dtype, grey_hr.shape, grey_lr.shape) == (np.float64, (24, 20), (1, 1, 12, 10))
+        assert grey_hr.dtype == np.float64
+        assert grey_hr.shape == (24, 20)
+        assert grey_lr.shape == (1, 1, 12, 10)
     assert len(pictures) == 2
     assert sum(array.nbytes for pair in pictures._pairs for array in pair) == (24 * 20 + 12 * 10) * 4
     assert all(array.base is None or array.base.nbytes <= array.nbytes for array in pictures._pairs[0])

@@ -182,7 +182,8 @@ def _check(recipe: Recipe, sources: Sources, run: Path, processes: Processes) ->
             f"a batch of {recipe.training.batch} crops cannot be shared evenly by {processes.ranks} processes; "
             "change the batch size"
         )
-    for name, split in ((sources.data, "train"), (sources.validation, "validation")):
+    splits: dict[Split, str | None] = {"train": sources.data, "validation": sources.validation}
+    for split, name in splits.items():
         if name not in (None, "div2k"):
             find_pairs(Path(name), recipe.network.scale, split)
     place = next(folder for folder in (run.absolute(), *run.absolute().parents) if folder.exists())

@@ -335,6 +335,7 @@ class TestOthers:
         ("arguments", "message"),
         [
             ([], "train needs --data"),
+            (["--data", "d", "--quant-a"], "training for int8 is not there yet"),
             (
                 ["--data", "d", "--scale", "4", "--m", "9"],
                 "no x2 network to start from: no finished run runs/m9f16_x2; ",

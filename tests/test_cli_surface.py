@@ -26,6 +26,8 @@ SURFACE = {
         "--device": "auto",
         "--threads": None,
         "--cache": None,
+        "--quant-w": False,
+        "--quant-a": False,
         "--gen-tflite": False,
         "--tflite-height": 1080,
         "--tflite-width": 1920,

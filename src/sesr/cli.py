@@ -135,6 +135,8 @@ def _add_train(commands: "Commands") -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="for downloads and prepared pictures (default: the user's cache)"
     )
+    for option, what in (("--quant-w", "weights"), ("--quant-a", "activations")):
+        parser.add_argument(option, action="store_true", help=f"train for int8 {what} (not there yet: refused)")
     parser.add_argument("--gen-tflite", action="store_true", help="also write a .tflite that opens at a given size")
     parser.add_argument("--tflite-height", type=_positive, default=1080, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--tflite-width", type=_positive, default=1920, metavar="N", help="(default: %(default)s)")
@@ -171,6 +173,8 @@ def _train(arguments: Arguments) -> int:
         from sesr.training.trainer import RunOptions, resume, train
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
+    if arguments.quant_w or arguments.quant_a:
+        raise UsageError("--quant-w and --quant-a: training for int8 is not there yet; train without them")
     settings = {name: getattr(arguments, name) for name in OPTIONS}
     options = RunOptions(
         device=arguments.device,

@@ -1,0 +1,64 @@
+"""Arguments that several subcommands have, so that they mean the same everywhere."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Arguments = argparse.Namespace
+Command = Callable[[Arguments], int]
+"""What runs a subcommand: its exit code."""
+
+
+def add_command(commands: "Commands", name: str, run: Command, purpose: str) -> argparse.ArgumentParser:
+    """A subcommand that calls `run`."""
+    parser = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    parser.set_defaults(run_command=run)
+    return parser
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which network, and at which scale."""
+    parser.add_argument(
+        "-m", "--model", default="m5", metavar="NAME|FILE", help="network: a name, or a file (default: %(default)s)"
+    )
+    add_scale(parser)
+
+
+def add_scale(parser: argparse.ArgumentParser) -> None:
+    """The scale of a network that has a name."""
+    parser.add_argument(
+        "-s", "--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2, or what the file has)"
+    )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """What runs the network."""
+    parser.add_argument(
+        "--engine",
+        choices=("openvino", "torch"),
+        default="openvino",
+        help="what runs the network (default: %(default)s)",
+    )
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """How many threads."""
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: the engine's choice)"
+    )
+
+
+def tile(text: str) -> int | None:
+    """A tile's side; None for ``auto``."""
+    return None if text == "auto" else positive(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

@@ -1,0 +1,110 @@
+"""`sesr benchmark`: speed, memory and training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesr.commands.arguments import Arguments, add_command, add_network, add_threads, positive
+
+if TYPE_CHECKING:
+    from sesr.commands.arguments import Commands
+
+
+def add_benchmark(commands: "Commands") -> None:
+    """Adds the subcommand and its kinds."""
+    parser = commands.add_parser("benchmark", help="measure speed and memory", description="Measure speed and memory.")
+    kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
+    _add_speed(kinds)
+    _add_memory(kinds)
+    _add_training_speed(kinds)
+
+
+def _add_speed(kinds: "Commands") -> None:
+    parser = add_command(kinds, "speed", _benchmark_speed, "a network in OpenVINO against eager PyTorch")
+    add_network(parser)
+    parser.add_argument("--width", type=positive, default=1920, metavar="N", help="of the input (default: %(default)s)")
+    parser.add_argument(
+        "--height", type=positive, default=1080, metavar="N", help="of the input (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="to count (default: %(default)s)")
+    add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_speed(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.speed import measure_speed, write_csv
+    from sesr.inference.zoo import find_network
+
+    network = find_network(arguments.model, arguments.scale)
+    if arguments.output:
+        check_writable(arguments.output)
+    timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads)
+    for timing in timings:
+        print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
+    if arguments.output:
+        write_csv(timings, arguments.output)
+    return 0
+
+
+def _add_memory(kinds: "Commands") -> None:
+    parser = add_command(kinds, "memory", _benchmark_memory, "peak memory of `sesr upscale`")
+    parser.add_argument("-m", "--model", default="m5", metavar="NAME|FILE", help="network (default: %(default)s)")
+    parser.add_argument(
+        "--megapixels", type=float, nargs="+", default=[2.0, 12.0, 100.0], metavar="N", help="(default: 2 12 100)"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_memory(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.memory import MemoryRow, measure_memory, memory_line, write_csv
+
+    if arguments.output:
+        check_writable(arguments.output)
+    rows: list[MemoryRow] = []
+    for row in measure_memory(arguments.model, arguments.megapixels):
+        rows.append(row)
+        print(memory_line(row), flush=True)
+    if arguments.output:
+        write_csv(rows, arguments.output)
+    return 0
+
+
+def _add_training_speed(kinds: "Commands") -> None:
+    parser = add_command(
+        kinds, "training", _benchmark_training, "a training step collapsed, by the paper's way, and expanded"
+    )
+    parser.add_argument(
+        "-m", "--model", choices=("m3", "m5", "m7", "m11", "xl"), default="m5", help="network (default: %(default)s)"
+    )
+    parser.add_argument("-s", "--scale", type=int, choices=(2, 3, 4), default=2, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--crop", type=positive, default=64, metavar="N", help="LR pixels (default: %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="to count (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_training(arguments: Arguments) -> int:
+    from dataclasses import replace
+
+    from sesr.atomic import check_writable
+    from sesr.evaluation.training_speed import measure_training, training_line, write_csv
+    from sesr.network.variants import VARIANTS
+
+    if arguments.output:
+        check_writable(arguments.output)
+    rows = measure_training(
+        replace(VARIANTS[arguments.model], scale=arguments.scale),
+        batch=arguments.batch_size,
+        crop=arguments.crop,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        device=arguments.device,
+    )
+    for row in rows:
+        print(training_line(row))
+    if arguments.output:
+        write_csv(rows, arguments.output)
+    return 0

@@ -1,0 +1,115 @@
+"""`sesr train`."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesr.commands.arguments import Arguments, add_command, add_threads, positive
+from sesr.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from sesr.commands.arguments import Commands
+
+
+def add_train(commands: "Commands") -> None:
+    """Adds the subcommand."""
+    parser = add_command(
+        commands, "train", _train, "train a network, from a recipe or by the published script's settings"
+    )
+    parser.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE.toml", help="what to train and how")
+    parser.add_argument(
+        "--data", metavar="DIR|div2k", help="pictures to train on: a folder, one with HR/ and LR/, or DIV2K, downloaded"
+    )
+    parser.add_argument("--validation", metavar="DIR|div2k", help="pictures to measure on, on the way")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="folder for the results (default: runs/NAME)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in a folder")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
+    add_threads(parser)
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="for downloads and prepared pictures (default: the user's cache)"
+    )
+    for option, what in (("--quant-w", "weights"), ("--quant-a", "activations")):
+        parser.add_argument(option, action="store_true", help=f"train for int8 {what} (not there yet: refused)")
+    parser.add_argument("--gen-tflite", action="store_true", help="also write a .tflite that opens at a given size")
+    parser.add_argument("--tflite-height", type=positive, default=1080, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--tflite-width", type=positive, default=1920, metavar="N", help="(default: %(default)s)")
+    _add_recipe_options(parser)
+
+
+def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Options that override the recipe; their names without dashes are those `with_options` takes."""
+    group = parser.add_argument_group("settings", "Each overrides the recipe's; defaults are those without a recipe.")
+    group.add_argument("--epochs", type=positive, metavar="N", help="(default: 300)")
+    group.add_argument("--steps", type=positive, metavar="N", help="gradient steps, instead of epochs")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="crops a step (default: 32)")
+    group.add_argument("--learning-rate", type=float, metavar="R", help="(default: 2e-4)")
+    group.add_argument("--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2)")
+    group.add_argument("--m", type=positive, metavar="N", help="3 x 3 blocks (default: 5)")
+    group.add_argument("--int-features", type=positive, metavar="N", help="channels between blocks (default: 16)")
+    group.add_argument("--feature-size", type=positive, metavar="N", help="width inside blocks (default: 256)")
+    group.add_argument(
+        "--linear-block-type", choices=("collapsed", "expanded"), help="how blocks compute (default: collapsed)"
+    )
+    group.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), help="(default: float32)")
+    group.add_argument(
+        "--init-from",
+        metavar="NAME|FILE|RUN",
+        help="start from another network, or from none (default: for x3 and x4 the x2 network of the same name)",
+    )
+
+
+def _train(arguments: Arguments) -> int:
+    try:
+        from sesr.training.checkpoint import Sources
+        from sesr.training.planes import default_cache
+        from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
+        from sesr.training.trainer import RunOptions, resume, train
+    except ModuleNotFoundError as error:
+        raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
+    if arguments.quant_w or arguments.quant_a:
+        raise UsageError("--quant-w and --quant-a: training for int8 is not there yet; train without them")
+    settings = {name: getattr(arguments, name) for name in OPTIONS}
+    options = RunOptions(
+        device=arguments.device,
+        threads=arguments.threads,
+        cache=arguments.cache or default_cache(),
+        tflite_size=(arguments.tflite_height, arguments.tflite_width) if arguments.gen_tflite else None,
+    )
+    if arguments.resume:
+        if arguments.recipe or arguments.run or any(value is not None for value in settings.values()):
+            raise UsageError("a run is resumed as it was started: give --resume without a recipe, --run or settings")
+        return _report(resume(arguments.resume, options, arguments.data, arguments.validation))
+    if not arguments.data:
+        raise UsageError("train needs --data: a folder of pictures, or div2k")
+    given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
+    recipe = with_options(given, settings)
+    named = arguments.recipe is not None and recipe.network == given.network
+    run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
+    sources = Sources(arguments.data, arguments.validation)
+    initial = _initial(recipe.training.init_from)
+    return _report(train(recipe, sources, run, options, init_from=initial))
+
+
+def _report(path: Path) -> int:
+    """Prints where the network lies; of several processes that `torchrun` started, the first does."""
+    if os.environ.get("RANK", "0") == "0":
+        print(path)
+    return 0
+
+
+def _initial(name: str) -> Path | None:
+    """What a name means to start from: a run's folder, a file, an x2 run in ``runs``, or the shipped x2 network."""
+    from sesr.inference.zoo import find_network
+
+    if not name:
+        return None
+    path, run = Path(name), Path("runs") / f"{name}_x2"
+    if path.name != name or path.suffix or (path / "checkpoint.pt").exists():
+        return path
+    if (run / f"sesr_{run.name}.safetensors").exists():
+        return run
+    try:
+        return find_network(name, 2).safetensors
+    except UsageError as error:
+        raise UsageError(f"no x2 network to start from: no finished run {run}; {error}; or --init-from none") from error

@@ -71,11 +71,9 @@ class CropSampler:
     def __init__(
         self, planes: LumaPlanes, recipe: DataRecipe, batch: int, seed: int, rank: int = 0, ranks: int = 1
     ) -> None:
-        if batch % ranks:
-            raise TrainingError(f"a batch of {batch} crops cannot be shared evenly by {ranks} processes; change batch")
         self.planes, self.recipe, self.batch, self.seed = planes, recipe, batch, seed
         self.epoch_length = len(planes.sizes) * recipe.crops_per_image
-        self._share = slice(rank * batch // ranks, (rank + 1) * batch // ranks)
+        self._share = share_of(batch, rank, ranks)
         self._positions: _Positions = _Uniform(planes, recipe) if recipe.detail == 0 else _Detailed(planes, recipe)
         self._shuffled = (-1, np.empty(0, np.int64))
         areas = planes.sizes.prod(axis=1)
@@ -128,6 +126,13 @@ class CropSampler:
             draw = Generator(PCG64([self.seed, epoch, 1]))  # the 1 keeps it apart from the draw of a step
             self._shuffled = (epoch, draw.permutation(self.epoch_length))
         return self._shuffled[1]
+
+
+def share_of(batch: int, rank: int, ranks: int) -> slice:
+    """One process's part of a batch. Raises `TrainingError` where it cannot be shared out evenly."""
+    if batch % ranks:
+        raise TrainingError(f"a batch of {batch} crops cannot be shared evenly by {ranks} processes; change batch")
+    return slice(rank * batch // ranks, (rank + 1) * batch // ranks)
 
 
 class _Positions(Protocol):

@@ -31,7 +31,7 @@ from sesr.errors import TrainingError
 from sesr.export.tflite import export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
-from sesr.training.dataset import CropSampler
+from sesr.training.dataset import CropSampler, share_of
 from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
 from sesr.training.learner import Learner, learning_rate
@@ -177,11 +177,7 @@ def _mean_loss(progress: Progress) -> float:
 
 def _check(recipe: Recipe, sources: Sources, run: Path, processes: Processes) -> None:
     """Finds early what would stop the run late. Raises `TrainingError`."""
-    if recipe.training.batch % processes.ranks:
-        raise TrainingError(
-            f"a batch of {recipe.training.batch} crops cannot be shared evenly by {processes.ranks} processes; "
-            "change the batch size"
-        )
+    share_of(recipe.training.batch, processes.rank, processes.ranks)
     splits: dict[Split, str | None] = {"train": sources.data, "validation": sources.validation}
     for split, name in splits.items():
         if name not in (None, "div2k"):

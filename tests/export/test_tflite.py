@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError
-from sesr.export.tflite import export_tflite, write_tflite
+from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.inference.engine import load_engine
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
@@ -165,7 +165,7 @@ def test_what_stands_in_the_file() -> None:
     schema = importlib.import_module("ai_edge_litert.schema_py_generated")
     config = SESRConfig(m=5)
     checkpoint = network(config).to_checkpoint({"data": "drawn"})
-    content = write_tflite(checkpoint, 24, 32)
+    content = write_tflite(checkpoint, Layout(24, 32))
     model = schema.ModelT.InitFromPackedBuf(content)
     assert content[4:8] == b"TFL3"
     assert model.description == b"SESR-M5 x2 (m=5, f=16, prelu): luma Y/255 in and out"

@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError, SesrError, UsageError, WeightsError
-from sesr.export.tflite import _Graph, export_tflite
+from sesr.export.flatbuffer import Graph
+from sesr.export.tflite import export_tflite
 from sesr.inference import engine as engine_module
 from sesr.inference.engine import Backend, OpenVINOEngine, TorchEngine, load_engine
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
@@ -210,13 +211,13 @@ def test_foreign_convolutions(pair: Path, option: str, value: int, reason: str) 
     refused(path, reason)
 
 
-def colour(graph: _Graph) -> tuple[int, int]:
+def colour(graph: Graph) -> tuple[int, int]:
     """Three channels in, three out."""
     source = graph.plane("input", 3)
-    return source, graph.add("output", source, source, 3)
+    return source, graph.add(source, source, graph.plane("output", 3))
 
 
-def pooling(graph: _Graph) -> tuple[int, int]:
+def pooling(graph: Graph) -> tuple[int, int]:
     """The largest of 3 x 3 pixels."""
     options = schema().Pool2DOptionsT()
     options.filterHeight = options.filterWidth = 3
@@ -225,14 +226,14 @@ def pooling(graph: _Graph) -> tuple[int, int]:
     return source, graph._operator("MAX_POOL_2D", [source], graph.plane("output", 1), options)
 
 
-def half_precision(graph: _Graph) -> tuple[int, int]:
+def half_precision(graph: Graph) -> tuple[int, int]:
     """The same plane as float16."""
     source, output = graph.plane("input", 1), graph.plane("output", 1)
     graph.graph.tensors[output].type = schema().TensorType.FLOAT16
     return source, graph._operator("CAST", [source], output, schema().CastOptionsT())
 
 
-def picture_to_number(graph: _Graph) -> tuple[int, int]:
+def picture_to_number(graph: Graph) -> tuple[int, int]:
     """A plane that comes out four-dimensional, but of one pixel."""
     source = graph.plane("input", 1)
     output = graph.constant("pixel", np.ones((1, 1, 1, 1), np.float32))
@@ -248,9 +249,9 @@ def picture_to_number(graph: _Graph) -> tuple[int, int]:
         (picture_to_number, "not a SESR network for one plane|damaged"),
     ],
 )
-def test_foreign_networks(tmp_path: Path, build: Callable[[_Graph], tuple[int, int]], reason: str) -> None:
+def test_foreign_networks(tmp_path: Path, build: Callable[[Graph], tuple[int, int]], reason: str) -> None:
     """A sound `.tflite` of something else, which could not be run in strips, or not on luma at all."""
-    graph = _Graph(8, 8)
+    graph = Graph(8, 8)
     source, output = build(graph)
     (tmp_path / "foreign.tflite").write_bytes(graph.finish(source, output, "foreign", b"{}"))
     refused(tmp_path / "foreign.tflite", reason)

@@ -181,7 +181,7 @@ def test_mean_is_the_running_mean(pictures: Path) -> None:
         expected = [kept * mean + (1 - kept) * now for mean, now in zip(expected, weights, strict=True)]
     for mean, value in zip(learner.mean, expected, strict=True):
         torch.testing.assert_close(mean, value)
-    collapsed = learner.collapsed_mean()
+    collapsed = learner.mean_model()
     assert isinstance(collapsed, CollapsedSESR)
     kernel = (expected[2 - 1] @ expected[0].flatten(1)).view_as(collapsed.head.weight)
     torch.testing.assert_close(collapsed.head.weight.detach(), kernel, rtol=1e-4, atol=1e-6)

@@ -53,42 +53,66 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a network's file.
+    """Reads a float network's file.
 
     Raises `WeightsError` when it is missing, damaged, not a SESR network, or when its tensors do not fit its config.
     """
+    if "planes" in read_entry(path):
+        raise WeightsError(f"{path}: an int8 network, where a float one is needed")
     config, card = read_header(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, TypeError) as error:
-        raise _damaged(path, str(error)) from error
-    found = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}
-    wanted = {name: (shape, "float32") for name, shape in tensor_shapes(config).items()}
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            raise _damaged(path, f"tensor {name} is {found.get(name)}, should be {wanted.get(name)}")
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise _damaged(path, "weights are not all finite")
+    tensors = read_tensors(path, {name: (shape, "float32") for name, shape in tensor_shapes(config).items()})
     return Checkpoint(config, tensors, card)
 
 
 def read_header(path: Path) -> tuple[SESRConfig, Card]:
-    """Hyper-parameters and card alone, without reading the weights. Raises `WeightsError`."""
+    """Hyper-parameters and card alone, without reading the weights; of float and of int8 networks.
+
+    Raises `WeightsError`.
+    """
+    header = read_entry(path)
+    try:
+        return SESRConfig(**header["config"]), dict(header["card"])
+    except (ValueError, TypeError, KeyError, UsageError) as error:
+        raise damaged(path, f"its header: {error}") from error
+
+
+def read_entry(path: Path) -> dict[str, Any]:
+    """The header's entry ``sesr``. Raises `WeightsError`."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     if "sesr" not in metadata:
         raise WeightsError(f"{path}: a safetensors file, but not a SESR network: its header has no entry 'sesr'")
     try:
-        header = json.loads(metadata["sesr"])
-        return SESRConfig(**header["config"]), dict(header["card"])
-    except (ValueError, TypeError, KeyError, UsageError) as error:
-        raise _damaged(path, f"its header: {error}") from error
+        entry = json.loads(metadata["sesr"])
+    except ValueError as error:
+        raise damaged(path, f"its header: {error}") from error
+    if not isinstance(entry, dict):
+        raise damaged(path, "its header's entry 'sesr' is no table")
+    return entry
+
+
+def read_tensors(path: Path, kinds: dict[str, tuple[tuple[int, ...], str]]) -> dict[str, NDArray[Any]]:
+    """All tensors of a file.
+
+    Raises `WeightsError` unless they have exactly these names, shapes and types, and all values are finite.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, TypeError) as error:
+        raise damaged(path, str(error)) from error
+    found = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}
+    for name in sorted(found.keys() | kinds.keys()):
+        if found.get(name) != kinds.get(name):
+            raise damaged(path, f"tensor {name} is {found.get(name)}, should be {kinds.get(name)}")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise damaged(path, "weights are not all finite")
+    return tensors
 
 
 def tensor_shapes(config: SESRConfig) -> dict[str, tuple[int, ...]]:
@@ -103,5 +127,6 @@ def tensor_shapes(config: SESRConfig) -> dict[str, tuple[int, ...]]:
     return shapes | {"tail.weight": (outputs, f, 5, 5), "tail.bias": (outputs,)}
 
 
-def _damaged(path: Path, reason: str) -> WeightsError:
+def damaged(path: Path, reason: str) -> WeightsError:
+    """The error for a file that is not what its header says."""
     return WeightsError(f"{path}: not a whole SESR network ({' '.join(reason.split())}); fetch or export it again")

@@ -72,7 +72,7 @@ class SESR(nn.Module):
     def forward(self, luma: Tensor) -> Tensor:
         """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
         layers = (self._layer(block, index) for index, block in enumerate(self.body))
-        y = _run(luma, self.head, layers, self.tail, self.config)
+        y = wire(luma, self.head, layers, self.tail, self.config)
         return y if self.training else y.clamp(0, 1)
 
     def _layer(self, block: nn.Module, index: int) -> Callable[[Tensor], Tensor]:
@@ -103,7 +103,7 @@ class CollapsedSESR(nn.Module):
 
     def forward(self, luma: Tensor) -> Tensor:
         """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
-        y = _run(luma, self.head, self.body, self.tail, self.config)
+        y = wire(luma, self.head, self.body, self.tail, self.config)
         return y if self.training else y.clamp(0, 1)
 
     def to_checkpoint(self, card: Card) -> Checkpoint:
@@ -129,21 +129,33 @@ class ActivatedConv(nn.Conv2d):
         self.slope = nn.Parameter(torch.full((f,), 0.25)) if activation == "prelu" else None
 
     def forward(self, features: Tensor) -> Tensor:
-        return _activate(super().forward(features), self.slope)
+        return self.activate(super().forward(features))
+
+    def activate(self, features: Tensor) -> Tensor:
+        """The activation alone."""
+        return _activate(features, self.slope)
 
 
 def _activate(features: Tensor, slope: Tensor | None) -> Tensor:
     return functional.relu(features) if slope is None else functional.prelu(features, slope)
 
 
-def _run(
+def wire(
     luma: Tensor,
     head: Callable[[Tensor], Tensor],
     body: Iterable[Callable[[Tensor], Tensor]],
     tail: Callable[[Tensor], Tensor],
     config: SESRConfig,
 ) -> Tensor:
-    """The network's wiring, shared by both forms so that it cannot differ."""
+    """The network's wiring, in one place so that it cannot differ: (N, 1, H, W) -> (N, 1, scale H, scale W).
+
+    Args:
+        luma: the input.
+        head: the first convolution.
+        body: the middle ones with their short residuals and activations.
+        tail: the last convolution.
+        config: of which the scale and the input residual matter here.
+    """
     first: Tensor = head(luma - 0.5)
     features = first
     for layer in body:

@@ -56,9 +56,14 @@ class SESRConfig:
 
     @property
     def name(self) -> str:
-        """The paper's name for m and f, ``m5``, or else ``m5f8``."""
+        """What a network of this kind is called.
+
+        The paper's name for m and f, ``m5``, or else ``m5f8``; with ``-relu`` for the hardware-efficient activation
+        and ``-nores`` where the input residual is left out.
+        """
         named = (name for name, known in VARIANTS.items() if (known.m, known.f) == (self.m, self.f))
-        return next(named, f"m{self.m}f{self.f}")
+        kind = ("-relu" if self.activation == "relu" else "") + ("" if self.input_residual else "-nores")
+        return next(named, f"m{self.m}f{self.f}") + kind
 
     @property
     def weights(self) -> int:

@@ -23,7 +23,7 @@ from sesr.atomic import writing
 from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
 from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import upscale
-from sesr.network.sesr import CollapsedSESR
+from sesr.training.learner import Narrow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -169,7 +169,7 @@ class Sharpening:
         inside = _scaled(self._rows, scale), _scaled(self._columns, scale)
         self._bicubic, self._original = _to_grey(bicubic[inside]), _to_grey(hr[inside])
 
-    def add(self, step: int, network: CollapsedSESR) -> None:
+    def add(self, step: int, network: Narrow) -> None:
         """Adds what a network, in evaluation mode, makes of the detail, and draws the picture anew.
 
         Tiles of later steps, left by a run that was killed and resumed before them, are dropped. What cannot be
@@ -184,7 +184,7 @@ class Sharpening:
             _save(grid, self._run / "sharpening.png")
 
     @torch.no_grad()
-    def _enlarged(self, network: CollapsedSESR) -> Grey:
+    def _enlarged(self, network: Narrow) -> Grey:
         """The detail, made with as much around it as it depends on."""
         reach = network.config.receptive_radius
         rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in (self._rows, self._columns))

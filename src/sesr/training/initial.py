@@ -6,13 +6,13 @@ The paper trains x4 from the trained x2 network: all but the last block, whose o
 The other network is either a run's folder, whose wide weights are taken over as they are, or a file with the collapsed
 network, which no longer knows its wide weights. A kernel K has many wide weights that collapse into it; taken are those
 nearest to a fresh block's: with W1 and W2 drawn as usual, W1 moves by the least change that makes W2 W1 equal K,
-``W1 + pinv(W2) (K - W2 W1)``.
+``W1 + pinv(W2) (K - W2 W1)``. Where the narrow convolutions are trained themselves, kernels are taken over as they are.
 """
 
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sesr.errors import TrainingError, WeightsError
 from sesr.network.checkpoint import load_checkpoint
@@ -20,9 +20,11 @@ from sesr.network.linear_block import LinearBlock
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import load_run
+from sesr.training.learner import build_network
+from sesr.training.recipe import parse_recipe
 
 
-def start_from(network: SESR, source: Path) -> None:
+def start_from(network: SESR | CollapsedSESR, source: Path) -> None:
     """Gives a fresh network the weights of another.
 
     Args:
@@ -37,22 +39,25 @@ def start_from(network: SESR, source: Path) -> None:
         _from_file(network, source)
 
 
-def _from_run(network: SESR, run: Path) -> None:
+def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
     saved = load_run(run)
-    config = SESRConfig(**saved["recipe"]["network"])
-    check_fits(network.config, config, run)
-    other = SESR.from_config(config)
+    recipe = parse_recipe(saved["recipe"])
+    check_fits(network.config, recipe.network, run)
+    other = build_network(recipe)
+    own = list[Tensor](other.parameters())  # the ranges that an int8 run has beside them come after
     with torch.no_grad():
-        for parameter, mean in zip(other.parameters(), saved["mean"], strict=True):
-            parameter.copy_(mean)
-    if config.feature_size != network.config.feature_size:
+        torch._foreach_copy_(own, saved["mean"][: len(own)])
+    if isinstance(other, CollapsedSESR):
+        _copy_collapsed(network, other)
+    elif isinstance(network, CollapsedSESR) or recipe.network.feature_size != network.config.feature_size:
         _copy_collapsed(network, other.double().collapse())
-        return
-    for name, module in _shared_parts(network, other.config):
-        module.load_state_dict(other.get_submodule(name).state_dict())
+    else:
+        for name in _shared_parts(network.config, other.config):
+            network.get_submodule(name).load_state_dict(other.get_submodule(name).state_dict())
+        network.slopes.load_state_dict(other.slopes.state_dict())
 
 
-def _from_file(network: SESR, path: Path) -> None:
+def _from_file(network: SESR | CollapsedSESR, path: Path) -> None:
     try:
         other = CollapsedSESR.from_checkpoint(load_checkpoint(path))
     except WeightsError as error:
@@ -75,21 +80,25 @@ def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
         )
 
 
-def _shared_parts(network: SESR, other: SESRConfig) -> list[tuple[str, nn.Module]]:
+def _shared_parts(config: SESRConfig, other: SESRConfig) -> list[str]:
     """The parts that both have: all, or all but the last block."""
-    names = ["head", "body", "slopes", *(["tail"] if other.scale == network.config.scale else [])]
-    return [(name, network.get_submodule(name)) for name in names]
+    return ["head", "body", *(["tail"] if other.scale == config.scale else [])]
 
 
 @torch.no_grad()
-def _copy_collapsed(network: SESR, other: CollapsedSESR) -> None:
+def _copy_collapsed(network: SESR | CollapsedSESR, other: CollapsedSESR) -> None:
     weights = other.state_dict()
-    for name, module in _shared_parts(network, other.config):
-        for path, block in module.named_modules(prefix=name):
+    for name in _shared_parts(network.config, other.config):
+        part = network.get_submodule(name)
+        if isinstance(network, CollapsedSESR):
+            part.load_state_dict(other.get_submodule(name).state_dict())
+            continue
+        for path, block in part.named_modules(prefix=name):
             if isinstance(block, LinearBlock):
                 _widen(block, weights[f"{path}.weight"], weights[f"{path}.bias"])
-    for index, slope in enumerate(network.slopes):
-        slope.copy_(weights[f"body.{index}.slope"])
+    if isinstance(network, SESR):
+        for index, slope in enumerate(network.slopes):
+            slope.copy_(weights[f"body.{index}.slope"])
 
 
 def _widen(block: LinearBlock, kernel: Tensor, bias: Tensor) -> None:

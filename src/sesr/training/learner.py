@@ -7,8 +7,9 @@ kernels one by one would take longer than they do. The running mean (EMA) of the
 better than any single step's; it is what is validated and kept.
 """
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -16,10 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from sesr.network.checkpoint import Checkpoint
+from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.training.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
 from sesr.training.processes import Processes
+from sesr.training.quantization import QuantizedSESR
 from sesr.training.recipe import Recipe, TrainingRecipe
 from sesr.training.soap import SOAP
+
+Narrow = CollapsedSESR | QuantizedSESR
+"""What is validated: a collapsed network, or one that simulates int8."""
+
+Crops = Callable[[int, int, int], Iterable[tuple[Tensor, Tensor]]]
+"""Gives batches of LR and HR, by the crops' LR side, crops a batch, and how many batches."""
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
@@ -32,16 +43,24 @@ def learning_rate(recipe: TrainingRecipe, step: int) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
+def build_network(recipe: Recipe) -> SESR | CollapsedSESR:
+    """The network that a recipe trains, fresh: of linear blocks, or for Gauss-Newton of narrow convolutions."""
+    network = SESR.from_config(recipe.network, recipe.training.form)
+    return network.collapse() if recipe.training.optimizer == "gauss-newton" else network
+
+
 def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim.Optimizer:
     rate, betas = recipe.learning_rate, recipe.betas
+    if recipe.optimizer == "gauss-newton":
+        return GaussNewton(parameters, rate, betas[0], recipe.damping)
     if recipe.optimizer == "soap":
         return SOAP(parameters, rate, betas)
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True)
 
 
 def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
-    """Mean over crops of the root of the mean squared error; the small addend keeps flat crops' gradients finite."""
-    return (prediction - hr).square().mean((1, 2, 3)).add(1e-7).sqrt().mean()
+    """Mean over crops of the root of the mean squared error."""
+    return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
 CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -49,6 +68,14 @@ CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": functional.mse_loss,
     "rmse": _rmse,
 }
+
+
+def _simulating(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
+    """The network, or around it the simulation of int8 that the recipe asks for."""
+    if not (recipe.quant_w or recipe.quant_a):
+        return network
+    assert isinstance(network, SESR)
+    return QuantizedSESR(network, quant_w=recipe.quant_w, quant_a=recipe.quant_a)
 
 
 class Learner:
@@ -63,12 +90,14 @@ class Learner:
     def __init__(self, recipe: Recipe, processes: Processes, *, compile_step: bool) -> None:
         torch.manual_seed(recipe.training.seed)
         self.recipe, self.processes = recipe, processes
-        self.network = SESR.from_config(recipe.network, recipe.training.form).to(processes.device)
+        self.network = build_network(recipe).to(processes.device)
+        self.model = _simulating(self.network, recipe.training)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
-        self.parameters = list(self.network.parameters())
+        self.parameters = list(self.model.parameters())
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)  # of our own, not lent by a graph that writes there again
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
+        self._start: list[Tensor] = []
         self.optimizer = _optimizer(self.parameters, recipe.training)
         self._criterion = CRITERIA[recipe.training.loss]
         self._loss: Callable[[Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
@@ -89,7 +118,7 @@ class Learner:
 
     def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bfloat16"):
-            prediction = self.network(lr)
+            prediction = self.model(lr)
         return self._criterion(prediction.float(), hr)
 
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
@@ -107,28 +136,71 @@ class Learner:
         torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - decay)
         return loss
 
+    def prepare(self, crops: Crops, *, fresh: bool) -> None:
+        """Measures on crops what the recipe needs to know beforehand: int8 ranges, or the loss's curvature.
+
+        Args:
+            crops: gives batches of LR and HR.
+            fresh: whether the run starts; one that goes on has its ranges, and measures curvature where it started.
+        """
+        if isinstance(self.model, QuantizedSESR) and fresh:
+            self.model.start_ranges(lr for lr, _ in crops(self.recipe.data.crop, self.recipe.training.batch, 8))
+            self.reset_mean()
+        if isinstance(self.optimizer, GaussNewton):
+            if fresh:
+                self._start = [parameter.detach().clone() for parameter in self.parameters]
+            self.optimizer.set_curvature(self._curvature(crops))
+
+    def _curvature(self, crops: Crops) -> Tensor:
+        """At the weights where the run started, so that a resumed run finds the same."""
+        network = CollapsedSESR(self.recipe.network).to(self.processes.device)
+        with torch.no_grad():
+            torch._foreach_copy_(list[Tensor](network.parameters()), self._start)
+        batches = -(-self.recipe.training.curvature_crops // CROPS_AT_ONCE)
+        torch.manual_seed(self.recipe.training.seed)
+        return curvature(network, crops(CROP, CROPS_AT_ONCE, batches), self.recipe.training.loss)
+
     @torch.no_grad()
-    def collapsed_mean(self) -> CollapsedSESR:
-        """The network of the running mean, collapsed in float64 and rounded once."""
-        network = SESR.from_config(self.recipe.network)
-        for parameter, mean in zip(network.parameters(), self.mean, strict=True):
-            parameter.copy_(mean)
-        return network.double().collapse().float().to(self.mean[0].device).eval()
+    def mean_model(self) -> Narrow:
+        """The model of the running mean, to validate: collapsed in float64 and rounded once, or the int8 simulation."""
+        if isinstance(self.model, QuantizedSESR):
+            model = copy.deepcopy(self.model).eval()
+            torch._foreach_copy_(list[Tensor](model.parameters()), self.mean)
+            return model
+        return self._collapsed_mean()
+
+    @torch.no_grad()
+    def mean_network(self) -> Checkpoint | QuantizedNetwork:
+        """The network of the running mean, to keep: int8 where weights and planes are, else float."""
+        model = self.mean_model()
+        if isinstance(model, QuantizedSESR) and model.quant_w and model.quant_a:
+            return model.to_integers()
+        return self._collapsed_mean().to_checkpoint({})
+
+    def _collapsed_mean(self) -> CollapsedSESR:
+        network = build_network(self.recipe)
+        own = list[Tensor](network.parameters())  # the ranges that a simulation has beside them come after
+        with torch.no_grad():
+            torch._foreach_copy_(own, self.mean[: len(own)])
+        narrow = network.double().collapse().float() if isinstance(network, SESR) else network
+        return narrow.to(self.mean[0].device).eval()
 
     def state(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
         return {
-            "network": self.network.state_dict(),
+            "network": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "mean": self.mean,
+            "start": self._start,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes up a state made by `state`."""
-        self.network.load_state_dict(state["network"])
+        self.model.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
+        self._start = [start.to(self.processes.device) for start in state["start"]]
 
     def reset_mean(self) -> None:
         """Starts the running mean at the present weights."""

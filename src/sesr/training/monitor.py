@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.imaging.metrics import psnr
-from sesr.network.sesr import CollapsedSESR
 from sesr.training.figures import Sharpening, draw_curves
+from sesr.training.learner import Narrow
 from sesr.training.planes import read_validation
 from sesr.training.recipe import DataRecipe
 
@@ -45,7 +45,7 @@ class Monitor:
         """Logs the mean loss of the last steps."""
         self.log.write(step, loss=loss, learning_rate=learning_rate)
 
-    def validate(self, step: int, network: CollapsedSESR) -> float | None:
+    def validate(self, step: int, network: Narrow) -> float | None:
         """Measures the network and draws the run's pictures anew; returns the mean PSNR in dB."""
         if self.validation is None or self._sharpening is None:
             return None
@@ -69,12 +69,12 @@ class Validation:
         self.scale, self.pictures = scale, read_validation(folder, scale, recipe)
 
     @torch.no_grad()
-    def __call__(self, network: CollapsedSESR) -> float:
+    def __call__(self, network: Narrow) -> float:
         """Mean PSNR in dB of the unrounded luma."""
         device = next(network.parameters()).device
         return fmean(self._psnr(network, hr, lr.to(device)) for hr, lr in self.pictures)
 
-    def _psnr(self, network: CollapsedSESR, hr: NDArray[np.float64], lr: Tensor) -> float:
+    def _psnr(self, network: Narrow, hr: NDArray[np.float64], lr: Tensor) -> float:
         return psnr(network(lr)[0, 0].double().cpu().numpy() * 255, hr, shave=self.scale)
 
 

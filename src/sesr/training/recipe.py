@@ -55,16 +55,22 @@ class TrainingRecipe:
         epochs: how long to train; an epoch is `crops_per_image` crops of every picture.
         steps: how long to train in gradient steps; 0 goes by `epochs`.
         batch: crops a step, over all processes.
-        optimizer: ``adam``, or ``soap``, Adam in a better basis (`sesr.training.soap`).
+        optimizer: ``adam``; ``soap``, Adam in a better basis (`sesr.training.soap`); or ``gauss-newton``, which turns
+            gradients by the curvature in all weights together (`sesr.training.gauss_newton`): for networks that are
+            trained already, with ``loss`` ``rmse`` or ``l2``.
         learning_rate: the optimiser's rate after the warm-up.
         warmup: steps over which the rate climbs linearly from zero.
         schedule: ``constant``, or ``cosine`` down to zero at the last step.
-        betas: Adam's two decay rates.
+        betas: Adam's two decay rates; the first is also Gauss-Newton's.
         amsgrad: the variant of Adam that the published code uses.
         ema: decay a step of the running mean of the weights; the mean is what is validated and kept.
         loss: ``l1``, the mean absolute error; ``l2``, the mean squared error, which is what PSNR measures; or ``rmse``,
             the root of each crop's mean squared error: crops that are hard count less than in ``l2``, as they do when
             PSNR is averaged over pictures.
+        damping: Gauss-Newton's.
+        curvature_crops: crops that Gauss-Newton's curvature is measured on.
+        quant_w: trains for weights of 8 bits (`sesr.training.quantization`).
+        quant_a: trains for features of 8 bits; with both, the run's network is int8.
         form: in which of the equal ways the blocks compute while training.
         precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
             ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
@@ -78,7 +84,7 @@ class TrainingRecipe:
     epochs: int = 300
     steps: int = 0
     batch: int = 32
-    optimizer: Literal["adam", "soap"] = "adam"
+    optimizer: Literal["adam", "soap", "gauss-newton"] = "adam"
     learning_rate: float = 2e-4
     warmup: int = 0
     schedule: Literal["constant", "cosine"] = "constant"
@@ -86,6 +92,10 @@ class TrainingRecipe:
     amsgrad: bool = True
     ema: float = 0.0
     loss: Literal["l1", "l2", "rmse"] = "l1"
+    damping: float = 0.1
+    curvature_crops: int = 24576
+    quant_w: bool = False
+    quant_a: bool = False
     form: Form = "collapsed"
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     init_from: str = ""
@@ -128,6 +138,12 @@ class Recipe:
             ),
             "[training] learning_rate must lie above 0 and be finite": 0 < training.learning_rate < math.inf,
             "[training] amsgrad is Adam's; set it to false": training.optimizer == "adam" or not training.amsgrad,
+            "[training] gauss-newton needs loss rmse or l2, and cannot train for int8": (
+                training.optimizer != "gauss-newton"
+                or (training.loss != "l1" and not (training.quant_w or training.quant_a))
+            ),
+            "[training] damping must lie above 0 and be finite": 0 < training.damping < math.inf,
+            "[training] curvature_crops must be at least 1": training.curvature_crops >= 1,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
             "[training] betas must lie in [0, 1)": all(0 <= beta < 1 for beta in training.betas),
             "[training] validate_every must not be negative": training.validate_every >= 0,
@@ -141,8 +157,14 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """What the trained network is called: ``m5_x2``."""
-        return f"{self.card.name or self.network.name}_x{self.network.scale}"
+        """What the trained network is called: ``m5_x2``, ``m5-relu-int8_x2``."""
+        return f"{self.name}_x{self.network.scale}"
+
+    @property
+    def name(self) -> str:
+        """The same without its scale; the card's name, if it has one."""
+        int8 = "-int8" if self.training.quant_w and self.training.quant_a else ""
+        return self.card.name or f"{self.network.name}{int8}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain tables, as in the file."""
@@ -179,6 +201,9 @@ OPTIONS = {
     "linear_block_type": ("training", "form"),
     "precision": ("training", "precision"),
     "init_from": ("training", "init_from"),
+    "activation": ("network", "activation"),
+    "quant_w": ("training", "quant_w"),
+    "quant_a": ("training", "quant_a"),
 }
 """The published script's names of settings, and more, with the table and key that each is in a recipe."""
 
@@ -212,7 +237,7 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     if tables["training"]["steps"]:
         tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
     changed = parse_recipe(json.loads(json.dumps(tables)))
-    if changed.network != recipe.network:
+    if changed.network != recipe.network or changed.name != recipe.name:
         changed = dataclasses.replace(changed, card=CardRecipe())  # which tells of another network
     if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
         return changed

@@ -24,17 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.errors import TrainingError
-from sesr.export.tflite import export_tflite, write_tflite
+from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
 from sesr.training.dataset import CropSampler, share_of
 from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
-from sesr.training.learner import Learner, learning_rate
+from sesr.training.learner import Crops, Learner, learning_rate
 from sesr.training.machine import keep_freed_memory, missing_compiler
 from sesr.training.monitor import Monitor, Validation
 from sesr.training.pictures import Split, find_pairs
@@ -136,6 +137,7 @@ def _run(
         progress = restore_run(saved, learner, images, run) if saved else Progress()
         processes.agree("pictures, another recipe or another checkpoint", [images, learner.recipe, progress.step])
         processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
+        learner.prepare(_crops(planes, learner), fresh=saved is None)
         _open_folder(run, learner)
         with _monitoring(run, watch, progress, learner) as monitor:
             for due in _steps(learner, sampler, monitor, progress):
@@ -160,10 +162,23 @@ def _steps(learner: Learner, sampler: CropSampler, monitor: Monitor | None, prog
                 if monitor:
                     monitor.loss(done, loss, learning_rate(recipe, step))
             if monitor and (done % recipe.validate_every == 0 or done == recipe.steps):
-                progress.validation_psnr = monitor.validate(done, learner.collapsed_mean())
+                progress.validation_psnr = monitor.validate(done, learner.mean_model())
             due = time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes or done == recipe.steps
             yield due and monitor is not None
             saved_at = time.monotonic() if due else saved_at
+
+
+def _crops(planes: LumaPlanes, learner: Learner) -> Crops:
+    """Crops to measure on, the same in every process; not those that steps are taken with."""
+    recipe, device = learner.recipe, learner.processes.device
+
+    def crops(side: int, batch: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        data = dataclasses.replace(recipe.data, crop=side)
+        sampler = CropSampler(planes.to(device), data, batch, recipe.training.seed + 1)
+        hidden = None if count > LOG_EVERY and learner.processes.first else True
+        yield from map(sampler, tqdm(range(count), "measuring curvature", leave=False, disable=hidden))
+
+    return crops
 
 
 def _mean_loss(progress: Progress) -> float:
@@ -220,7 +235,7 @@ def _say(line: str, processes: Processes) -> None:
 
 def _open_folder(run: Path, learner: Learner) -> None:
     if learner.processes.first:
-        write_tflite(learner.collapsed_mean().to_checkpoint({}))  # better to miss a package now than after hours
+        write_tflite(learner.mean_network())  # better to miss a package now than after hours
         run.mkdir(parents=True, exist_ok=True)
         with writing(run / "recipe.toml") as temporary:
             temporary.write_text(learner.recipe.to_toml(), encoding="utf-8")
@@ -249,7 +264,7 @@ def _finish(
     """Writes the collapsed network, as safetensors and as .tflite."""
     recipe = learner.recipe
     card: Card = {
-        "name": recipe.card.name or recipe.network.name,
+        "name": recipe.name,
         "data": recipe.card.data or Path(sources.data).name,
         "licence": recipe.card.licence,
         "steps": recipe.training.steps,
@@ -263,10 +278,10 @@ def _finish(
     path = run / f"sesr_{recipe.stem}.safetensors"
     if not learner.processes.first:
         return path
-    checkpoint = learner.collapsed_mean().to_checkpoint(card)
-    checkpoint.save(path)
-    export_tflite(checkpoint, path.with_suffix(".tflite"))
+    network = dataclasses.replace(learner.mean_network(), card=card)
+    network.save(path)
+    export_tflite(network, path.with_suffix(".tflite"))
     if tflite_size:
         height, width = tflite_size
-        export_tflite(checkpoint, path.with_name(f"{path.stem}_{height}x{width}.tflite"), height, width)
+        export_tflite(network, path.with_name(f"{path.stem}_{height}x{width}.tflite"), Layout(height, width))
     return path

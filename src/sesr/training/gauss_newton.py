@@ -1,0 +1,191 @@
+"""Gauss-Newton: every step looks at how all weights act together.
+
+Adam scales each weight's step on its own, SOAP each layer's. These networks are so small that one can do what is out
+of reach elsewhere: take the curvature of the loss in *all* weights together, a matrix of 13,700 x 13,700 for M5, and
+turn every gradient by its inverse. Along valleys that need thousands of small steps otherwise, a few hundred suffice:
+where Adam and SOAP stand still, this goes on.
+
+**The curvature.** For a loss that is a mean of squared errors, weighted by crop, the Gauss-Newton matrix is the mean of
+J^T J, with J the derivative of all output pixels by all weights. J itself would be far too large. But for random signs
+v, one for each output pixel, J^T v is a single backward pass, and the mean of its outer products is J^T J: so the
+matrix is a sum over some 24,000 small crops with the gradient of each (`curvature`). It is measured once, at the
+weights where a run starts: it changes slowly.
+
+**The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of
+``A + damping D``. Undamped, directions that hardly matter would be taken in huge steps made of noise. The rate is a
+fraction of a whole Newton step, so that noise averages out: 0.03 down to 0 works from a trained network.
+
+The *narrow* convolutions are trained here. Wide blocks change which path gradients take; this takes the same path
+however weights are written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sesr.errors import TrainingError
+from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
+
+CROP, CROPS_AT_ONCE = 24, 64
+"""LR side of the crops that curvature is measured on, and how many go through the network together."""
+
+MOST_WEIGHTS = 40_000
+"""Beyond that the matrix and its inverse need more than 13 GB."""
+
+_BLOCK = 2048
+_GATHERED = 2048
+LEAST_SQUARE = 1e-7
+"""Added to a crop's mean square before its root is taken: keeps the gradients of flat crops finite."""
+
+_LEAST_DIAGONAL = 1e-3
+"""Of the diagonal's median; added to it, so that weights without any effect stay where they are."""
+
+
+class GaussNewton(torch.optim.Optimizer):
+    """The optimiser. Before its first step it needs `set_curvature`.
+
+    Args:
+        parameters: what to train, of which the curvature is known.
+        lr: fraction of a Newton step.
+        momentum: decay rate of the gradient's running mean.
+        damping: fraction of the curvature's diagonal that is added to it.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9, damping: float = 0.1) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
+        self._inverse: Tensor | None = None
+
+    @torch.no_grad()
+    def set_curvature(self, matrix: Tensor) -> None:
+        """Takes the curvature, its lower triangle in (P, P), for the order of all parameters; uses it up.
+
+        Raises `TrainingError` when it cannot be inverted.
+        """
+        (group,) = self.param_groups
+        diagonal = matrix.diagonal().clone()
+        scale = (diagonal + _LEAST_DIAGONAL * diagonal.median()).rsqrt()
+        matrix.mul_(scale[:, None]).mul_(scale)
+        matrix.diagonal().add_(group["damping"])
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if failed or not factor.diagonal().isfinite().all():
+            raise TrainingError("the curvature cannot be inverted; raise damping, or start from a trained network")
+        self._inverse = torch.cholesky_inverse(factor).mul_(scale[:, None]).mul_(scale)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step along the turned running mean of the gradient."""
+        assert closure is None
+        assert self._inverse is not None
+        (group,) = self.param_groups
+        parameters: list[Tensor] = group["params"]
+        gradient = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
+        state: dict[str, Any] = self.state[parameters[0]]
+        mean = state.setdefault("mean", torch.zeros_like(gradient))
+        mean.lerp_(gradient, 1 - group["momentum"])
+        change = (self._inverse @ mean).split([parameter.numel() for parameter in parameters])
+        for parameter, part in zip(parameters, change, strict=True):
+            parameter.sub_(part.view_as(parameter), alpha=group["lr"])
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Tensor:
+    """The Gauss-Newton matrix of all weights, in the order of the network's parameters.
+
+    Args:
+        network: where it is measured.
+        batches: crops, LR and HR, as training has them; each crop counts alike.
+        loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
+            left out.
+
+    Returns (P, P), of which the lower triangle is filled. Raises `TrainingError` for a network too large.
+    """
+    parameters = dict(network.named_parameters())
+    count = sum(parameter.numel() for parameter in parameters.values())
+    if count > MOST_WEIGHTS:
+        raise TrainingError(
+            f"{count:,} weights are too many for gauss-newton, which takes {MOST_WEIGHTS:,}; use soap or adam"
+        )
+    matrix = torch.zeros(count, count, device=next(iter(parameters.values())).device)
+    crops = 0
+    for gradients in _gathered(network, batches, loss):
+        crops += len(gradients)
+        for start in range(0, count, _BLOCK):
+            matrix[start:, start : start + _BLOCK].addmm_(gradients[:, start:].T, gradients[:, start : start + _BLOCK])
+    return matrix.div_(crops)
+
+
+def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:
+    """Gradients (n, P), enough of them at a time that their products are worth a matrix multiplication."""
+    rows: list[Tensor] = []
+    for lr, hr in batches:
+        rows.append(_signed_gradients(network, lr, hr, loss))
+        if sum(map(len, rows)) >= _GATHERED:
+            yield torch.cat(rows)
+            rows.clear()
+    if rows:
+        yield torch.cat(rows)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One convolution's pass over a batch: its input, its output, and that after the activation."""
+
+    name: str
+    convolution: nn.Conv2d
+    source: Tensor
+    before: Tensor
+    after: Tensor
+
+
+def _signed_gradients(network: CollapsedSESR, lr: Tensor, hr: Tensor, loss: str) -> Tensor:
+    """J^T v of each crop, (n, P), for random signs v weighted as the loss weighs its crop."""
+    with torch.enable_grad():
+        prediction, layers = _forward(network, lr)
+        signs = torch.randint(0, 2, prediction.shape, device=lr.device).mul_(2).sub_(1).float()
+        planes = [layer.before for layer in layers] + [layer.after for layer in layers]
+        inner = torch.autograd.grad(prediction, planes, signs * _root_weight(prediction.detach(), hr, loss))
+    parts: dict[str, Tensor] = {}
+    for layer, before, after in zip(layers, inner[: len(layers)], inner[len(layers) :], strict=True):
+        k = layer.convolution.kernel_size[0]
+        flat, patches = before.flatten(2), functional.unfold(layer.source, k, padding=k // 2)
+        parts[f"{layer.name}.weight"] = torch.bmm(flat, patches.transpose(1, 2)).flatten(1)
+        parts[f"{layer.name}.bias"] = flat.sum(2)
+        parts[f"{layer.name}.slope"] = (after * layer.before.detach().clamp(max=0)).sum((2, 3))
+    return torch.cat([parts[name] for name, _ in network.named_parameters()], dim=1)
+
+
+def _forward(network: CollapsedSESR, lr: Tensor) -> tuple[Tensor, list[_Layer]]:
+    """The network's result, and what passed through each convolution."""
+    layers: list[_Layer] = []
+
+    def layer(name: str) -> Callable[[Tensor], Tensor]:
+        convolution = network.get_submodule(name)
+        assert isinstance(convolution, nn.Conv2d)
+
+        def run(source: Tensor) -> Tensor:
+            before = nn.Conv2d.forward(convolution, source)
+            after = convolution.activate(before) if isinstance(convolution, ActivatedConv) else before
+            layers.append(_Layer(name, convolution, source.detach(), before, after))
+            return after
+
+        return run
+
+    body = [layer(f"body.{index}") for index in range(network.config.m)]
+    return wire(lr, layer("head"), body, layer("tail"), network.config), layers
+
+
+def _root_weight(prediction: Tensor, hr: Tensor, loss: str) -> Tensor:
+    """Root of what the loss multiplies each squared error of a crop by, (n, 1, 1, 1)."""
+    pixels = hr[0].numel()
+    if loss == "l2":
+        return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)
+    squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True).add(LEAST_SQUARE)
+    return (pixels * squares.sqrt()).rsqrt()

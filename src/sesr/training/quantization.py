@@ -1,0 +1,302 @@
+"""Training for int8: the network computes in the whole numbers that it will run with, and learns around them.
+
+The usual *fake quantisation* rounds every weight and feature to what 8 bits can hold and goes on in real numbers. Here
+features are kept as the whole numbers themselves, with their scale beside: a plane is ``units`` (q less its zero
+point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
+as sums stay below 2^24, requantises by one multiplication, as `sesr.network.quantized.run` does, and the forward pass
+*is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the additions' fixed-point rounding
+is left out; it matters once in some 10,000 features.)
+
+**Gradients.** Rounding has slope zero nearly everywhere, so the gradient passes it as if it were not there
+(straight-through). Clipping passes it inside the range; outside, the gradient goes to the range's end. With a plane's
+scale and zero point computed from its learned ends ``low`` and ``high``, this alone gives both ends the gradients of
+learned step sizes (LSQ, Esser et al., 2020): what rounding loses inside pulls the ends together, what clipping loses
+pushes them apart.
+
+**What is rounded to what.** Weights: the collapsed kernels, short residual included, symmetric in -127..127 with one
+scale a channel from its largest weight. Biases: to int32, with the scale of the sum that they join; left real, they
+alone would make the exported network differ in 2 % of its pixels. Planes: one scale and zero point each, learned,
+started from what the float network's features reach on real pictures. The input is rounded to 8-bit luma.
+
+Weights (``quant_w``) or planes (``quant_a``) alone may be quantised too, to see what each costs. Only both together
+make a network that can be exported.
+
+After a ReLU the range starts at zero, so clipping is the ReLU. PReLU works as well, but int8 PReLU has no fast kernel
+in most runtimes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sesr.network.linear_block import LinearBlock
+from sesr.network.quantized import (
+    HIGHEST,
+    LOWEST,
+    PIXELS,
+    Addition,
+    Convolution,
+    Quantization,
+    QuantizedNetwork,
+    Slope,
+)
+from sesr.network.sesr import SESR
+from sesr.network.variants import SESRConfig
+
+LEAST_SCALE = 1e-6
+"""Keeps scales positive where weights or ranges vanish."""
+
+LEVELS = HIGHEST - LOWEST
+
+
+@dataclass
+class Plane:
+    """Features (N, C, H, W) as ``scale * units``; real features have scale 1."""
+
+    units: Tensor
+    scale: Tensor
+
+
+class Range(nn.Module):
+    """The learned range of one plane: its ends, and the 8-bit grid between them.
+
+    Args:
+        signed: whether the range reaches below zero; after a ReLU it does not.
+    """
+
+    def __init__(self, *, signed: bool) -> None:
+        super().__init__()
+        self.low = nn.Parameter(torch.tensor(-1.0)) if signed else None
+        self.high = nn.Parameter(torch.tensor(1.0))
+
+    @torch.no_grad()
+    def start_at(self, low: float, high: float) -> None:
+        """Sets the ends."""
+        if self.low is not None:
+            self.low.fill_(min(low, -LEAST_SCALE))
+        self.high.fill_(max(high, LEAST_SCALE))
+
+    def grid(self) -> tuple[Tensor, Tensor]:
+        """Scale and zero point, float32 both, differentiable; zero is always on the grid."""
+        high = self.high.clamp(min=LEAST_SCALE)
+        low = torch.zeros_like(high) if self.low is None else self.low.clamp(max=0)
+        scale = (high - low) / LEVELS
+        return scale, _round((LOWEST - low / scale).clamp(LOWEST, HIGHEST))
+
+    def quantization(self) -> Quantization:
+        """The grid as numbers."""
+        scale, zero_point = self.grid()
+        return Quantization(float(scale.float()), int(zero_point))
+
+    def onto(self, units: Tensor, scale: Tensor | float) -> Plane:
+        """Requantises ``units * scale``, real values, onto this grid."""
+        own, zero_point = self.grid()
+        return Plane(_round_within(units * (scale / own), zero_point), own)
+
+
+class QuantizedSESR(nn.Module):
+    """A network with learned ranges around it; parameters are the network's and the ranges'.
+
+    Args:
+        network: the trainable float network.
+        quant_w: whether weights are 8 bits wide.
+        quant_a: whether planes are.
+    """
+
+    def __init__(self, network: SESR, *, quant_w: bool = True, quant_a: bool = True) -> None:
+        super().__init__()
+        self.network, self.quant_w, self.quant_a = network, quant_w, quant_a
+        config = network.config
+        prelu = config.activation == "prelu"
+        self.ranges = nn.ModuleDict()
+        if quant_a:
+            self.ranges["head"] = Range(signed=True)
+            for index in range(config.m):
+                self.ranges[f"body{index}"] = Range(signed=prelu)
+                if prelu:
+                    self.ranges[f"prelu{index}"] = Range(signed=True)
+            self.ranges["total"] = Range(signed=True)
+            if config.input_residual:
+                self.ranges["tail"] = Range(signed=True)
+
+    @property
+    def config(self) -> SESRConfig:
+        """The network's hyper-parameters."""
+        return self.network.config
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """(N, 1, H, W) -> (N, 1, scale H, scale W), as `SESR`."""
+        source = self._source(luma)
+        first = features = self._convolve(source, self.network.head, "head")
+        for index, block in enumerate(self.network.body):
+            features = self._convolve(features, block, f"body{index}", relu=not len(self.network.slopes))
+            if len(self.network.slopes):
+                features = self._prelu(features, index)
+        y = self._convolve(self._total(features, first), self.network.tail, "tail")
+        return self._output(y, source)
+
+    @torch.no_grad()
+    def start_ranges(self, batches: Iterable[Tensor]) -> None:
+        """Sets every range to what the float network's features reach on luma batches (N, 1, H, W)."""
+        if not self.quant_a:
+            return
+        reached: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.ranges}
+        for luma in batches:
+            for name, features in _features(self.network, luma):
+                if name in reached:
+                    reached[name].append((features.min(), features.max()))
+        for name, ends in reached.items():
+            low, high = (torch.stack(values).mean() for values in zip(*ends, strict=True))
+            self._range(name).start_at(float(low), float(high))
+
+    @torch.no_grad()
+    def to_integers(self) -> QuantizedNetwork:
+        """The int8 network that this one simulates."""
+        assert self.quant_w
+        assert self.quant_a
+        config, pixels = self.network.config, torch.tensor(PIXELS.scale)
+        scale = pixels
+        head, scale = self._integers(self.network.head, scale, "head")
+        body, slopes = [], []
+        for index, block in enumerate(self.network.body):
+            convolution, scale = self._integers(block, scale, f"body{index}")
+            body.append(convolution)
+            if len(self.network.slopes):
+                units, slope_scale = _symmetric(self.network.slopes[index].float())
+                output = self._range(f"prelu{index}")
+                slopes.append(Slope(_int8(units), float(slope_scale), output.quantization()))
+                scale = output.grid()[0]
+        total = self._range("total")
+        tail, _ = self._integers(self.network.tail, total.grid()[0], "tail")
+        return QuantizedNetwork(config, head, tuple(body), tuple(slopes), total.quantization(), tail)
+
+    def _integers(self, block: LinearBlock | nn.Module, scale: Tensor, name: str) -> tuple[Convolution, Tensor]:
+        """A convolution in whole numbers, and its result's scale."""
+        weight, bias, weight_scale = self._weights(block, scale)
+        output = self._range(name).quantization() if name in self.ranges else PIXELS
+        integers = Convolution(
+            _int8(weight), bias.to(torch.int32).cpu().numpy(), weight_scale.float().flatten().cpu().numpy(), output
+        )
+        return integers, torch.tensor(output.scale, device=scale.device)
+
+    def _range(self, name: str) -> Range:
+        found = self.ranges[name]
+        assert isinstance(found, Range)
+        return found
+
+    def _source(self, luma: Tensor) -> Plane:
+        """The shifted input: pixel - 128 as units of 1/255, or luma - 0.5."""
+        if not self.quant_a:
+            return Plane(luma - 0.5, torch.ones_like(luma[0, 0, 0, 0]))
+        pixels = (luma * 255).round().clamp(0, 255)
+        return Plane(pixels + LOWEST, torch.full_like(luma[0, 0, 0, 0], PIXELS.scale))
+
+    def _weights(self, block: LinearBlock | nn.Module, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Kernel and bias in units, and the kernel's scale per output channel (c_out, 1, 1)."""
+        assert isinstance(block, LinearBlock)
+        kernel = block.kernel()
+        if not self.quant_w:
+            weight_scale = torch.ones_like(kernel[:, 0, :1, :1])
+        else:
+            kernel, weight_scale = _symmetric(kernel)
+        bias = block.bias / (scale * weight_scale.flatten())
+        return kernel, _round(bias) if self.quant_w and self.quant_a else bias, weight_scale
+
+    def _convolve(self, plane: Plane, block: LinearBlock | nn.Module, name: str, *, relu: bool = False) -> Plane:
+        weight, bias, weight_scale = self._weights(block, plane.scale)
+        sums = functional.conv2d(plane.units, weight, bias, padding=weight.shape[-1] // 2)
+        scale = plane.scale * weight_scale
+        if name in self.ranges:
+            return self._range(name).onto(sums, scale)
+        if self.quant_a:  # the tail of a network without input residual: it is the output
+            return Plane(sums * (scale / PIXELS.scale), torch.full_like(plane.scale, PIXELS.scale))
+        real = sums * scale
+        return Plane(functional.relu(real) if relu else real, torch.ones_like(plane.scale))
+
+    def _prelu(self, plane: Plane, index: int) -> Plane:
+        slope, scale = self.network.slopes[index][:, None, None], torch.ones_like(plane.scale)
+        if self.quant_w:
+            slope, scale = _symmetric(slope)
+        if not self.quant_a:
+            return Plane(torch.where(plane.units >= 0, plane.units, plane.units * (slope * scale)), plane.scale)
+        output = self._range(f"prelu{index}")
+        own, zero_point = output.grid()
+        keep = plane.scale / own
+        bent = (slope * plane.units) * (keep * scale)
+        return Plane(_round_within(torch.where(plane.units >= 0, plane.units * keep, bent), zero_point), own)
+
+    def _total(self, features: Plane, first: Plane) -> Plane:
+        """The long residual."""
+        if not self.quant_a:
+            return Plane(features.units + first.units, features.scale)
+        own, zero_point = self._range("total").grid()
+        return Plane(_round_within(self._sum(features, first, own), zero_point), own)
+
+    def _output(self, y: Plane, source: Plane) -> Tensor:
+        """Input residual, depth-to-space, and in evaluation mode the clip."""
+        scale = self.network.config.scale
+        if self.quant_a:
+            units = y.units
+            if self.network.config.input_residual:
+                pixels = Plane(source.units - LOWEST, source.scale)
+                units = self._sum(y, pixels, source.scale)
+            luma = functional.pixel_shuffle(_round(units), scale)
+            return (luma if self.training else luma.clamp(0, 255)) / 255
+        real = y.units * y.scale
+        if self.network.config.input_residual:
+            real = real + source.units + 0.5
+        luma = functional.pixel_shuffle(real, scale)
+        return luma if self.training else luma.clamp(0, 1)
+
+    def _sum(self, one: Plane, other: Plane, scale: Tensor) -> Tensor:
+        """Two planes' sum in units of `scale`; in evaluation mode in fixed point, as the int8 network adds."""
+        if self.training or not self.quant_w:
+            return one.units * (one.scale / scale) + other.units * (other.scale / scale)
+        meanings = [Quantization(float(value.float()), 0) for value in (one.scale, other.scale, scale)]
+        addition = Addition.of(*meanings)
+        total = addition.one * one.units.double() + addition.other * other.units.double()
+        return torch.floor(total / 2**addition.shift + 0.5).to(one.units.dtype)
+
+
+def _round(value: Tensor) -> Tensor:
+    """Rounds half to even; the gradient passes as if it did not."""
+    return value + (value.round() - value).detach()
+
+
+def _round_within(units: Tensor, zero_point: Tensor) -> Tensor:
+    """Rounds, and clips to what 8 bits hold around a zero point; the gradient of what is clipped goes to the bound."""
+    return torch.minimum(torch.maximum(_round(units), LOWEST - zero_point), HIGHEST - zero_point)
+
+
+def _symmetric(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Units in -127..127 and their scale: one a channel, (c_out, 1, 1), for kernels; one for all slopes."""
+    dims = (1, 2, 3) if values.ndim == 4 else tuple(range(values.ndim))
+    scale = values.abs().amax(dims, keepdim=values.ndim == 4).clamp(min=LEAST_SCALE) / HIGHEST
+    units = _round(values / scale)
+    return units, scale[:, 0] if values.ndim == 4 else scale
+
+
+def _int8(units: Tensor) -> NDArray[np.int8]:
+    values: NDArray[np.int8] = units.to(torch.int8).cpu().numpy()
+    return values
+
+
+def _features(network: SESR, luma: Tensor) -> Iterable[tuple[str, Tensor]]:
+    """The float network's planes by the names of their ranges."""
+    first = features = network.head(luma - 0.5)
+    yield "head", first
+    for index, block in enumerate(network.body):
+        features = block(features)
+        yield f"body{index}", features
+        if len(network.slopes):
+            features = functional.prelu(features, network.slopes[index])
+            yield f"prelu{index}", features
+        else:
+            features = functional.relu(features)
+    yield "total", features + first
+    yield "tail", network.tail(features + first)

@@ -20,19 +20,19 @@ from sesr.commands.arguments import (
     Command,
     add_command,
     add_engine,
+    add_int8,
     add_network,
     add_scale,
+    plain,
     tile,
 )
 from sesr.commands.benchmark import add_benchmark
+from sesr.commands.export import add_export
 from sesr.commands.train import add_train
 from sesr.errors import SesrError, UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
-
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
-"""Of all characters that end a line or steer a terminal."""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_upscale(commands)
     add_train(commands)
     _add_evaluate(commands)
-    _add_export(commands)
+    add_export(commands)
     _add_info(commands)
     add_benchmark(commands)
     return parser
@@ -98,6 +98,7 @@ def _add_upscale(commands: "Commands") -> None:
         "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
     )
     add_network(parser)
+    add_int8(parser)
     add_engine(parser)
     parser.add_argument(
         "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
@@ -115,6 +116,7 @@ def _upscale(arguments: Arguments) -> int:
         engine=arguments.engine,
         threads=arguments.threads,
         tile=arguments.tile,
+        int8=arguments.int8,
     )
     failures = 0
     sources = [Path(name) for name in arguments.inputs]
@@ -124,7 +126,7 @@ def _upscale(arguments: Arguments) -> int:
             failures += 1
         else:
             (w, h), (larger_w, larger_h) = outcome.source_size, outcome.target_size
-            files = _plain(f"{outcome.source} -> {outcome.target}")
+            files = plain(f"{outcome.source} -> {outcome.target}")
             print(f"{files}  {w} x {h} -> {larger_w} x {larger_h}", flush=True)
     return 1 if failures else 0
 
@@ -140,6 +142,7 @@ def _add_evaluate(commands: "Commands") -> None:
         help="benchmark sets (Set5/HR/*.png), or any folder of pictures",
     )
     add_scale(parser)
+    add_int8(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -160,47 +163,24 @@ def _evaluate(arguments: Arguments) -> int:
     from sesr.inference.upscale import load
     from sesr.inference.zoo import find_network
 
-    network = find_network(arguments.model, arguments.scale)
+    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
     if arguments.card and network.safetensors is None:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
-    engine = load(arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads).engine
+    engine = load(
+        arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads, int8=arguments.int8
+    ).engine
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
     measured = evaluate(
         lambda luma: run_plane(engine, luma), network.name, arguments.data, engine.scale, progress=sys.stderr.isatty()
     )
     print(text_table(measured))
-    print("\nwritten:", *(_plain(path) for path in write_csv(measured, arguments.output)))
+    print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
     if arguments.card and network.safetensors is not None:
         from sesr.evaluation.card import record
 
         record(measured, network.safetensors)
-        print(f"card: {_plain(network.safetensors)}")
-    return 0
-
-
-def _add_export(commands: "Commands") -> None:
-    parser = add_command(commands, "export", _export, "write a network for another runtime")
-    parser.add_argument("model", metavar="MODEL", help="name or .safetensors file of a network")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.tflite", help="file to write")
-    add_scale(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
-
-
-def _export(arguments: Arguments) -> int:
-    from sesr.atomic import check_writable
-    from sesr.export.tflite import export_tflite
-    from sesr.inference.zoo import find_network
-    from sesr.network.checkpoint import load_checkpoint
-
-    source = find_network(arguments.model, arguments.scale).safetensors
-    if source is None or arguments.output.suffix.lower() != ".tflite":
-        raise UsageError("export reads a network's name or .safetensors, and writes a file that ends in .tflite")
-    if os.path.lexists(arguments.output) and not arguments.overwrite:
-        raise SesrError(f"{arguments.output}: exists already; name another with -o, or add --overwrite")
-    check_writable(arguments.output)
-    export_tflite(load_checkpoint(source), arguments.output)
-    print(_plain(f"{source} -> {arguments.output}"))
+        print(f"card: {plain(network.safetensors)}")
     return 0
 
 
@@ -239,13 +219,8 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
-def _plain(text: object) -> str:
-    """One line, whatever characters the names in it have."""
-    return str(text).translate(_ESCAPES)
-
-
 def _complain(message: object) -> None:
-    print(f"sesr: {_plain(message)}", file=sys.stderr)
+    print(f"sesr: {plain(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

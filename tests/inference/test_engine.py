@@ -245,7 +245,7 @@ def picture_to_number(graph: Graph) -> tuple[int, int]:
     [
         (colour, r"its input is \[1,\?,\?,3\]"),
         (pooling, "operation MaxPool is not one of"),
-        (half_precision, "input and output are f16 and f32, not float32"),
+        (half_precision, "input and output are f16 and f32, neither float32 nor int8"),
         (picture_to_number, "not a SESR network for one plane|damaged"),
     ],
 )

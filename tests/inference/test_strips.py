@@ -25,6 +25,7 @@ class BoxSum:
 
     receptive_radius: int
     scale: int = 2
+    int8: bool = False
 
     def run(self, luma: Luma) -> Luma:
         side = 2 * self.receptive_radius + 1

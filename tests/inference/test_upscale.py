@@ -30,6 +30,7 @@ class Nearest:
 
     scale: int = 2
     receptive_radius: int = 9
+    int8: bool = False
 
     def run(self, luma: Luma) -> Luma:
         return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
@@ -41,6 +42,7 @@ class Breaking:
 
     scale: int = 2
     receptive_radius: int = 2
+    int8: bool = False
 
     def run(self, luma: Luma) -> Luma:
         if luma.min() > 0.9:

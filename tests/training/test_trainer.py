@@ -16,7 +16,7 @@ from PIL import Image
 
 from sesr.errors import TrainingError
 from sesr.network.checkpoint import load_checkpoint
-from sesr.network.sesr import CollapsedSESR
+from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import Sources
 from sesr.training.learner import Learner, learning_rate
@@ -206,18 +206,23 @@ def test_all_forms_reach_the_same_weights(form: str) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
 
 
+def collapsed(learner: Learner) -> CollapsedSESR:
+    assert isinstance(learner.network, SESR)
+    return learner.network.collapse()
+
+
 @pytest.mark.parametrize("form", ["expanded", "delta"])
 def test_all_forms_reach_the_same_weights_within_rounding(form: str) -> None:
     """As training runs, in single precision: kernels differ by less than a hundredth of what 20 steps changed."""
     kinds = ("collapsed", form)
     learners = [Learner(with_training(form=kind, learning_rate=1e-3), ALONE, compile_step=False) for kind in kinds]
-    start = learners[0].network.collapse().state_dict()
+    start = collapsed(learners[0]).state_dict()
     for number in range(20):
         torch.manual_seed(number)
         lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
         for learner in learners:
             learner.step(number, lr, hr)
-    one, other = (learner.network.collapse().state_dict() for learner in learners)
+    one, other = (collapsed(learner).state_dict() for learner in learners)
     for name in start:
         assert float((one[name] - other[name]).abs().max()) < 0.01 * float((one[name] - start[name]).abs().max()), name
 

@@ -34,11 +34,16 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_int8(parser: argparse.ArgumentParser) -> None:
+    """The int8 network instead of the float one."""
+    parser.add_argument("--int8", action="store_true", help="the int8 network made of the one that is named")
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """What runs the network."""
     parser.add_argument(
         "--engine",
-        choices=("openvino", "torch"),
+        choices=("openvino", "litert", "torch"),
         default="openvino",
         help="what runs the network (default: %(default)s)",
     )
@@ -50,6 +55,15 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="processor threads (default: the engine's choice)"
     )
+
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+"""Of all characters that end a line or steer a terminal."""
+
+
+def plain(text: object) -> str:
+    """One line, whatever characters the names in it have."""
+    return str(text).translate(_ESCAPES)
 
 
 def tile(text: str) -> int | None:

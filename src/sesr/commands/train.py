@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sesr.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
+    from sesr.training.recipe import Recipe
 
 
 def add_train(commands: "Commands") -> None:
@@ -30,7 +32,7 @@ def add_train(commands: "Commands") -> None:
         "--cache", type=Path, metavar="DIR", help="for downloads and prepared pictures (default: the user's cache)"
     )
     for option, what in (("--quant-w", "weights"), ("--quant-a", "activations")):
-        parser.add_argument(option, action="store_true", help=f"train for int8 {what} (not there yet: refused)")
+        parser.add_argument(option, action="store_true", default=None, help=f"train for {what} of 8 bits")
     parser.add_argument("--gen-tflite", action="store_true", help="also write a .tflite that opens at a given size")
     parser.add_argument("--tflite-height", type=positive, default=1080, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--tflite-width", type=positive, default=1920, metavar="N", help="(default: %(default)s)")
@@ -46,6 +48,7 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--learning-rate", type=float, metavar="R", help="(default: 2e-4)")
     group.add_argument("--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2)")
     group.add_argument("--m", type=positive, metavar="N", help="3 x 3 blocks (default: 5)")
+    group.add_argument("--activation", choices=("prelu", "relu"), help="(default: prelu)")
     group.add_argument("--int-features", type=positive, metavar="N", help="channels between blocks (default: 16)")
     group.add_argument("--feature-size", type=positive, metavar="N", help="width inside blocks (default: 256)")
     group.add_argument(
@@ -67,8 +70,6 @@ def _train(arguments: Arguments) -> int:
         from sesr.training.trainer import RunOptions, resume, train
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
-    if arguments.quant_w or arguments.quant_a:
-        raise UsageError("--quant-w and --quant-a: training for int8 is not there yet; train without them")
     settings = {name: getattr(arguments, name) for name in OPTIONS}
     options = RunOptions(
         device=arguments.device,
@@ -87,7 +88,8 @@ def _train(arguments: Arguments) -> int:
     named = arguments.recipe is not None and recipe.network == given.network
     run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
     sources = Sources(arguments.data, arguments.validation)
-    initial = _initial(recipe.training.init_from)
+    initial = _initial(recipe)
+    _warn_of_prelu(recipe)
     return _report(train(recipe, sources, run, options, init_from=initial))
 
 
@@ -98,18 +100,37 @@ def _report(path: Path) -> int:
     return 0
 
 
-def _initial(name: str) -> Path | None:
-    """What a name means to start from: a run's folder, a file, an x2 run in ``runs``, or the shipped x2 network."""
+def _warn_of_prelu(recipe: "Recipe") -> None:
+    """Int8 PReLU works, and costs what a user should know of before training it."""
+    training = recipe.training
+    if training.quant_w and training.quant_a and recipe.network.activation == "prelu":
+        print(
+            "sesr: int8 PReLU has no fast kernel in most runtimes (LiteRT takes 3 times as long); "
+            "--activation relu trains the ReLU network, which has",
+            file=sys.stderr,
+        )
+
+
+def _initial(recipe: "Recipe") -> Path | None:
+    """What a recipe's `init_from` means: a run's folder, a file, a run in ``runs``, or a shipped network.
+
+    A name means the x2 network; training for int8 starts from the network of its own scale where there is one.
+    """
     from sesr.inference.zoo import find_network
 
+    name = recipe.training.init_from
+    path = Path(name)
     if not name:
         return None
-    path, run = Path(name), Path("runs") / f"{name}_x2"
     if path.name != name or path.suffix or (path / "checkpoint.pt").exists():
         return path
-    if (run / f"sesr_{run.name}.safetensors").exists():
-        return run
-    try:
-        return find_network(name, 2).safetensors
-    except UsageError as error:
-        raise UsageError(f"no x2 network to start from: no finished run {run}; {error}; or --init-from none") from error
+    int8 = recipe.training.quant_w or recipe.training.quant_a
+    for scale in dict.fromkeys((recipe.network.scale, 2) if int8 else (2,)):
+        run = Path("runs") / f"{name}_x{scale}"
+        if (run / f"sesr_{run.name}.safetensors").exists():
+            return run
+        try:
+            return find_network(name, scale).safetensors
+        except UsageError as error:
+            reason = error
+    raise UsageError(f"no x2 network to start from: no finished run {run}; {reason}; or --init-from none")

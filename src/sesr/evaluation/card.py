@@ -6,7 +6,7 @@ from pathlib import Path
 from sesr.errors import WeightsError
 from sesr.evaluation.evaluate import OURS, Evaluation
 from sesr.export.tflite import export_tflite
-from sesr.network.checkpoint import load_checkpoint
+from sesr.network.quantized import load_network
 
 
 def record(evaluation: Evaluation, safetensors: Path) -> None:
@@ -15,11 +15,11 @@ def record(evaluation: Evaluation, safetensors: Path) -> None:
     The `.tflite` beside it, which carries the same card, is written anew. Raises `WeightsError` for a file that cannot
     be read or written, `EngineError` where the extra ``export`` is missing.
     """
-    checkpoint = load_checkpoint(safetensors)
+    network = load_network(safetensors)
     figures = {row.set_name: round(row.psnr, 2) for row in evaluation.rows if row.method == OURS}
-    checkpoint = replace(checkpoint, card=checkpoint.card | {"psnr_db": figures})
+    network = replace(network, card=network.card | {"psnr_db": figures})
     try:
-        export_tflite(checkpoint, safetensors.with_suffix(".tflite"))
-        checkpoint.save(safetensors)
+        export_tflite(network, safetensors.with_suffix(".tflite"))
+        network.save(safetensors)
     except OSError as error:
         raise WeightsError(f"{safetensors}: cannot be written ({error.strerror or error})") from error

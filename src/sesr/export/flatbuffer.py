@@ -187,6 +187,20 @@ class Graph:
         return signature
 
 
+def read_metadata(content: bytes) -> bytes | None:
+    """The header in a `.tflite`'s metadata, entry ``sesr``; None where there is none.
+
+    Raises `ValueError` for damaged content, `EngineError` when the extra ``export`` is not installed.
+    """
+    schema, _ = _libraries()
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content)
+        entries = [entry for entry in model.metadata or [] if entry.name == b"sesr"]
+        return bytes(model.buffers[entries[0].buffer].data) if entries else None
+    except Exception as error:  # the generated reader trusts every offset, and fails in many ways
+        raise ValueError(f"its flatbuffer cannot be read: {error}") from error
+
+
 def _aligned_buffer(schema: TFLite, content: bytes) -> TFLite:
     """A buffer of constants that packs itself aligned, as the schema demands and its generated class does
     not.

@@ -1,13 +1,17 @@
 """A network that is ready to run: one plane of luma in, one plane of luma out.
 
-Everything above this module sees an `Engine` and nothing of what runs it. Two exist:
+Everything above this module sees an `Engine` and nothing of what runs it. Three exist:
 
-- ``openvino``, the default: float32 on the processor, the fastest general engine measured on x86. It reads
-  `.tflite`.
-- ``torch``: the plain network in PyTorch, for comparison and where OpenVINO has no build. It reads
+- ``openvino``, the default: the fastest general engine measured on x86, float32 and int8. It reads `.tflite`.
+- ``litert``: the runtime of phones and ARM boards (`sesr.inference.litert`), float32 and int8, of which int8 ReLU
+  networks give exactly the bits of the reference (`sesr.network.quantized`). It reads `.tflite`.
+- ``torch``: the plain network in PyTorch, float32, for comparison and where OpenVINO has no build. It reads
   `.safetensors`, and PyTorch is imported only when this engine is asked for.
 
-OpenVINO computes in bfloat16 where the processor can, which would cost accuracy and gain nothing here:
+Whatever a network computes in, planes are luma Y/255 in float32 here. An int8 network sees them rounded to 8 bits, and
+answers with multiples of 1/255.
+
+OpenVINO computes float networks in bfloat16 where the processor can, which would cost accuracy and gain nothing here:
 float32 is forced. The graph is compiled once with free height and width; fixed shapes were no faster, and
 every picture of another size would have to wait for a new compilation.
 
@@ -32,8 +36,9 @@ from numpy.typing import NDArray
 from sesr.errors import EngineError, UsageError, WeightsError
 from sesr.inference.zoo import WEIGHTS, check_file
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
+from sesr.network.quantized import load_network
 
-Backend = Literal["openvino", "torch"]
+Backend = Literal["openvino", "litert", "torch"]
 Luma = NDArray[np.float32]
 OpenVINO = Any
 """An object of OpenVINO, which comes without types."""
@@ -62,6 +67,10 @@ class Engine(Protocol):
     def receptive_radius(self) -> int:
         """Input pixels on each side of a pixel that its output depends on."""
 
+    @property
+    def int8(self) -> bool:
+        """Whether it computes in 8 bits: its output is a multiple of 1/255."""
+
     def run(self, luma: Luma) -> Luma:
         """Upscales a plane.
 
@@ -77,7 +86,7 @@ def load_engine(path: Path, backend: Backend = "openvino", threads: int | None =
         path: a `.safetensors` or a `.tflite`. The torch engine takes a `.tflite` only with its `.safetensors`
             of the same name beside it. For OpenVINO a `.safetensors` is converted on the way, which needs the
             extra ``export``, except for the shipped ones, whose `.tflite` lies beside.
-        backend: what runs it.
+        backend: what runs it; ``litert`` needs the extra ``export``.
         threads: processor threads; None leaves the choice to the backend. With torch it holds for all of the
             process.
 
@@ -95,45 +104,56 @@ def load_engine(path: Path, backend: Backend = "openvino", threads: int | None =
     if backend == "torch":
         return TorchEngine(load_checkpoint(_checkpoint_of(path)), threads)
     if kind == ".tflite":
-        return OpenVINOEngine(path, threads)
+        return _of_tflite(path, backend, threads)
     twin = path.with_suffix(".tflite")
     if path.parent == WEIGHTS and twin.is_file():
-        return OpenVINOEngine(twin, threads)
-    return _converted(path, threads)
+        return _of_tflite(twin, backend, threads)
+    return _converted(path, backend, threads)
+
+
+def _of_tflite(path: Path, backend: Backend, threads: int | None) -> Engine:
+    if backend == "openvino":
+        return OpenVINOEngine(path, threads)
+    from sesr.inference.litert import LiteRTEngine
+
+    return LiteRTEngine(path, threads)
 
 
 class OpenVINOEngine:
     """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        openvino = _import("openvino", "OpenVINO", "openvino")
+        openvino = import_package("openvino", "OpenVINO", "openvino")
         core = openvino.Core()
         graph = _read_graph(core, path)
-        self.scale, self.receptive_radius = _measure_graph(graph, path)
+        self.scale, self.receptive_radius, self.int8 = _measure_graph(graph, path)
         settings = {**_SETTINGS} if threads is None else {**_SETTINGS, "INFERENCE_NUM_THREADS": threads}
         try:
             self._request = core.compile_model(graph, "CPU", settings).create_infer_request()
         except RuntimeError as error:
-            raise EngineError(f"{path}: OpenVINO cannot run it here ({_last_line(error)})") from error
+            raise EngineError(f"{path}: OpenVINO cannot run it here ({last_line(error)})") from error
         self._tensor = openvino.Tensor
 
     def run(self, luma: Luma) -> Luma:
         """See `Engine.run`."""
-        source = _plane(luma)
+        source = plane_of(luma)
         height, width = source.shape
-        with _running(source):
-            result = np.empty((1, self.scale * height, self.scale * width, 1), np.float32)
-            self._request.set_input_tensor(self._tensor(source[None, :, :, None], shared_memory=True))
+        with running(source):
+            values = to_int8(source) if self.int8 else source
+            result = np.empty((1, self.scale * height, self.scale * width, 1), values.dtype)
+            self._request.set_input_tensor(self._tensor(values[None, :, :, None], shared_memory=True))
             self._request.set_output_tensor(self._tensor(result, shared_memory=True))
             self._request.infer()
-        return result[0, :, :, 0]
+        return from_int8(result[0, :, :, 0]) if self.int8 else result[0, :, :, 0]
 
 
 class TorchEngine:
     """The collapsed network in eager PyTorch on the processor, channels last, which is twice as fast there."""
 
+    int8 = False
+
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
-        self._torch = _import("torch", "PyTorch", "sesr[train]")
+        self._torch = import_package("torch", "PyTorch", "sesr[train]")
         network = importlib.import_module("sesr.network.sesr").CollapsedSESR.from_checkpoint(checkpoint)
         if threads is not None:
             self._torch.set_num_threads(threads)
@@ -142,27 +162,42 @@ class TorchEngine:
 
     def run(self, luma: Luma) -> Luma:
         """See `Engine.run`."""
-        source = _plane(luma)
-        with _running(source), self._torch.inference_mode():
+        source = plane_of(luma)
+        with running(source), self._torch.inference_mode():
             result = self._network(self._torch.from_numpy(source)[None, None])
         return np.ascontiguousarray(result[0, 0].numpy())
 
 
-def _plane(luma: Luma) -> Luma:
+def plane_of(luma: Luma) -> Luma:
     """The plane as engines take it: float32, two-dimensional, in one piece and writable."""
     if luma.ndim != 2 or 0 in luma.shape:
         raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
     return np.require(luma, np.float32, ["C", "W"])
 
 
+def to_int8(luma: Luma) -> NDArray[np.int8]:
+    """Luma Y/255 as an int8 network takes it: rounded Y less 128."""
+    pixels = np.rint(luma * np.float32(255))
+    values: NDArray[np.int8] = (np.clip(pixels, 0, 255, out=pixels) - 128).astype(np.int8)
+    return values
+
+
+def from_int8(values: NDArray[np.int8]) -> Luma:
+    """An int8 network's result as luma Y/255."""
+    luma = values.astype(np.float32)
+    luma += 128
+    luma /= 255
+    return luma
+
+
 @contextmanager
-def _running(luma: Luma) -> Iterator[None]:
+def running(luma: Luma) -> Iterator[None]:
     """Makes what a runtime raises into `EngineError`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         size = f"{luma.shape[1]} x {luma.shape[0]} pixels at once"
-        reason = _last_line(error)
+        reason = last_line(error)
         raise EngineError(f"the network failed on {size} ({reason}); a smaller tile needs less memory") from error
 
 
@@ -174,18 +209,18 @@ def _checkpoint_of(path: Path) -> Path:
     return checkpoint if path.suffix.lower() == ".tflite" else path
 
 
-def _converted(path: Path, threads: int | None) -> OpenVINOEngine:
+def _converted(path: Path, backend: Backend, threads: int | None) -> Engine:
     """A `.safetensors` through a temporary `.tflite`: OpenVINO reads these from files only."""
     from sesr.export.tflite import write_tflite
 
-    content = write_tflite(load_checkpoint(path))
+    content = write_tflite(load_network(path))
     with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"{path.stem}.tflite")
         file.write_bytes(content)
-        return OpenVINOEngine(file, threads)
+        return _of_tflite(file, backend, threads)
 
 
-def _import(module: str, name: str, package: str) -> ModuleType:
+def import_package(module: str, name: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
@@ -194,21 +229,29 @@ def _import(module: str, name: str, package: str) -> ModuleType:
 
 def _read_graph(core: OpenVINO, path: Path) -> OpenVINO:
     """OpenVINO's graph of a `.tflite`. Raises `WeightsError`."""
+    check_tflite(path)
+    try:
+        return core.read_model(str(path))
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: damaged or foreign ({last_line(error)}); fetch or export it again") from error
+
+
+def check_tflite(path: Path) -> None:
+    """Raises `WeightsError` for a file that does not begin as a `.tflite`, on which runtimes would write to stderr."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    if start[4:] != b"TFL3":  # other files would go to OpenVINO's readers of other formats, which write to stderr
+    if start[4:] != b"TFL3":
         raise WeightsError(f"{path}: not a .tflite file inside; fetch or export it again")
-    try:
-        return core.read_model(str(path))
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: damaged or foreign ({_last_line(error)}); fetch or export it again") from error
 
 
-def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int]:
-    """Scale and receptive radius of a graph, which is given free height and width. Raises `WeightsError`."""
+def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int, bool]:
+    """Scale, receptive radius and whether it is int8, of a graph that is given free height and width.
+
+    Raises `WeightsError`.
+    """
     try:
         opened = str(graph.input().partial_shape)  # such as [1,?,?,1]; reshaping alone would let 3 channels pass
         if opened.count(",") != 3 or not opened.endswith(",1]"):
@@ -218,14 +261,14 @@ def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int]:
         radius = sum(_reach(operation) for operation in graph.get_ordered_ops())
         graph.reshape([1, -1, -1, 1])
     except (RuntimeError, ValueError) as error:
-        raise _foreign(path, _last_line(error)) from error
+        raise _foreign(path, last_line(error)) from error
     scale = shapes[1][1] // 16
     if scale < 1 or shapes[1] != (1, 16 * scale, 24 * scale, 1):
         raise _foreign(path, f"a plane of 16 x 24 becomes {shapes[1]}")
     kinds = {graph.input().element_type.get_type_name(), graph.output().element_type.get_type_name()}
-    if kinds != {"f32"}:
-        raise _foreign(path, f"input and output are {' and '.join(sorted(kinds))}, not float32")
-    return scale, radius
+    if kinds not in ({"f32"}, {"i8"}):
+        raise _foreign(path, f"input and output are {' and '.join(sorted(kinds))}, neither float32 nor int8")
+    return scale, radius, kinds == {"i8"}
 
 
 def _reach(operation: OpenVINO) -> int:
@@ -246,7 +289,7 @@ def _foreign(path: Path, reason: str) -> WeightsError:
     return WeightsError(f"{path}: a .tflite, but not a SESR network for one plane of luma ({reason})")
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """The telling end of OpenVINO's many-line messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sesr.inference.zoo import Network
 
-_HEAD = ("name", "scale", "weights", "MACs*", "radius", "dB", "file")
+_HEAD = ("name", "scale", "values", "weights", "MACs*", "radius", "dB", "file")
+_ACTIVATIONS = {"prelu": "PReLU", "relu": "ReLU"}
 _NOTE = "* multiply-adds for one picture of 1280 x 720. radius: input pixels to each side that a pixel depends on."
 
 
@@ -25,10 +26,11 @@ def networks_table(networks: Sequence[Network]) -> str:
 def _line(network: Network) -> tuple[str, ...]:
     config = network.config
     if config is None:
-        return (network.name, "", "", "", "", "", str(network.file))
+        return (network.name, *[""] * 6, str(network.file))
     return (
         network.name,
         f"x{config.scale}",
+        f"{'int8' if network.int8 else 'float'}, {_ACTIVATIONS[config.activation]}",
         f"{config.weights:,}",
         f"{config.macs() / 1e9:.2f} G",
         str(config.receptive_radius),

@@ -36,7 +36,7 @@ from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
 from sesr.inference.engine import Backend, Engine, Luma, load_engine
 from sesr.inference.strips import Band, Span, plan
-from sesr.inference.zoo import check_scale, find_network
+from sesr.inference.zoo import check_int8, check_scale, find_network
 
 Bytes = NDArray[np.uint8]
 Progress = Callable[[int, int], object]
@@ -181,22 +181,25 @@ def load(
     engine: Backend = "openvino",
     threads: int | None = None,
     tile: int | None = None,
+    int8: bool = False,
 ) -> Upscaler:
     """Makes a network ready, to be kept for many pictures.
 
     Args:
         model: name of a network that comes with the package (`sesr info` lists them), or a `.safetensors` or `.tflite`.
         scale: the scale wanted; None takes what the network has (of the shipped ones, the smallest).
-        engine: what runs it: "openvino", or "torch" where that is installed.
+        engine: what runs it: "openvino", or "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
         tile: as in `Upscaler`.
+        int8: takes the int8 network made of the one that is named; luma is then 8 bits wide.
 
     Raises `UsageError` for an unknown name, engine or a scale that there is not, `WeightsError` for a missing or
     damaged file, `EngineError` when the engine is not installed.
     """
-    network = find_network(str(model), scale)
+    network = find_network(str(model), scale, int8=int8)
     ready = load_engine(network.file, engine, threads)
     check_scale(network.file, ready.scale, scale)
+    check_int8(network.file, ready.int8, int8)
     return Upscaler(ready, tile)
 
 
@@ -208,13 +211,14 @@ def upscale(
     engine: Backend = "openvino",
     threads: int | None = None,
     tile: int | None = None,
+    int8: bool = False,
 ) -> AnyPicture:
     """Enlarges one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
 
     The network is made ready anew each time, which takes a quarter of a second: for many pictures keep what `load`
     gives.
     """
-    return load(model, scale, engine=engine, threads=threads, tile=tile).upscale(image)
+    return load(model, scale, engine=engine, threads=threads, tile=tile, int8=int8).upscale(image)
 
 
 def _ahead(bands: Iterator[Bytes]) -> Generator[Bytes, None, None]:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Card, read_header
+from sesr.network.quantized import is_int8
 from sesr.network.variants import SESRConfig
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Folder of the shipped networks."""
+
+INT8 = "-int8"
+"""What the names of int8 networks end in."""
 
 _STEM = re.compile(r"sesr_(?P<name>[a-z0-9-]+)_x(?P<scale>\d+)")
 _SUFFIXES = (".safetensors", ".tflite")
@@ -32,6 +36,7 @@ class Network:
         card: what its maker says about it (data, steps, dB, licence); empty for a bare `.tflite`.
         safetensors: its checkpoint, if there is one.
         tflite: the same for OpenVINO and LiteRT, if there is one.
+        int8: whether it computes in 8 bits, as far as that is known without opening a bare `.tflite`.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Network:
     card: Card
     safetensors: Path | None
     tflite: Path | None
+    int8: bool = False
 
     @property
     def file(self) -> Path:
@@ -54,19 +60,22 @@ def list_networks(folder: Path = WEIGHTS) -> list[Network]:
     return sorted((_shipped(path) for path in stems), key=_order)
 
 
-def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS) -> Network:
+def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *, int8: bool = False) -> Network:
     """The network called `name`, or in the file `name`.
 
     Args:
         name: "m5", in any case, or the path of a `.safetensors` or `.tflite`.
         scale: the scale wanted; None takes the file's own, or the smallest that is shipped under the name.
         folder: where the shipped networks lie.
+        int8: takes the int8 network made of the one that is named, "m5-int8" for "m5".
 
     Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
     file.
     """
     if Path(name).suffix.lower() in _SUFFIXES:
         return _from_file(Path(name), scale)
+    if int8 and not name.lower().endswith(INT8):
+        name += INT8
     networks = list_networks(folder)
     same_name = [network for network in networks if network.name == name.lower()]
     if not same_name:
@@ -89,13 +98,19 @@ def check_scale(path: Path, found: int, wanted: int | None) -> None:
         raise UsageError(f"{path}: a network for x{found}, not for x{wanted}")
 
 
+def check_int8(path: Path, found: bool, wanted: bool) -> None:
+    """Raises `UsageError` if an int8 network is wanted and the one in a file is not."""
+    if wanted and not found:
+        raise UsageError(f"{path}: a float network; --int8 needs one trained for int8 (train --quant-w --quant-a)")
+
+
 def _shipped(path: Path) -> Network:
     config, card = read_header(path)
     match = _STEM.fullmatch(path.stem)
     assert match is not None
     if int(match["scale"]) != config.scale:
         raise WeightsError(f"{path}: named x{match['scale']}, but holds a network for x{config.scale}; rename it")
-    return Network(match["name"], config, card, path, _existing(path.with_suffix(".tflite")))
+    return Network(match["name"], config, card, path, _existing(path.with_suffix(".tflite")), is_int8(path))
 
 
 def _from_file(path: Path, scale: int | None) -> Network:
@@ -105,7 +120,7 @@ def _from_file(path: Path, scale: int | None) -> Network:
         return Network(_own_name(path), None, {}, None, path)
     config, card = read_header(path)
     check_scale(path, config.scale, scale)
-    return Network(_own_name(path), config, card, path, None)
+    return Network(_own_name(path), config, card, path, None, is_int8(path))
 
 
 def _own_name(path: Path) -> str:

@@ -30,7 +30,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,10 @@ from safetensors.numpy import save
 
 from sesr.atomic import writing
 from sesr.errors import UsageError, WeightsError
-from sesr.network.checkpoint import Card, damaged, read_entry, read_tensors
+from sesr.network.checkpoint import Card, Checkpoint, damaged, load_checkpoint, read_entry, read_tensors
 from sesr.network.variants import SESRConfig
 
+Number = TypeVar("Number", bound=np.generic)
 Whole = NDArray[np.int32]
 """Whole numbers: of int8 range where they are a plane's, of int32 range where they are sums."""
 
@@ -188,6 +189,16 @@ def load_quantized(path: Path) -> QuantizedNetwork:
     return QuantizedNetwork(config, convolution("head"), body, slopes, planes["total"], convolution("tail"), card)
 
 
+def load_network(path: Path) -> Checkpoint | QuantizedNetwork:
+    """Reads a network's `.safetensors`, float or int8. Raises `WeightsError`."""
+    return load_quantized(path) if is_int8(path) else load_checkpoint(path)
+
+
+def is_int8(path: Path) -> bool:
+    """Whether a `.safetensors` says that it holds an int8 network. Raises `WeightsError`."""
+    return "planes" in read_entry(path)
+
+
 def _plane_names(config: SESRConfig) -> set[str]:
     body = {f"body.{index}" for index in range(config.m)}
     activated = {f"{name}.prelu" for name in body} if config.activation == "prelu" else set()
@@ -275,7 +286,7 @@ def run(network: QuantizedNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.uint
     y = _convolve(total, network.total, network.tail)
     if network.config.input_residual:
         y = _add(y, network.tail.output, source, PIXELS, PIXELS)
-    return (_depth_to_space(y, network.config.scale) - LOWEST).astype(np.uint8)
+    return (depth_to_space(y, network.config.scale) - LOWEST).astype(np.uint8)
 
 
 def _convolve(plane: Whole, meaning: Quantization, convolution: Convolution) -> Whole:
@@ -315,7 +326,7 @@ def _add(one: Whole, meaning: Quantization, other: Whole, other_meaning: Quantiz
     return clipped
 
 
-def _depth_to_space(y: Whole, scale: int) -> Whole:
+def depth_to_space(y: NDArray[Number], scale: int) -> NDArray[Number]:
     """(scale^2, H, W) -> (scale H, scale W): channel scale * dy + dx becomes the pixel (dy, dx) of its patch."""
     _, height, width = y.shape
     return y.reshape(scale, scale, height, width).transpose(2, 0, 3, 1).reshape(scale * height, scale * width)

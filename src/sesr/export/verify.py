@@ -1,0 +1,153 @@
+"""An exported file is run before it is trusted.
+
+A file that nobody ran is a guess: runtimes read the same operators in different ways. So each export is run on pictures
+drawn for it, whose corners, borders and extremes are where such mistakes show, by every runtime that is at hand, and
+compared with arithmetic that is written out here or in `sesr.network.quantized`, in NumPy and with no library's
+convolution. The largest difference is told in 8-bit steps; above a runtime's bound the export fails.
+
+Bounds, in steps of 1/255. Float: 0.01, a hundred times what float32 rounds. Int8 in LiteRT: none at all for ReLU
+networks; one for PReLU, which it rounds in fixed point. Int8 in OpenVINO, which requantises in its own way: one, and
+two with PReLU.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sesr.errors import ExportError
+from sesr.export.tflite import AnyNetwork, Layout
+from sesr.network.checkpoint import Checkpoint
+from sesr.network.quantized import QuantizedNetwork, depth_to_space, run
+
+Pixels = NDArray[np.uint8]
+Luma = NDArray[np.float32]
+Float = NDArray[np.float64]
+
+FLOAT_BOUND = 0.01
+INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 1.0, ("openvino", "relu"): 1.0, ("openvino", "prelu"): 2.0}
+
+
+class Runtime(Protocol):
+    """Anything that runs the file on luma Y/255, (H, W) to (scale H, scale W)."""
+
+    def run(self, luma: Luma) -> Luma: ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one runtime did on all pictures.
+
+    Attributes:
+        runtime: its name.
+        pixels: output pixels compared.
+        differing: how many differ by more than rounding of float32 can explain (0.01 step).
+        largest: the largest difference in steps of 1/255.
+        bound: the largest that is allowed.
+    """
+
+    runtime: str
+    pixels: int
+    differing: int
+    largest: float
+    bound: float
+
+    def __str__(self) -> str:
+        what = f"largest difference {self.largest:.4g} of an 8-bit step, at most {self.bound:g} allowed"
+        return f"{self.runtime}: {self.differing:,} of {self.pixels:,} pixels differ; {what}"
+
+
+def verify(
+    network: AnyNetwork, file: Path, runtimes: Mapping[str, Runtime], layout: Layout | None = None
+) -> list[Comparison]:
+    """Compares a `.tflite` in several runtimes with the reference.
+
+    Args:
+        network: what the file was made of.
+        file: named in errors.
+        runtimes: ready to run the file, by name: ``litert``, ``openvino``.
+        layout: how it was laid out, where it has one size only.
+
+    Raises `ExportError` when a difference is above its bound.
+    """
+    fixed = (layout.height, layout.width) if layout is not None and layout.transposed else None
+    pictures = drawn_pictures(fixed)
+    expected = [reference(network, picture) for picture in pictures]
+    found = [_compare(network, name, runtime, pictures, expected) for name, runtime in runtimes.items()]
+    for comparison in found:
+        if not comparison.largest <= comparison.bound:
+            raise ExportError(f"{file}: not written, it would not compute what the network does; {comparison}")
+    return found
+
+
+def drawn_pictures(size: tuple[int, int] | None = None) -> list[Pixels]:
+    """8-bit luma planes (H, W): one of a given size, or several of many sizes, a single pixel among them."""
+    sizes = [(1, 1), (1, 40), (33, 2), (7, 5), (96, 150)] if size is None else [size]
+    drawn = [_drawn(*size) for size in sizes]
+    if size is None:
+        flat = [np.full((24, 31), value, np.uint8) for value in (0, 16, 128, 255)]
+        checked = (np.indices((40, 37)).sum(0) // 2 % 2 * 255).astype(np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+        drawn += [*flat, checked, noise]
+    return drawn
+
+
+def _drawn(height: int, width: int) -> Pixels:
+    """Ramps, rings of growing fineness, black and white at the borders, and a little noise."""
+    y, x = np.mgrid[:height, :width]
+    rings = 128 + 127 * np.sin((x**2 + y**2) / (4 + 0.02 * max(height, width) ** 2 / 4))
+    ramp = 255 * x / max(width - 1, 1)
+    picture = np.where((x // 16 + y // 16) % 2 == 0, rings, ramp)
+    picture += np.random.default_rng(height * 10_000 + width).normal(0, 4, picture.shape)
+    picture[:2], picture[-1:] = 255, 0
+    picture[:, :1], picture[:, -2:] = 0, 255
+    drawn: Pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return drawn
+
+
+def reference(network: AnyNetwork, pixels: Pixels) -> Float:
+    """What the network makes of 8-bit luma, in steps of 1/255: whole numbers of an int8 network."""
+    if isinstance(network, QuantizedNetwork):
+        return run(network, pixels).astype(np.float64)
+    return 255 * _run_float(network, pixels.astype(np.float64) / 255)
+
+
+def _run_float(network: Checkpoint, luma: Float) -> Float:
+    """The collapsed network in float64, (H, W) to (scale H, scale W)."""
+    tensors, config = network.tensors, network.config
+    first = features = _convolve(luma[None] - 0.5, tensors, "head")
+    for index in range(config.m):
+        features = _convolve(features, tensors, f"body.{index}")
+        slope = tensors[f"body.{index}.slope"][:, None, None] if config.activation == "prelu" else 0
+        features = np.where(features > 0, features, slope * features)
+    y = _convolve(features + first, tensors, "tail")
+    if config.input_residual:
+        y = y + luma
+    return np.clip(depth_to_space(y, config.scale), 0, 1)
+
+
+def _convolve(planes: Float, tensors: Mapping[str, NDArray[np.float32]], name: str) -> Float:
+    weight = tensors[f"{name}.weight"].astype(np.float64)
+    reach = weight.shape[-1] // 2
+    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (1, 2))
+    sums: Float = np.tensordot(weight, windows, ((1, 2, 3), (0, 3, 4)))
+    return sums + tensors[f"{name}.bias"].astype(np.float64)[:, None, None]
+
+
+def _compare(
+    network: AnyNetwork, name: str, runtime: Runtime, pictures: list[Pixels], expected: list[Float]
+) -> Comparison:
+    seen = [runtime.run(picture.astype(np.float32) / np.float32(255)) for picture in pictures]
+    differences = [np.abs(255 * a.astype(np.float64) - b).ravel() for a, b in zip(seen, expected, strict=True)]
+    together = np.concatenate(differences)
+    together = np.where(np.isnan(together), np.inf, together)
+    if isinstance(network, QuantizedNetwork):
+        together = np.rint(together)
+        bound = INT8_BOUNDS[name, network.config.activation]
+    else:
+        bound = FLOAT_BOUND
+    return Comparison(name, together.size, int((together > FLOAT_BOUND).sum()), float(together.max()), bound)

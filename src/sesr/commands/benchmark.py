@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_network, add_threads, positive
+from sesr.commands.arguments import Arguments, add_command, add_network, add_scale, add_threads, positive
+from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
@@ -16,6 +17,7 @@ def add_benchmark(commands: "Commands") -> None:
     _add_speed(kinds)
     _add_memory(kinds)
     _add_training_speed(kinds)
+    _add_npu(kinds)
 
 
 def _add_speed(kinds: "Commands") -> None:
@@ -107,4 +109,37 @@ def _benchmark_training(arguments: Arguments) -> int:
         print(training_line(row))
     if arguments.output:
         write_csv(rows, arguments.output)
+    return 0
+
+
+def _add_npu(kinds: "Commands") -> None:
+    parser = add_command(kinds, "npu", _benchmark_npu, "speed on Arm's NPUs beside FSRCNN's, as their compiler expects")
+    parser.add_argument("model", metavar="MODEL", help="name or .safetensors file of an int8 network")
+    add_scale(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_npu(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.npu import Estimate, estimate_npu, write_csv
+    from sesr.inference.zoo import find_network
+    from sesr.network.quantized import load_quantized
+
+    found = find_network(arguments.model, arguments.scale, int8=True)
+    if found.safetensors is None:
+        raise UsageError(f"{found.file}: an estimate needs the int8 network's .safetensors")
+    if arguments.output:
+        check_writable(arguments.output)
+    estimates: list[Estimate] = []
+    for estimate in estimate_npu(load_quantized(found.safetensors), found.name):
+        estimates.append(estimate)
+        size = f"{estimate.width} x {estimate.height}"
+        print(
+            f"{estimate.network:14} {estimate.enlarges:14} {size:>11} x {estimate.tiles:<2} {estimate.accelerator:13} "
+            f"{estimate.frames_per_second:7.2f} frames/s  {estimate.mega_cycles:8.2f} Mcycles an inference  "
+            f"MACs {estimate.mac_use:4.0%}  on the processor: {estimate.on_processor or 'nothing'}",
+            flush=True,
+        )
+    if arguments.output:
+        write_csv(estimates, arguments.output)
     return 0

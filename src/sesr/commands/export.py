@@ -24,6 +24,7 @@ def add_export(commands: "Commands") -> None:
     size = "at which the file opens; it can be resized (default: %(default)s)"
     parser.add_argument("--height", type=positive, default=256, metavar="N", help=f"rows {size}")
     parser.add_argument("--width", type=positive, default=256, metavar="N", help=f"columns {size}")
+    parser.add_argument("--fixed-size", action="store_true", help="for NPU compilers, which want one size for good")
     parser.add_argument(
         "--transpose-conv",
         action="store_true",
@@ -46,7 +47,7 @@ def _export(arguments: Arguments) -> int:
         raise SesrError(f"{arguments.output}: exists already; name another with -o, or add --overwrite")
     check_writable(arguments.output)
     network = load_network(found.safetensors)
-    layout = Layout(arguments.height, arguments.width, arguments.transpose_conv)
+    layout = Layout(arguments.height, arguments.width, arguments.fixed_size, arguments.transpose_conv)
     for comparison in _verified(network, layout, arguments.output):
         print(comparison)
     export_tflite(network, arguments.output, layout)
@@ -66,4 +67,4 @@ def _verified(network: "AnyNetwork", layout: "Layout", output: Path) -> "list[Co
         runtimes = {"litert": load_engine(file, "litert")}
         if not layout.transposed:  # OpenVINO reads these too, but its graphs are kept free of sizes here
             runtimes["openvino"] = load_engine(file, "openvino")
-        return verify(network, output, runtimes, layout)
+        return verify(network, output, runtimes, layout.size)

@@ -27,7 +27,7 @@ _FREE = -1
 _ALIGNMENT = 16
 _SCHEMA_VERSION = 3
 _IDENTIFIER = b"TFL3"
-_INT8_VERSIONS = {"CONV_2D": 3, "ADD": 2}
+_INT8_VERSIONS = {"CONV_2D": 3, "ADD": 2, "TRANSPOSE_CONV": 2}
 """Of operators whose first version knows float32 alone and whose int8 one runtimes know by this number."""
 
 
@@ -108,19 +108,21 @@ class Graph:
         options.blockSize = scale
         return self._operator("DEPTH_TO_SPACE", [source], output, options)
 
-    def spread(self, source: int, scale: int, output: int, *, meaning: Quantization | None) -> int:
-        """Depth-to-space as a transposed convolution with one-hot kernels, for accelerators that lack the former.
+    def transposed_convolution(
+        self, source: int, weight: int, output: int, scale: int, bias: int | None = None, *, same: bool = False
+    ) -> int:
+        """Every input pixel adds its kernel, (1, k, k, in), to the output at `scale` times its place.
 
-        Its operator wants the output's size as a constant, so the file cannot be resized.
+        The operator wants the output's size as a constant, so such a file cannot be resized. `same` crops a kernel's
+        overhang at the borders.
         """
         height, width = self.size
-        kernel = np.eye(scale**2, dtype=np.int8 if meaning else np.float32).reshape(1, scale, scale, scale**2)
-        weight = self.constant("one_hot", kernel, np.ones(1, np.float32) if meaning else None)
-        shape = self.constant("output_shape", np.array([1, height * scale, width * scale, 1], np.int32))
+        shape = self.constant(f"shape{output}", np.array([1, height * scale, width * scale, 1], np.int32))
         options = self.schema.TransposeConvOptionsT()
-        options.padding = self.schema.Padding.VALID
+        options.padding = self.schema.Padding.SAME if same else self.schema.Padding.VALID
         options.strideH = options.strideW = scale
-        return self._operator("TRANSPOSE_CONV", [shape, weight, source], output, options)
+        inputs = [shape, weight, source] + ([bias] if bias is not None else [])
+        return self._operator("TRANSPOSE_CONV", inputs, output, options)
 
     def finish(self, source: int, output: int, description: str, header: bytes) -> bytes:
         """The file's content; `header` goes into its metadata, entry ``sesr``."""
@@ -198,6 +200,26 @@ def read_metadata(content: bytes) -> bytes | None:
         entries = [entry for entry in model.metadata or [] if entry.name == b"sesr"]
         return bytes(model.buffers[entries[0].buffer].data) if entries else None
     except Exception as error:  # the generated reader trusts every offset, and fails in many ways
+        raise ValueError(f"its flatbuffer cannot be read: {error}") from error
+
+
+def operators(content: bytes) -> dict[str, str]:
+    """The operators of a `.tflite`, in the order in which they run: what each makes, and its kind, ``CONV_2D``.
+
+    Raises as `read_metadata`.
+    """
+    schema, _ = _libraries()
+    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content)
+        (graph,) = model.subgraphs
+        return {
+            graph.tensors[operator.outputs[0]].name.decode(): kinds[
+                model.operatorCodes[operator.opcodeIndex].builtinCode
+            ]
+            for operator in graph.operators
+        }
+    except Exception as error:
         raise ValueError(f"its flatbuffer cannot be read: {error}") from error
 
 

@@ -47,12 +47,19 @@ class Layout:
     Attributes:
         height: rows of the input as the file opens; runtimes may resize it to any other.
         width: columns, likewise.
-        transposed: enlarges by a transposed convolution instead of depth-to-space; such a file cannot be resized.
+        fixed: has this size for good; NPU compilers want that.
+        transposed: enlarges by a transposed convolution instead of depth-to-space; such a file is `fixed` too.
     """
 
     height: int = 256
     width: int = 256
+    fixed: bool = False
     transposed: bool = False
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The only (height, width) that the file takes; None where it can be resized."""
+        return (self.height, self.width) if self.fixed or self.transposed else None
 
 
 DEFAULT = Layout()
@@ -78,7 +85,7 @@ def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
 
     Raises `EngineError` when the extra ``export`` is not installed.
     """
-    graph = Graph(layout.height, layout.width, resizable=not layout.transposed)
+    graph = Graph(layout.height, layout.width, resizable=layout.size is None)
     int8 = isinstance(network, QuantizedNetwork)
     if isinstance(network, QuantizedNetwork):
         luma, output = _build_int8(graph, network, layout)
@@ -149,8 +156,15 @@ def _build_int8(graph: Graph, network: QuantizedNetwork, layout: Layout) -> tupl
 def _enlarge(graph: Graph, y: int, config: SESRConfig, layout: Layout, meaning: Quantization | None) -> int:
     output = graph.plane("output", 1, meaning, config.scale)
     if layout.transposed:
-        return graph.spread(y, config.scale, output, meaning=meaning)
+        return _spread(graph, y, output, config.scale, int8=meaning is not None)
     return graph.depth_to_space(y, config.scale, output)
+
+
+def _spread(graph: Graph, y: int, output: int, scale: int, *, int8: bool) -> int:
+    """Depth-to-space as a transposed convolution whose kernels are one-hot."""
+    one_hot = np.eye(scale**2, dtype=np.int8 if int8 else np.float32).reshape(1, scale, scale, scale**2)
+    weight = graph.constant("one_hot", one_hot, np.ones(1, np.float32) if int8 else None)
+    return graph.transposed_convolution(y, weight, output, scale)
 
 
 def _description(config: SESRConfig, int8: bool) -> str:

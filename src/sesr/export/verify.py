@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import ExportError
-from sesr.export.tflite import AnyNetwork, Layout
+from sesr.export.tflite import AnyNetwork
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork, depth_to_space, run
 
@@ -61,7 +61,7 @@ class Comparison:
 
 
 def verify(
-    network: AnyNetwork, file: Path, runtimes: Mapping[str, Runtime], layout: Layout | None = None
+    network: AnyNetwork, file: Path, runtimes: Mapping[str, Runtime], size: tuple[int, int] | None = None
 ) -> list[Comparison]:
     """Compares a `.tflite` in several runtimes with the reference.
 
@@ -69,12 +69,11 @@ def verify(
         network: what the file was made of.
         file: named in errors.
         runtimes: ready to run the file, by name: ``litert``, ``openvino``.
-        layout: how it was laid out, where it has one size only.
+        size: height and width, of a file that takes no others.
 
     Raises `ExportError` when a difference is above its bound.
     """
-    fixed = (layout.height, layout.width) if layout is not None and layout.transposed else None
-    pictures = drawn_pictures(fixed)
+    pictures = drawn_pictures(size)
     expected = [reference(network, picture) for picture in pictures]
     found = [_compare(network, name, runtime, pictures, expected) for name, runtime in runtimes.items()]
     for comparison in found:

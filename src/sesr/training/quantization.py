@@ -257,7 +257,7 @@ class QuantizedSESR(nn.Module):
         """Two planes' sum in units of `scale`; in evaluation mode in fixed point, as the int8 network adds."""
         if self.training or not self.quant_w:
             return one.units * (one.scale / scale) + other.units * (other.scale / scale)
-        meanings = [Quantization(float(value.float()), 0) for value in (one.scale, other.scale, scale)]
+        meanings = [Quantization(float(value.detach().float()), 0) for value in (one.scale, other.scale, scale)]
         addition = Addition.of(*meanings)
         total = addition.one * one.units.double() + addition.other * other.units.double()
         return torch.floor(total / 2**addition.shift + 0.5).to(one.units.dtype)

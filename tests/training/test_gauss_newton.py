@@ -1,0 +1,77 @@
+"""Gauss-Newton: its curvature against derivatives taken one by one, and its steps where Newton's are known."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sesr.errors import TrainingError
+from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.network.variants import Activation
+from sesr.training import gauss_newton
+from sesr.training.gauss_newton import GaussNewton, curvature
+
+
+def network(activation: Activation = "prelu") -> CollapsedSESR:
+    torch.manual_seed(2)
+    made = SESR(m=1, f=2, feature_size=4, activation=activation).collapse().train()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
+    return made
+
+
+def jacobian(made: CollapsedSESR, lr: Tensor) -> Tensor:
+    """Derivatives of all output pixels by all weights, (pixels, P)."""
+    parameters = dict(made.named_parameters())
+
+    def run(*values: Tensor) -> Tensor:
+        return torch.func.functional_call(made, dict(zip(parameters, values, strict=True)), lr).flatten()  # type: ignore[no-any-return]
+
+    parts = torch.autograd.functional.jacobian(run, tuple(parameters.values()))  # type: ignore[no-untyped-call]
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+@pytest.mark.parametrize("loss", ["l2", "rmse"])
+def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: str) -> None:
+    """Random signs give it on average: with many, each entry comes within a few hundredths of the diagonal's size."""
+    made = network(activation)
+    lr, hr = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8)
+    exact = jacobian(made, lr)
+    exact = exact.T @ exact * 2 / 64
+    if loss == "rmse":
+        with torch.no_grad():
+            exact /= 2 * (made(lr) - hr).square().mean().sqrt()
+    torch.manual_seed(0)
+    found = curvature(made, [(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1))] * 60, loss)
+    size = exact.diagonal().clamp(min=1e-9).sqrt()
+    difference = ((found - exact) / size[:, None] / size).tril()
+    assert float(difference.abs().max()) < 0.08
+    assert float(difference.abs().mean()) < 0.01
+
+
+def test_steps_reach_a_quadratics_minimum() -> None:
+    """Badly scaled and coupled, it is reached in a few undamped Newton steps."""
+    torch.manual_seed(1)
+    root = torch.randn(6, 6) * torch.logspace(-2, 1, 6)
+    matrix, target = root.T @ root, torch.randn(6)
+    weights = torch.nn.Parameter(torch.zeros(6))
+    optimizer = GaussNewton([weights], lr=1.0, momentum=0.0, damping=1e-6)
+    optimizer.set_curvature(matrix.clone())
+    for _ in range(20):
+        weights.grad = matrix @ (weights.detach() - target)
+        optimizer.step()
+    error = weights.detach() - target
+    assert float(error @ matrix @ error) < 1e-6 * float(target @ matrix @ target)
+
+
+def test_too_many_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauss_newton, "MOST_WEIGHTS", 100)
+    with pytest.raises(TrainingError, match="too many for gauss-newton"):
+        curvature(network(), [], "l2")
+
+
+def test_no_curvature_is_refused() -> None:
+    optimizer = GaussNewton([torch.nn.Parameter(torch.zeros(3))], lr=0.1)
+    with pytest.raises(TrainingError, match="cannot be inverted"):
+        optimizer.set_curvature(torch.full((3, 3), float("nan")))

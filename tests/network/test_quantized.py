@@ -31,7 +31,7 @@ from sesr.network.quantized import (
 from sesr.network.variants import SESRConfig
 
 KINDS = [
-    SESRConfig(m=2, f=3, scale=s, activation=activation, input_residual=residual)  # type: ignore[arg-type]
+    SESRConfig(m=2, f=3, scale=s, activation=activation, input_residual=residual)
     for s in (2, 3, 4)
     for activation in ("relu", "prelu")
     for residual in (True, False)

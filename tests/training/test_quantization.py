@@ -121,6 +121,6 @@ def test_ranges_start_at_what_features_reach() -> None:
     assert isinstance(head, Range)
     assert isinstance(body, Range)
     assert head.low is not None
-    assert (float(head.low), float(head.high)) == pytest.approx((float(first.min()), float(first.max())))
-    assert float(body.high) == pytest.approx(float(features.max()))
+    assert (head.low.item(), head.high.item()) == pytest.approx((float(first.min()), float(first.max())))
+    assert body.high.item() == pytest.approx(float(features.max()))
     assert body.low is None

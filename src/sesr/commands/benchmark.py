@@ -1,5 +1,6 @@
 """`sesr benchmark`: speed, memory and training."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,10 @@ def _benchmark_speed(arguments: Arguments) -> int:
     network = find_network(arguments.model, arguments.scale)
     if arguments.output:
         check_writable(arguments.output)
-    timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads)
+    int8 = None
+    with suppress(UsageError):  # not every network has one
+        int8 = find_network(arguments.model, arguments.scale, int8=True)
+    timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads, int8)
     for timing in timings:
         print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
     if arguments.output:

@@ -85,7 +85,7 @@ def _train(arguments: Arguments) -> int:
         raise UsageError("train needs --data: a folder of pictures, or div2k")
     given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
     recipe = with_options(given, settings)
-    named = arguments.recipe is not None and recipe.network == given.network
+    named = arguments.recipe is not None and (recipe.network, recipe.int8) == (given.network, given.int8)
     run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
     sources = Sources(arguments.data, arguments.validation)
     initial = _initial(recipe)

@@ -8,6 +8,8 @@ The contenders:
 
 - ``openvino``: the whole frame at once;
 - ``openvino-strips``: in strips, as `sesr upscale` runs it;
+- ``openvino-int8``, ``openvino-int8-strips``: the same with the int8 network made of this one, where there is one,
+  its rounding to 8 bits and back included;
 - ``torch``: the collapsed network in eager PyTorch as one writes it, the reference that speed is claimed against;
 - ``torch-channels-last``: the same with weights in the memory order that PyTorch's convolutions like, its best.
 """
@@ -60,7 +62,12 @@ class Timing:
 
 
 def measure_speed(
-    network: Network, width: int = 1920, height: int = 1080, rounds: int = 7, threads: int | None = None
+    network: Network,
+    width: int = 1920,
+    height: int = 1080,
+    rounds: int = 7,
+    threads: int | None = None,
+    int8: Network | None = None,
 ) -> list[Timing]:
     """Times a network on a frame of noise; times do not depend on what a frame shows.
 
@@ -69,6 +76,7 @@ def measure_speed(
         width, height: of the input, pixels.
         rounds: to count, at least 1, after one to warm up.
         threads: processor threads for all contenders; None takes as many as the machine has.
+        int8: the int8 network to time beside it.
 
     Raises `UsageError` for no rounds or a network without `.safetensors`, `EngineError` without PyTorch.
     """
@@ -79,7 +87,12 @@ def measure_speed(
         raise UsageError(f"{network.file}: PyTorch reads .safetensors; give one to compare with it")
     checkpoint = load_checkpoint(network.safetensors)
     luma = np.random.default_rng(0).random((height, width), np.float32)
-    times = _take_turns(_contenders(load_engine(network.file, "openvino", threads), checkpoint, threads), luma, rounds)
+    contenders = _contenders(load_engine(network.file, "openvino", threads), checkpoint, threads)
+    if int8 is not None:
+        eight = load_engine(int8.file, "openvino", threads)
+        contenders["openvino-int8"] = eight.run
+        contenders["openvino-int8-strips"] = lambda luma: run_plane(eight, luma)
+    times = _take_turns(contenders, luma, rounds)
     return [
         Timing(network.name, checkpoint.config.scale, name, width, height, threads, rounds, *_summary(own, times))
         for name, own in times.items()

@@ -28,7 +28,7 @@ def text_table(evaluation: Evaluation) -> str:
     for row in evaluation.rows:
         by_set.setdefault(row.set_name, {})[row.method] = row
     with_paper = any(PAPER in methods for methods in by_set.values())
-    head = [f"x{evaluation.scale}", "pictures", "bicubic", evaluation.name]
+    head = [f"x{evaluation.scale}", "pictures", "bicubic", evaluation.name, "8-bit Y"]
     head += ["paper", "status", "to the paper"] if with_paper else []
     lines = [_line(name, methods, with_paper) for name, methods in by_set.items()]
     return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
@@ -53,7 +53,7 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
 def _line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
     ours = methods[OURS]
-    cells = [name, str(ours.images), _pair(methods[BICUBIC]), _pair(ours)]
+    cells = [name, str(ours.images), _pair(methods[BICUBIC]), _pair(ours), f"{ours.psnr_y8:.2f}"]
     if PAPER in methods:
         paper = methods[PAPER]
         cells += [_pair(paper), paper.status, f"{ours.psnr - paper.psnr:+.2f} dB"]
@@ -80,6 +80,10 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
         "PSNR (dB) / SSIM of the 8-bit RGB picture's BT.601 luma (limited range, unrounded; a grey file's values as "
         f"they are), {evaluation.scale} pixels shaved off each side, mean over the pictures."
     ]
+    notes.append(
+        "8-bit Y: PSNR of the network's own luma, rounded to integers where it is not yet; int8 networks are to be "
+        "compared by this."
+    )
     if with_paper:
         notes += [
             "The paper (SESR, arXiv 2103.09404) trained on DIV2K; this package's own networks never saw DIV2K.",

@@ -25,6 +25,7 @@ whole number of its units (`sesr.network.quantized`).
   the same there; its file has one size for good.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,9 @@ class Layout:
 
 DEFAULT = Layout()
 
+VERSION = 1
+"""Of what stands in a file's metadata."""
+
 
 def export_tflite(network: AnyNetwork, path: Path, layout: Layout = DEFAULT) -> None:
     """Writes the network to `path`, whole or not at all. Arguments and errors as `write_tflite`'s, and `OSError`."""
@@ -77,7 +81,7 @@ def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
 
     A float network's input is luma Y/255, float32 (1, H, W, 1), its output float32 (1, scale H, scale W, 1) in [0, 1].
     An int8 network's are int8 of the same shapes, 8-bit luma less 128. Config and card stand in the file's metadata,
-    entry ``sesr``, as in the `.safetensors`.
+    entry ``sesr``, as in the `.safetensors`, with the network's name and what input and output mean beside (`_header`).
 
     Args:
         network: float or int8.
@@ -91,7 +95,7 @@ def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
         luma, output = _build_int8(graph, network, layout)
     else:
         luma, output = _build_float(graph, network, layout)
-    return graph.finish(luma, output, _description(network.config, int8), network.header().encode())
+    return graph.finish(luma, output, _description(network.config, int8), _header(network, int8).encode())
 
 
 def _build_float(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> tuple[int, int]:
@@ -165,6 +169,17 @@ def _spread(graph: Graph, y: int, output: int, scale: int, *, int8: bool) -> int
     one_hot = np.eye(scale**2, dtype=np.int8 if int8 else np.float32).reshape(1, scale, scale, scale**2)
     weight = graph.constant("one_hot", one_hot, np.ones(1, np.float32) if int8 else None)
     return graph.transposed_convolution(y, weight, output, scale)
+
+
+def _header(network: AnyNetwork, int8: bool) -> str:
+    """The file's metadata: the `.safetensors`' own entry, and what a program must know to use the file."""
+    entry = json.loads(network.header())
+    entry["name"] = network.card.get("name", network.config.name)
+    entry["version"] = VERSION
+    entry["colour"] = "luma Y of ITU-R BT.601"
+    entry["range"] = "limited, black 16 to white 235"
+    entry["values"] = "int8: Y - 128" if int8 else "float32: Y / 255"
+    return json.dumps(entry, sort_keys=True, ensure_ascii=False)
 
 
 def _description(config: SESRConfig, int8: bool) -> str:

@@ -175,19 +175,22 @@ def plane_of(luma: Luma) -> Luma:
     return np.require(luma, np.float32, ["C", "W"])
 
 
+_LUMA = (np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32) + 128) / np.float32(255)
+"""Luma of each int8 value, by the value's bits."""
+
+
 def to_int8(luma: Luma) -> NDArray[np.int8]:
     """Luma Y/255 as an int8 network takes it: rounded Y less 128."""
-    pixels = np.rint(luma * np.float32(255))
-    values: NDArray[np.int8] = (np.clip(pixels, 0, 255, out=pixels) - 128).astype(np.int8)
-    return values
+    pixels = luma * np.float32(255)
+    np.rint(pixels, out=pixels)
+    np.clip(pixels, 0, 255, out=pixels)
+    pixels -= 128
+    return pixels.astype(np.int8)
 
 
 def from_int8(values: NDArray[np.int8]) -> Luma:
     """An int8 network's result as luma Y/255."""
-    luma = values.astype(np.float32)
-    luma += 128
-    luma /= 255
-    return luma
+    return _LUMA.take(values.view(np.uint8))
 
 
 @contextmanager

@@ -163,8 +163,12 @@ class Recipe:
     @property
     def name(self) -> str:
         """The same without its scale; the card's name, if it has one."""
-        int8 = "-int8" if self.training.quant_w and self.training.quant_a else ""
-        return self.card.name or f"{self.network.name}{int8}"
+        return self.card.name or f"{self.network.name}{'-int8' if self.int8 else ''}"
+
+    @property
+    def int8(self) -> bool:
+        """Whether an int8 network comes out."""
+        return self.training.quant_w and self.training.quant_a
 
     def to_dict(self) -> dict[str, Any]:
         """Plain tables, as in the file."""
@@ -237,7 +241,7 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     if tables["training"]["steps"]:
         tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
     changed = parse_recipe(json.loads(json.dumps(tables)))
-    if changed.network != recipe.network or changed.name != recipe.name:
+    if (changed.network, changed.int8) != (recipe.network, recipe.int8):
         changed = dataclasses.replace(changed, card=CardRecipe())  # which tells of another network
     if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
         return changed

@@ -36,7 +36,7 @@ from sesr.training.dataset import CropSampler, share_of
 from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
 from sesr.training.learner import Crops, Learner, learning_rate
-from sesr.training.machine import keep_freed_memory, missing_compiler
+from sesr.training.machine import keep_freed_memory, missing_compiler, return_freed_memory
 from sesr.training.monitor import Monitor, Validation
 from sesr.training.pictures import Split, find_pairs
 from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes
@@ -45,6 +45,10 @@ from sesr.training.recipe import Recipe, parse_recipe
 
 LOG_EVERY = 100
 """Steps whose mean loss makes one line of the log; the first `LOG_EVERY` steps have a line each."""
+
+
+RETURN_EVERY = 200
+"""Steps after which freed memory is handed back to the system."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +165,8 @@ def _steps(learner: Learner, sampler: CropSampler, monitor: Monitor | None, prog
                 loss = _mean_loss(progress)
                 if monitor:
                     monitor.loss(done, loss, learning_rate(recipe, step))
+            if done % RETURN_EVERY == 0:
+                return_freed_memory()
             if monitor and (done % recipe.validate_every == 0 or done == recipe.steps):
                 progress.validation_psnr = monitor.validate(done, learner.mean_model())
             due = time.monotonic() - saved_at > 60 * recipe.checkpoint_minutes or done == recipe.steps

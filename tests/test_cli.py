@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.network.quantized_networks import calm_network, picture
 
 from sesr.cli import main
+from sesr.errors import UsageError
+from sesr.evaluation.npu import Estimate
+from sesr.export.flatbuffer import operators
 from sesr.export.tflite import export_tflite
+from sesr.inference.engine import load_engine
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
+from sesr.network.quantized import is_int8, load_quantized
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import Sources
 from sesr.training.trainer import RunOptions
@@ -35,6 +41,16 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("network") / "random.tflite"
     checkpoint.save(path.with_suffix(".safetensors"))
     export_tflite(checkpoint, path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def int8_network(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An int8 ReLU network, x2: a `.safetensors`, its `.tflite` beside."""
+    path = tmp_path_factory.mktemp("int8") / "own.safetensors"
+    network = calm_network(SESRConfig(m=1, f=4, activation="relu"))
+    network.save(path)
+    export_tflite(network, path.with_suffix(".tflite"))
     return str(path)
 
 
@@ -203,7 +219,8 @@ class TestOthers:
         monkeypatch.chdir(tmp_path)
         assert main(["info"]) == 0
         row = capsys.readouterr().out.splitlines()[1].split()
-        assert row[:2] + row[5:] == ["tiny", "x2", "7", "Set5", "37.40", path.name]
+        shown = ["tiny", "x2", "float,", "PReLU", "7", "Set5", "37.40", path.name]
+        assert row[:4] + row[7:] == shown
 
     def test_export(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
@@ -213,6 +230,160 @@ class TestOthers:
         assert main(["export", str(source), "-o", str(target), "--overwrite"]) == 0
         assert main(["export", str(source), "-o", str(tmp_path / "out.onnx")]) == 2
         assert "exists already" in capsys.readouterr().err
+
+    def test_export_tells_what_each_runtime_computed(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
+        assert main(["export", str(source), "-o", str(target)]) == 0
+        litert, openvino, written = capsys.readouterr().out.splitlines()
+        assert litert.startswith("litert: 0 of ")
+        assert openvino.startswith("openvino: 0 of ")
+        assert written == f"{source} -> {target}"
+
+    def test_export_of_int8(self, int8_network: str, tmp_path: Path, capsys: Captured) -> None:
+        target = tmp_path / "out.tflite"
+        assert main(["export", int8_network, "-o", str(target)]) == 0
+        assert target.read_bytes() == Path(int8_network).with_suffix(".tflite").read_bytes()
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("litert: 0 of ")
+        assert lines[0].endswith("largest difference 0 of an 8-bit step, at most 0 allowed")
+        assert lines[1].startswith("openvino: ")
+        assert main(["export", int8_network, "--int8", "-o", str(target), "--overwrite"]) == 0
+
+    def test_export_for_npus(self, int8_network: str, tmp_path: Path, capsys: Captured) -> None:
+        """One size for good, with either way to enlarge; both are verified at that size."""
+        small = ["--height", "10", "--width", "14"]
+        for option, kind in (("--fixed-size", "DEPTH_TO_SPACE"), ("--transpose-conv", "TRANSPOSE_CONV")):
+            target = tmp_path / f"{kind}.tflite"
+            assert main(["export", int8_network, "-o", str(target), *small, option]) == 0
+            assert "litert: 0 of 560 pixels differ" in capsys.readouterr().out
+            assert list(operators(target.read_bytes()).values())[-1] == kind
+            engine = load_engine(target, "litert")
+            with pytest.raises(UsageError, match="takes planes of 14 x 10 pixels only"):
+                engine.run(np.zeros((10, 15), np.float32))
+
+    def test_export_that_computes_something_else_leaves_nothing(
+        self, int8_network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            "sesr.export.verify.reference", lambda network, pixels: np.zeros([2 * n for n in pixels.shape])
+        )
+        target = tmp_path / "out.tflite"
+        assert main(["export", int8_network, "-o", str(target)]) == 1
+        complaint = capsys.readouterr().err
+        assert complaint.startswith(f"sesr: {target}: not written, it would not compute what the network does; litert")
+        assert complaint.count("\n") == 1
+        assert not target.exists()
+
+    @pytest.mark.parametrize("command", ["export", "upscale", "evaluate"])
+    def test_int8_of_a_float_file_is_wrong_usage(
+        self, network: str, photo: Path, pictures: str, tmp_path: Path, command: str, capsys: Captured
+    ) -> None:
+        source = str(Path(network).with_suffix(".safetensors"))
+        rest = {
+            "export": [source, "-o", str(tmp_path / "out.tflite")],
+            "upscale": [str(photo), "-m", source],
+            "evaluate": [source, "--data", pictures, "-o", str(tmp_path / "results")],
+        }
+        assert main([command, *rest[command], "--int8"]) == 2
+        assert capsys.readouterr().err == (
+            f"sesr: {source}: a float network; --int8 needs one trained for int8 (train --quant-w --quant-a)\n"
+        )
+        assert not (tmp_path / "out.tflite").exists()
+        assert not (tmp_path / "results").exists()
+
+    @pytest.mark.parametrize("engine", ["openvino", "litert"])
+    @pytest.mark.parametrize("suffix", [".safetensors", ".tflite"])
+    def test_upscale_by_int8(self, int8_network: str, tmp_path: Path, engine: str, suffix: str) -> None:
+        """What LiteRT makes of grey luma is the reference's; OpenVINO's is a step from it."""
+        source, file = tmp_path / "a.png", str(Path(int8_network).with_suffix(suffix))
+        Image.fromarray(picture(18, 25)).convert("RGB").save(source)
+        target = tmp_path / "b.png"
+        assert main(["upscale", str(source), "-m", file, "--int8", "--engine", engine, "-o", str(target)]) == 0
+        assert size(target) == (50, 36)
+        plain = tmp_path / "c.png"
+        assert main(["upscale", str(source), "-m", file, "--engine", engine, "-o", str(plain), "-t", "6"]) == 0
+        with Image.open(target) as one, Image.open(plain) as two:
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+    def test_evaluate_int8(self, int8_network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        path = tmp_path / "tiny.safetensors"
+        shutil.copy(int8_network, path)
+        arguments = ["--data", pictures, "-o", str(tmp_path / "results"), "--int8", "--engine", "litert", "--card"]
+        assert main(["evaluate", str(path), *arguments]) == 0
+        assert "bicubic" in capsys.readouterr().out
+        assert 0 < load_quantized(path).card["psnr_db"]["pictures"] < 60
+        assert path.with_suffix(".tflite").is_file()
+
+    def test_int8_is_not_for_torch(self, int8_network: str, photo: Path, capsys: Captured) -> None:
+        assert main(["upscale", str(photo), "-m", int8_network, "--engine", "torch"]) == 1
+        assert capsys.readouterr().err == f"sesr: {int8_network}: an int8 network, where a float one is needed\n"
+
+    @pytest.mark.parametrize("kind", ["cut", "text", "empty", "other"])
+    @pytest.mark.parametrize("suffix", [".tflite", ".safetensors"])
+    @pytest.mark.parametrize("command", ["upscale", "upscale litert", "evaluate", "export", "benchmark npu"])
+    def test_damaged_and_foreign_networks(
+        self, int8_network: str, photo: Path, tmp_path: Path, command: str, suffix: str, kind: str, capsys: Captured
+    ) -> None:
+        """One line that names the file, exit code 1 or, where the kind of file is wrong already, 2."""
+        content = Path(int8_network).with_suffix(suffix).read_bytes()
+        other = {".tflite": b"\x1c\x00\x00\x00TFL3" + bytes(60), ".safetensors": b"\x02" + bytes(7) + b"{}"}
+        bad = {"cut": content[: len(content) // 2], "text": b"hello\n" * 9, "empty": b"", "other": other[suffix]}
+        path = tmp_path / f"bad{suffix}"
+        path.write_bytes(bad[kind])
+        arguments = {
+            "upscale": ["upscale", str(photo), "-m", str(path)],
+            "upscale litert": ["upscale", str(photo), "-m", str(path), "--engine", "litert", "--int8"],
+            "evaluate": ["evaluate", str(path), "--data", str(tmp_path), "-o", str(tmp_path / "results")],
+            "export": ["export", str(path), "-o", str(tmp_path / "out.tflite")],
+            "benchmark npu": ["benchmark", "npu", str(path)],
+        }
+        code = main(arguments[command])
+        complaint = capsys.readouterr().err
+        usage = suffix == ".tflite" and command in ("export", "benchmark npu")
+        assert code == (2 if usage else 1)
+        assert complaint.startswith("sesr: ")
+        assert complaint.count("\n") == 1
+        assert usage or str(path) in complaint
+        assert not {"out.tflite", "results", "photo_x2.png"} & {item.name for item in tmp_path.iterdir()}
+
+    def test_benchmark_npu_of_a_float_network(self, network: str, capsys: Captured) -> None:
+        source = str(Path(network).with_suffix(".safetensors"))
+        assert main(["benchmark", "npu", source]) == 1
+        assert capsys.readouterr().err == (
+            f"sesr: {source}: a float network, not an int8 one; train it with --quant-w --quant-a\n"
+        )
+
+    def test_benchmark_npu(
+        self, int8_network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A line for each estimate as it comes, and all of them as a table; the compiler is stood in for."""
+        estimate = Estimate(
+            network="own",
+            enlarges="depth-to-space",
+            width=400,
+            height=300,
+            tiles=20,
+            accelerator="ethos-u55-256",
+            system="s",
+            memory_mode="m",
+            clock_mhz=500.0,
+            mega_cycles=2.5,
+            inferences_per_second=200.0,
+            frames_per_second=10.0,
+            sram_mb=0.1,
+            dram_mb=1.0,
+            mac_use=0.25,
+            on_processor="",
+        )
+        monkeypatch.setattr("sesr.evaluation.npu.estimate_npu", lambda network, name: iter([estimate, estimate]))
+        table = tmp_path / "npu.csv"
+        assert main(["benchmark", "npu", int8_network, "-o", str(table)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 2
+        assert "400 x 300 x 20" in lines[0]
+        assert "10.00 frames/s" in lines[0]
+        assert lines[0].endswith("MACs  25%  on the processor: nothing")
+        assert len(table.read_text().splitlines()) == 3
 
     def test_evaluate(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         assert main(["evaluate", network, "--data", pictures, "-o", str(tmp_path / "results")]) == 0
@@ -335,7 +506,6 @@ class TestOthers:
         ("arguments", "message"),
         [
             ([], "train needs --data"),
-            (["--data", "d", "--quant-a"], "training for int8 is not there yet"),
             (
                 ["--data", "d", "--scale", "4", "--m", "9"],
                 "no x2 network to start from: no finished run runs/m9f16_x2; ",
@@ -348,6 +518,61 @@ class TestOthers:
     def test_train_wrongly_used(self, arguments: list[str], message: str, capsys: Captured) -> None:
         assert main(["train", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+    def test_train_for_int8(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+        """The switches reach the recipe, the run is not the float network's, and int8 PReLU is warned of."""
+        called: list[Any] = []
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append(given))
+        monkeypatch.chdir(tmp_path)
+        Path("mine.toml").write_text('[network]\nm = 5\n[card]\nname = "mine"\nexpected = "38 dB"\n')
+        both = ["--data", "d", "--quant-w", "--quant-a", "--init-from", "none"]
+        assert main(["train", *both, "--activation", "relu"]) == 0
+        assert capsys.readouterr().err == ""
+        assert main(["train", *both]) == 0
+        assert "int8 PReLU has no fast kernel" in capsys.readouterr().err
+        assert main(["train", "mine.toml", *both]) == 0
+        assert main(["train", *both[:3], *both[4:]]) == 0
+        found = [(recipe.training.quant_w, recipe.training.quant_a, str(run)) for recipe, _, run, _ in called]
+        assert found == [
+            (True, True, "runs/m5-relu-int8_x2"),
+            (True, True, "runs/m5-int8_x2"),
+            (True, True, "runs/m5-int8_x2"),
+            (True, False, "runs/m5_x2"),
+        ]
+        assert called[2][0].card.expected == ""
+
+    def test_quantised_training_trains(self, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        """From the command line to an int8 network's two files."""
+        run = tmp_path / "run"
+        arguments = ["--data", pictures, "--run", str(run), "--device", "cpu", "--cache", str(tmp_path / "cache")]
+        (tmp_path / "r.toml").write_text(
+            "[network]\nm = 1\nf = 2\nfeature_size = 4\n[data]\ncrop = 8\n[training]\nsteps = 1\nbatch = 1\n"
+        )
+        quantised = ["--quant-w", "--quant-a", "--activation", "relu"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sesr.training.trainer._can_compile", lambda _: False)
+            assert main(["train", str(tmp_path / "r.toml"), *arguments, *quantised]) == 0
+        path = run / "sesr_m1f2-relu-int8_x2.safetensors"
+        assert capsys.readouterr().out.endswith(f"{path}\n")
+        assert is_int8(path)
+        assert path.with_suffix(".tflite").is_file()
+
+    def test_int8_starts_from_the_network_of_its_own_scale(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A float network of another scale starts from x2; int8 from the float network that it is to become."""
+        called: list[Any] = []
+        monkeypatch.setattr("sesr.training.trainer.train", lambda *given, **named: called.append(named["init_from"]))
+        monkeypatch.chdir(tmp_path)
+        for run in ("m5_x2", "m5_x4"):
+            (tmp_path / "runs" / run).mkdir(parents=True)
+            (tmp_path / "runs" / run / f"sesr_{run}.safetensors").touch()
+        quantised = ["--quant-w", "--quant-a"]
+        assert main(["train", "--data", "d", "--scale", "4"]) == 0
+        assert main(["train", "--data", "d", "--scale", "4", "--init-from", "m5", *quantised]) == 0
+        assert main(["train", "--data", "d", "--scale", "4", "--init-from", "m5", "--quant-w"]) == 0
+        assert main(["train", "--data", "d", "--scale", "3", "--init-from", "m5", *quantised]) == 0
+        assert called == [Path("runs/m5_x2"), Path("runs/m5_x4"), Path("runs/m5_x4"), Path("runs/m5_x2")]
 
     def test_resume_of_no_run(self, tmp_path: Path, capsys: Captured) -> None:
         assert main(["train", "--resume", str(tmp_path)]) == 1

@@ -81,9 +81,10 @@ def test_network_that_repeats_pixels_is_worse_than_bicubic(measured: Evaluation)
 def test_table(measured: Evaluation) -> None:
     lines = text_table(measured).splitlines()
     bicubic, ours = measured.rows[:2]
-    assert lines[0].split() == ["x2", "pictures", "bicubic", "m5", "paper", "status", "to", "the", "paper"]
-    figures = f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f} {ours.psnr:.2f} / {ours.ssim:.4f} 37.39 / 0.9585"
-    assert lines[1].split() == ["Set5", "3", *figures.split(), "R", f"{ours.psnr - 37.39:+.2f}", "dB"]
+    assert lines[0].split() == "x2 pictures bicubic m5 8-bit Y paper status to the paper".split()
+    figures = f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f} {ours.psnr:.2f} / {ours.ssim:.4f} {ours.psnr_y8:.2f}"
+    paper = f"37.39 / 0.9585 R {ours.psnr - 37.39:+.2f} dB"
+    assert lines[1].split() == ["Set5", "3", *figures.split(), *paper.split()]
     assert lines[2].split()[-3:] == ["-", "-", "-"]
     assert len({len(line) for line in lines[:3]}) == 1
     notes = " ".join(lines[3:])
@@ -95,7 +96,7 @@ def test_table(measured: Evaluation) -> None:
 def test_table_without_the_paper(tmp_path: Path) -> None:
     fill(tmp_path / "own", 1)
     text = text_table(evaluate(bicubic_network, "mine", tmp_path, 2))
-    assert text.splitlines()[0].split() == ["x2", "pictures", "bicubic", "mine"]
+    assert text.splitlines()[0].split() == ["x2", "pictures", "bicubic", "mine", "8-bit", "Y"]
     assert "DIV2K" not in text
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.network.quantized_networks import random_network
 
 from sesr.errors import UsageError, WeightsError
-from sesr.inference.zoo import WEIGHTS, find_network, list_networks
+from sesr.inference.zoo import WEIGHTS, check_int8, find_network, list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import VARIANTS, SESRConfig
 
@@ -107,6 +108,47 @@ def test_shipped_networks_are_whole() -> None:
         assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
         assert network.config == replace(VARIANTS[network.name], scale=find_network(network.name).config.scale)  # type: ignore[union-attr]
     assert {path.stem for path in WEIGHTS.glob("*.tflite")} == {path.stem for path in WEIGHTS.glob("*.safetensors")}
+
+
+def save_int8(folder: Path, name: str, scale: int) -> Path:
+    path = folder / f"sesr_{name}_x{scale}.safetensors"
+    random_network(SESRConfig(m=5, f=2, scale=scale, activation="relu")).save(path)
+    return path
+
+
+def test_int8_networks_are_found_by_the_float_ones_name(folder: Path) -> None:
+    """``m5`` with `int8`, in any case, or ``m5-int8`` without: the same file, and the float one is still ``m5``."""
+    path = save_int8(folder, "m5-int8", 2)
+    for name, int8 in (("m5", True), ("M5", True), ("m5-int8", True), ("M5-INT8", True), ("m5-int8", False)):
+        found = find_network(name, None, folder, int8=int8)
+        assert (found.name, found.int8, found.safetensors, found.card) == ("m5-int8", True, path, {"name": "random"})
+        assert found.config == SESRConfig(m=5, f=2, activation="relu")
+    assert not find_network("m5", 2, folder).int8
+    assert find_network("m5", 2, folder).name == "m5"
+    assert {network.name: network.int8 for network in list_networks(folder)}["m5-int8"]
+
+
+def test_int8_networks_that_are_not_there(folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_network("m5", 2, folder, int8=True)
+    assert str(caught.value).startswith("network 'm5-int8' is unknown: use one of m11, m3, m5")
+    save_int8(folder, "m5-int8", 3)
+    with pytest.raises(UsageError, match="network m5-int8 comes for x3, not for x2"):
+        find_network("m5", 2, folder, int8=True)
+
+
+def test_a_file_of_ones_own_stands_for_itself_with_int8(folder: Path) -> None:
+    """Its name is not changed; whether it is int8 is told, and refused by `check_int8` in one line."""
+    path = folder / "own.safetensors"
+    random_network(SESRConfig(m=1, f=2)).save(path)
+    assert find_network(str(path), 2, int8=True).int8
+    other = folder / "other.safetensors"
+    found = find_network(str(other), 2, int8=True)
+    assert (found.file, found.int8) == (other, False)
+    check_int8(other, found=False, wanted=False)
+    check_int8(path, found=True, wanted=True)
+    with pytest.raises(UsageError, match=r"other\.safetensors: a float network; --int8 needs one trained for int8"):
+        check_int8(other, found.int8, wanted=True)
 
 
 def test_listing_is_light() -> None:

@@ -2,15 +2,21 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from tests.network.quantized_networks import random_network
 
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR
-from sesr.network.variants import SESRConfig
+from sesr.network.variants import Activation, SESRConfig
 from sesr.training.initial import start_from
+from sesr.training.quantization import QuantizedSESR
+
+Save = Callable[[Path, SESR], Path]
+"""Writes a trained network as a run or a file."""
 
 CONFIG = SESRConfig(m=2, f=4, feature_size=12)
 PARTS = ("head", "body.0", "body.1", "tail")
@@ -89,6 +95,76 @@ def test_other_networks_are_refused(tmp_path: Path, change: dict[str, object], m
     for path in (save_run(tmp_path / "run", network(1)), save_file(tmp_path, network(1))):
         with pytest.raises(TrainingError, match=f"{path.name}: {message}"):
             start_from(network(2, **change), path)
+
+
+def save_newton_run(folder: Path, trained: SESR) -> Path:
+    """A run of narrow convolutions, as Gauss-Newton's are."""
+    folder.mkdir()
+    training = {"optimizer": "gauss-newton", "amsgrad": False, "loss": "l2"}
+    recipe = json.dumps({"network": dataclasses.asdict(trained.config), "training": training})
+    mean = [parameter.detach() for parameter in trained.collapse().parameters()]
+    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
+    return folder
+
+
+def save_int8_run(folder: Path, trained: SESR) -> Path:
+    """A run of linear blocks, the learned ranges of int8 after them."""
+    folder.mkdir()
+    training = {"quant_w": True, "quant_a": True}
+    recipe = json.dumps({"network": dataclasses.asdict(trained.config), "training": training})
+    mean = [parameter.detach() for parameter in QuantizedSESR(trained).parameters()]
+    assert len(mean) > len(list(trained.parameters()))
+    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
+    return folder
+
+
+SAVES = [save_run, save_newton_run, save_int8_run]
+
+
+@pytest.mark.parametrize("feature_size", [12, 20])
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+@pytest.mark.parametrize("save", SAVES)
+def test_runs_of_every_kind_give_their_function_to_linear_blocks(
+    tmp_path: Path, save: Save, activation: Activation, feature_size: int
+) -> None:
+    trained = network(1, activation=activation)
+    fresh = network(2, activation=activation, feature_size=feature_size)
+    start_from(fresh, save(tmp_path / "run", trained))
+    luma = torch.rand(1, 1, 9, 11)
+    torch.testing.assert_close(fresh(luma), trained(luma), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+@pytest.mark.parametrize("save", [*SAVES, save_file])
+def test_runs_of_every_kind_give_their_function_to_narrow_convolutions(
+    tmp_path: Path, save: Save, activation: Activation
+) -> None:
+    """As Gauss-Newton trains them: slopes too, and in single precision."""
+    trained = network(1, activation=activation)
+    fresh = network(2, activation=activation).collapse()
+    (tmp_path / "there").mkdir()
+    start_from(fresh, save(tmp_path / ("there" if save is save_file else "run"), trained))
+    assert {parameter.dtype for parameter in fresh.parameters()} == {torch.float32}
+    for name, value in trained.collapse().state_dict().items():
+        torch.testing.assert_close(fresh.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("save", SAVES)
+def test_narrow_convolutions_of_x4_keep_their_own_last_block(tmp_path: Path, save: Save) -> None:
+    trained, fresh, other = network(1), network(2, scale=4).collapse(), network(2, scale=4).collapse()
+    start_from(fresh, save(tmp_path / "run", trained))
+    theirs, ours = trained.collapse().state_dict(), fresh.state_dict()
+    for name, value in other.state_dict().items():
+        wanted = value if name.startswith("tail") else theirs[name]
+        torch.testing.assert_close(ours[name], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_an_int8_file_is_refused(tmp_path: Path) -> None:
+    """Its whole numbers are no start for training; the run that made it is."""
+    path = tmp_path / "int8.safetensors"
+    random_network(SESRConfig(m=2, f=4)).save(path)
+    with pytest.raises(TrainingError, match=r"cannot start from .*int8\.safetensors: an int8 network, where a float"):
+        start_from(network(1), path)
 
 
 def test_nothing_to_start_from(tmp_path: Path) -> None:

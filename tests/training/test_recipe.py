@@ -11,6 +11,8 @@ from sesr.training.recipe import OPTIONS, Recipe, load_recipe, parse_recipe, wit
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
+NEWTON = {"optimizer": "gauss-newton", "amsgrad": False}
+
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_shipped_recipes_are_whole(path: Path) -> None:
@@ -58,11 +60,45 @@ def test_round_trip() -> None:
         ({"network": {"m": 5, "scale": 7}}, "scale 7 does not exist"),
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
         ({"training": {"learning_rate": math.inf}}, "learning_rate must lie above 0"),
+        ({"training": NEWTON}, "gauss-newton needs loss rmse or l2, and cannot train for int8"),
+        ({"training": NEWTON | {"loss": "l2", "quant_w": True}}, "gauss-newton needs loss rmse or l2, and cannot"),
+        ({"training": NEWTON | {"loss": "rmse", "quant_a": True}}, "gauss-newton needs loss rmse or l2, and cannot"),
+        ({"training": NEWTON | {"loss": "l2", "amsgrad": True}}, "amsgrad is Adam's"),
+        ({"training": {"damping": 0.0}}, "damping must lie above 0"),
+        ({"training": {"damping": math.inf}}, "damping must lie above 0"),
+        ({"training": {"curvature_crops": 0}}, "curvature_crops must be at least 1"),
+        ({"training": {"quant_w": 1}}, r"\[training\] quant_w must be a value of type bool"),
     ],
 )
 def test_refusals(tables: dict[str, Any], message: str) -> None:
     with pytest.raises((RecipeError, UsageError), match=message):
         parse_recipe(tables)
+
+
+@pytest.mark.parametrize("loss", ["l2", "rmse"])
+def test_gauss_newton_with_a_loss_that_it_can(loss: str) -> None:
+    recipe = parse_recipe({"training": NEWTON | {"loss": loss, "damping": 1}})
+    assert (recipe.training.optimizer, recipe.training.loss, recipe.training.damping) == ("gauss-newton", loss, 1.0)
+
+
+def test_int8_networks_have_names_of_their_own() -> None:
+    """Both switches make an int8 network; one alone leaves a float one."""
+    relu = {"network": {"m": 5, "activation": "relu"}}
+    for training, stem in (
+        ({"quant_w": True, "quant_a": True}, "m5-relu-int8_x2"),
+        ({"quant_w": True}, "m5-relu_x2"),
+        ({"quant_a": True}, "m5-relu_x2"),
+    ):
+        assert parse_recipe(relu | {"training": training}).stem == stem
+    assert with_options(Recipe(), {"quant_w": True, "quant_a": True, "activation": "relu"}).stem == "m5-relu-int8_x2"
+
+
+def test_int8_of_a_recipes_network_is_another_network() -> None:
+    """What the card says of the float network does not hold for it."""
+    recipe = parse_recipe({"network": {"m": 5}, "card": {"name": "mine", "expected": "38 dB"}})
+    assert with_options(recipe, {"steps": 7}).card.name == "mine"
+    changed = with_options(recipe, {"quant_w": True, "quant_a": True})
+    assert (changed.stem, changed.card.expected) == ("m5-int8_x2", "")
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
@@ -111,6 +147,7 @@ def test_options_change_what_they_name() -> None:
     values: dict[str, Any] = {
         "epochs": 7, "steps": 9, "batch_size": 8, "learning_rate": 1e-3, "scale": 2, "m": 3, "int_features": 8,
         "feature_size": 64, "linear_block_type": "expanded", "precision": "tf32", "init_from": "m3",
+        "activation": "relu", "quant_w": True, "quant_a": True,
     }  # fmt: skip
     assert values.keys() == OPTIONS.keys()
     for absent in ("epochs", "steps"):

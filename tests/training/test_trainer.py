@@ -15,9 +15,12 @@ import torch
 from PIL import Image
 
 from sesr.errors import TrainingError
+from sesr.export.tflite import write_tflite
+from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import load_checkpoint
+from sesr.network.quantized import load_quantized, run
 from sesr.network.sesr import SESR, CollapsedSESR
-from sesr.network.variants import SESRConfig
+from sesr.network.variants import Activation, SESRConfig
 from sesr.training.checkpoint import Sources
 from sesr.training.learner import Learner, learning_rate
 from sesr.training.monitor import Validation
@@ -378,6 +381,112 @@ def test_a_tflite_of_the_asked_size(pictures: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(EAGER, tflite_size=(30, 40))
     path = train(with_training(steps=1, warmup=0), pictures, None, tmp_path / "run", options)
     assert path.with_name("sesr_tiny_x2_30x40.tflite").is_file()
+
+
+RELU = dataclasses.replace(RECIPE.network, activation="relu")
+NEWTON = {"optimizer": "gauss-newton", "loss": "rmse", "curvature_crops": 2, "learning_rate": 1e-3, "warmup": 0}
+
+
+@pytest.mark.parametrize("activation", ["relu", "prelu"])
+def test_an_int8_run_ends_in_the_network_that_it_validated(
+    pictures: Path, tmp_path: Path, activation: Activation
+) -> None:
+    """Its decibels are those of the integer reference on the files that it wrote, to the last digit."""
+    kind = dataclasses.replace(RECIPE.network, activation=activation)
+    recipe = dataclasses.replace(with_training(quant_w=True, quant_a=True), network=kind, card=CardRecipe())
+    path = train(recipe, pictures, pictures, tmp_path / "run", EAGER)
+    assert path.name == f"sesr_{kind.name}-int8_x2.safetensors"
+    network = load_quantized(path)
+    assert network.config == kind
+    assert network.card["name"] == f"{kind.name}-int8"
+    assert path.with_suffix(".tflite").read_bytes() == write_tflite(network)
+    watch = Validation(pictures, 2, recipe.data)
+    measured = [
+        psnr(run(network, np.rint(lr[0, 0].numpy() * 255).astype(np.uint8)).astype(np.float64), hr, shave=2)
+        for hr, lr in watch.pictures
+    ]
+    validations = [float(row["validation_psnr"]) for row in rows(tmp_path / "run") if row["validation_psnr"]]
+    assert validations[-1] == pytest.approx(np.mean(measured), abs=2e-4)
+    assert network.card["validation_db"] == pytest.approx(np.mean(measured), abs=6e-4)
+
+
+@pytest.mark.parametrize("alone", ["quant_w", "quant_a"])
+def test_one_kind_of_quantisation_alone_writes_a_float_network(pictures: Path, tmp_path: Path, alone: str) -> None:
+    """To see what each costs; it trains, and what it writes can be run."""
+    path = train(with_training(steps=3, warmup=0, **{alone: True}), pictures, pictures, tmp_path / "run", EAGER)
+    assert load_checkpoint(path).config == RECIPE.network
+
+
+@pytest.mark.parametrize("killed_at", [1, 17])
+def test_an_int8_run_resumes_exactly(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    """Its ranges are its own, not measured again."""
+    recipe = dataclasses.replace(with_training(quant_w=True, quant_a=True), network=RELU)
+    whole = train(recipe, pictures, pictures, tmp_path / "whole", EAGER)
+    train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch)
+    resumed = resume(tmp_path / "broken", EAGER)
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert resumed.with_suffix(".tflite").read_bytes() == whole.with_suffix(".tflite").read_bytes()
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("killed_at", [1, 17])
+def test_a_gauss_newton_run_resumes_exactly(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    """Its curvature is measured where the run started, from another run's weights here."""
+    first = train(with_training(steps=3, warmup=0), pictures, None, tmp_path / "first", EAGER)
+    recipe = with_training(**NEWTON, init_from="first")
+    whole = train(recipe, pictures, pictures, tmp_path / "whole", EAGER, tmp_path / "first")
+    start = train
+
+    def from_first(recipe: Recipe, data: Path, validation: Path | None, run: Path, options: RunOptions) -> Path:
+        return start(recipe, data, validation, run, options, tmp_path / "first")
+
+    monkeypatch.setitem(globals(), "train", from_first)
+    train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch)
+    resumed = resume(tmp_path / "broken", EAGER)
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
+    assert not np.array_equal(
+        load_checkpoint(first).tensors["head.weight"], load_checkpoint(whole).tensors["head.weight"]
+    )
+
+
+def test_gauss_newton_learns(pictures: Path, tmp_path: Path) -> None:
+    """From a network that Adam trained a little, in steps that Adam would need many times as many for."""
+    adam = with_training(steps=40, warmup=0, checkpoint_minutes=9, validate_every=40, learning_rate=1e-3)
+    train(adam, pictures, pictures, tmp_path / "adam", EAGER)
+    newton = with_training(
+        **NEWTON | {"learning_rate": 0.1, "curvature_crops": 256}, validate_every=30, ema=0.8, init_from="adam"
+    )
+    train(newton, pictures, pictures, tmp_path / "newton", EAGER, tmp_path / "adam")
+    before, after = (
+        float([row["validation_psnr"] for row in rows(tmp_path / name) if row["validation_psnr"]][-1])
+        for name in ("adam", "newton")
+    )
+    assert after > before + 0.1
+
+
+def test_a_float_run_starts_from_an_int8_run(pictures: Path, tmp_path: Path) -> None:
+    """And int8 from float: only the network is taken, ranges are measured anew."""
+    still = {"steps": 1, "warmup": 1, "learning_rate": 1e-30}
+    quantised = {"quant_w": True, "quant_a": True}
+    train(with_training(steps=4, warmup=0, **quantised), pictures, None, tmp_path / "int8", EAGER)
+    path = train(with_training(**still, init_from="int8"), pictures, None, tmp_path / "float", EAGER, tmp_path / "int8")
+    again = train(
+        with_training(**still, **quantised, init_from="float"), pictures, None, tmp_path / "again", EAGER, path.parent
+    )
+    kernel, integers = load_checkpoint(path).tensors["head.weight"], load_quantized(again).head
+    scale = integers.weight_scale[:, None, None, None]
+    np.testing.assert_allclose(integers.weight * scale, kernel, rtol=0, atol=float(scale.max()) * 0.51)
+    saved = torch.load(tmp_path / "int8" / "checkpoint.pt", weights_only=True)["mean"]
+    first = SESR.from_config(RECIPE.network)
+    with torch.no_grad():
+        for parameter, value in zip(first.parameters(), saved, strict=False):
+            parameter.copy_(value)
+    np.testing.assert_allclose(first.collapse().head.weight.detach().numpy(), kernel, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "soap"])

@@ -1,7 +1,8 @@
 """FSRCNN, the network that SESR's speed on NPUs is told against, as an int8 `.tflite` with random weights.
 
 FSRCNN (Dong et al., 2016, with d = 56, s = 12, m = 4) has 12,464 weights at x2, fewer than SESR-M5, and needs twice its
-multiply-adds: its last layer is a 9 x 9 transposed convolution that works on the large picture. The SESR paper has M5
+multiply-adds: its last layer is a 9 x 9 transposed convolution that works on the large picture. (So papers and Vela
+count: 6.0 G for 1280 x 720. Three quarters of that layer's multiply the zeros between pixels.) The SESR paper has M5
 run 6 to 8 times as fast on an NPU (section 5.4). Speed is all that is compared here, so weights are random; activations
 are ReLU, as in our int8 networks, where FSRCNN's own PReLU would be slower.
 """
@@ -21,8 +22,8 @@ _WEIGHT_SCALE = np.float32(0.0078125)
 
 
 def fsrcnn_macs(width: int, height: int) -> int:
-    """Multiply-adds for an input of a size at x2: the transposed convolution's 81 weights a channel per input pixel."""
-    return (sum(k * k * c_in * c_out for k, c_in, c_out in LAYERS) + 81 * 56) * width * height
+    """Multiply-adds for an input of a size at x2, the last layer's counted at every output pixel."""
+    return (sum(k * k * c_in * c_out for k, c_in, c_out in LAYERS) + 4 * 81 * 56) * width * height
 
 
 def fsrcnn_tflite(height: int, width: int) -> bytes:

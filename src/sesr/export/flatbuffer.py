@@ -121,8 +121,9 @@ class Graph:
         options = self.schema.TransposeConvOptionsT()
         options.padding = self.schema.Padding.SAME if same else self.schema.Padding.VALID
         options.strideH = options.strideW = scale
-        inputs = [shape, weight, source] + ([bias] if bias is not None else [])
-        return self._operator("TRANSPOSE_CONV", inputs, output, options)
+        if bias is None:
+            return self._operator("TRANSPOSE_CONV", [shape, weight, source], output, options)
+        return self._operator("TRANSPOSE_CONV", [shape, weight, source, bias], output, options, version=3)
 
     def finish(self, source: int, output: int, description: str, header: bytes) -> bytes:
         """The file's content; `header` goes into its metadata, entry ``sesr``."""
@@ -143,10 +144,12 @@ class Graph:
         parameters.quantizedDimension = axis
         self.graph.tensors[number].quantization = parameters
 
-    def _operator(self, name: str, inputs: list[int], output: int, options: object = None) -> int:
+    def _operator(
+        self, name: str, inputs: list[int], output: int, options: object = None, version: int | None = None
+    ) -> int:
         operator = self.schema.OperatorT()
         int8 = self.graph.tensors[output].type == self.schema.TensorType.INT8
-        operator.opcodeIndex = self._code(name, _INT8_VERSIONS.get(name, 1) if int8 else 1)
+        operator.opcodeIndex = self._code(name, version or (_INT8_VERSIONS.get(name, 1) if int8 else 1))
         operator.inputs, operator.outputs = inputs, [output]
         if options is not None:
             kind = type(options).__name__.removesuffix("T")

@@ -13,7 +13,9 @@ weights where a run starts: it changes slowly.
 
 **The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of
 ``A + damping D``. Undamped, directions that hardly matter would be taken in huge steps made of noise. The rate is a
-fraction of a whole Newton step, so that noise averages out: 0.03 down to 0 works from a trained network.
+fraction of a whole Newton step, so that noise averages out: 0.01 to 0.03 down to 0 works from a trained network. A step
+that promises far more than usual is one on which the curvature no longer holds; it is shortened (`TRUST`), because such
+steps feed on each other and end in infinities.
 
 The *narrow* convolutions are trained here. Wide blocks change which path gradients take; this takes the same path
 however weights are written.
@@ -35,6 +37,12 @@ CROP, CROPS_AT_ONCE = 24, 64
 
 MOST_WEIGHTS = 40_000
 """Beyond that the matrix and its inverse need more than 13 GB."""
+
+TRUST = 2.0
+"""How much more than steps usually do one may promise to lower the loss, before it is shortened to that."""
+
+_USUAL, _UNTRIED = 0.99, 50
+"""Decay rate of the running mean of what steps promise, and steps before it is trusted."""
 
 _BLOCK = 2048
 _GATHERED = 2048
@@ -86,9 +94,23 @@ class GaussNewton(torch.optim.Optimizer):
         state: dict[str, Any] = self.state[parameters[0]]
         mean = state.setdefault("mean", torch.zeros_like(gradient))
         mean.lerp_(gradient, 1 - group["momentum"])
-        change = (self._inverse @ mean).split([parameter.numel() for parameter in parameters])
-        for parameter, part in zip(parameters, change, strict=True):
+        change = self._inverse @ mean
+        promise = mean @ change
+        change.mul_(_shortened(state, promise))
+        for parameter, part in zip(parameters, change.split([p.numel() for p in parameters]), strict=True):
             parameter.sub_(part.view_as(parameter), alpha=group["lr"])
+
+
+def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
+    """By what to multiply a step that promises so much; the first `_UNTRIED` only show what is usual."""
+    state["step"] = step = state.get("step", 0) + 1
+    usual = state.setdefault("usual", torch.zeros_like(promise))
+    if step <= _UNTRIED:
+        usual.lerp_(promise, 1 / step)
+        return torch.ones_like(promise)
+    trusted = torch.minimum(promise, TRUST * usual)
+    usual.lerp_(trusted, 1 - _USUAL)
+    return (trusted / promise.clamp(min=1e-30)).sqrt()
 
 
 def _gradient(parameter: Tensor) -> Tensor:

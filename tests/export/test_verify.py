@@ -1,0 +1,156 @@
+"""Verification passes what computes the network, and refuses a runtime that is wrong in a single pixel."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.network.quantized_networks import calm_network, random_network
+
+from sesr.errors import ExportError
+from sesr.export.tflite import AnyNetwork, Layout, export_tflite
+from sesr.export.verify import FLOAT_BOUND, Runtime, drawn_pictures, reference, verify
+from sesr.inference.engine import load_engine
+from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.network.sesr import CollapsedSESR
+from sesr.network.variants import Activation, SESRConfig
+
+Luma = NDArray[np.float32]
+Make = Callable[[SESRConfig], AnyNetwork]
+
+ACTIVATIONS: tuple[Activation, ...] = ("relu", "prelu")
+KINDS = [
+    SESRConfig(m=2, f=4, scale=scale, activation=activation, input_residual=scale != 4)
+    for scale, activation in itertools.product((2, 3, 4), ACTIVATIONS)
+]
+SMALL = SESRConfig(m=1, f=2, activation="relu")
+
+
+def float_network(config: SESRConfig) -> Checkpoint:
+    """Random weights that keep most of the output within the clip."""
+    rng = np.random.default_rng(config.scale)
+    shapes = tensor_shapes(config).items()
+    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
+    if not config.input_residual:
+        tensors["tail.bias"] += 0.5
+    return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
+
+
+class Exact:
+    """A runtime that gives the reference, changed at one place by some steps of 1/255."""
+
+    def __init__(self, network: AnyNetwork, steps: float = 0.0, at: tuple[int, int] = (-1, -1)) -> None:
+        self.network, self.steps, self.at = network, steps, at
+
+    def run(self, luma: Luma) -> Luma:
+        result = reference(self.network, np.rint(luma * 255).astype(np.uint8)) / 255
+        corner = result[self.at] * 255
+        result[self.at] = (corner + (self.steps if corner < 128 else -self.steps)) / 255
+        return result.astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [float_network, calm_network])
+@pytest.mark.parametrize("config", KINDS, ids=str)
+def test_what_is_exported_passes(config: SESRConfig, make: Make, tmp_path: Path) -> None:
+    network = make(config)
+    file = tmp_path / "net.tflite"
+    export_tflite(network, file)
+    runtimes: dict[str, Runtime] = {
+        "litert": load_engine(file, "litert", threads=1),
+        "openvino": load_engine(file, "openvino", threads=1),
+    }
+    found = verify(network, file, runtimes)
+    assert [comparison.runtime for comparison in found] == ["litert", "openvino"]
+    pixels = sum(picture.size for picture in drawn_pictures()) * config.scale**2
+    for comparison in found:
+        assert comparison.pixels == pixels
+        assert comparison.largest <= comparison.bound
+        assert str(comparison).startswith(f"{comparison.runtime}: {comparison.differing:,} of {pixels:,} pixels differ")
+    if make is calm_network and config.activation == "relu":
+        assert (found[0].differing, found[0].largest, found[0].bound) == (0, 0, 0)
+
+
+def test_a_file_of_one_size_is_verified_at_it(tmp_path: Path) -> None:
+    network, file = random_network(KINDS[0]), tmp_path / "net.tflite"
+    layout = Layout(21, 34, transposed=True)
+    export_tflite(network, file, layout)
+    (found,) = verify(network, file, {"litert": load_engine(file, "litert")}, layout.size)
+    assert (found.pixels, found.differing) == (4 * 21 * 34, 0)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) -> None:
+    """Of an int8 ReLU network in LiteRT; OpenVINO is allowed one step, and not two."""
+    network, file = random_network(SMALL), tmp_path / "there.tflite"
+    verify(network, file, {"litert": Exact(network)})
+    with pytest.raises(ExportError) as caught:
+        verify(network, file, {"litert": Exact(network, 1, at)})
+    message = str(caught.value)
+    assert message.startswith(f"{file}: not written, it would not compute what the network does; litert: ")
+    assert "largest difference 1 of an 8-bit step, at most 0 allowed" in message
+    assert "\n" not in message
+    assert verify(network, file, {"openvino": Exact(network, 1, at)})[0].differing == len(drawn_pictures())
+    with pytest.raises(ExportError, match="openvino"):
+        verify(network, file, {"openvino": Exact(network, 2, at)})
+
+
+def test_bounds_of_prelu(tmp_path: Path) -> None:
+    network = random_network(SESRConfig(m=1, f=2))
+    for runtime, most in (("litert", 1), ("openvino", 2)):
+        assert verify(network, tmp_path / "net.tflite", {runtime: Exact(network, most)})[0].largest == most
+        with pytest.raises(ExportError, match=runtime):
+            verify(network, tmp_path / "net.tflite", {runtime: Exact(network, most + 1)})
+
+
+def test_float_is_held_to_a_hundredth_of_a_step(tmp_path: Path) -> None:
+    network = float_network(SMALL)
+    (found,) = verify(network, tmp_path / "net.tflite", {"litert": Exact(network, 0.005)})
+    assert 0.004 < found.largest < FLOAT_BOUND
+    assert found.differing == 0
+    with pytest.raises(ExportError, match=r"net\.tflite: not written"):
+        verify(network, tmp_path / "net.tflite", {"litert": Exact(network, 0.02)})
+
+
+@pytest.mark.parametrize("make", [float_network, calm_network])
+def test_not_a_number_fails(make: Make, tmp_path: Path) -> None:
+    network = make(SMALL)
+    with pytest.raises(ExportError, match=r"net\.tflite: not written.* largest difference inf"):
+        verify(network, tmp_path / "net.tflite", {"litert": Exact(network, np.nan)})
+
+
+def test_a_runtime_that_fails_after_a_good_one_fails(tmp_path: Path) -> None:
+    network = random_network(SMALL)
+    with pytest.raises(ExportError, match="openvino"):
+        verify(network, tmp_path / "net.tflite", {"litert": Exact(network), "openvino": Exact(network, 5)})
+
+
+@pytest.mark.parametrize("config", KINDS, ids=str)
+def test_float_reference_equals_pytorch(config: SESRConfig) -> None:
+    """The arithmetic written out in NumPy against PyTorch in double precision."""
+    network = float_network(config)
+    torchs = CollapsedSESR.from_checkpoint(network).double().eval()
+    for picture in drawn_pictures((1, 1)) + drawn_pictures((23, 17)):
+        with torch.inference_mode():
+            wanted = torchs(torch.from_numpy(picture).double()[None, None] / 255)[0, 0].numpy() * 255
+        np.testing.assert_allclose(reference(network, picture), wanted, rtol=0, atol=1e-4)
+    assert ((wanted > 0) & (wanted < 255)).mean() > 0.3
+
+
+def test_pictures_have_what_shows_mistakes() -> None:
+    """A single pixel, lines, odd sizes, both extremes at borders; always the same."""
+    pictures = drawn_pictures()
+    assert {(1, 1), (1, 40), (33, 2), (7, 5)} <= {picture.shape for picture in pictures}
+    for picture in pictures:
+        assert picture.dtype == np.uint8
+    large = pictures[4]
+    for border in (large[0], large[-1], large[:, 0], large[:, -1]):
+        assert np.isin(border, (0, 255)).mean() > 0.9
+    assert {0, 255} == set(np.concatenate([large[0], large[-1], large[:, 0], large[:, -1]]).tolist())
+    assert len(np.unique(large)) > 200
+    for one, other in zip(pictures, drawn_pictures(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    (only,) = drawn_pictures((6, 9))
+    assert only.shape == (6, 9)

@@ -4,7 +4,8 @@ A `.tflite` file is one flatbuffer: a table of constant buffers, a table of tens
 number. It is written here with the public schema alone, in milliseconds; what a network is made of stands in
 `sesr.export.tflite`. What is worth knowing:
 
-- Operators carry the lowest version that exists for their types: runtimes refuse versions that they do not know.
+- Operators carry the lowest version that exists for their types: runtimes refuse versions that they do not know. (Int8
+  depth-to-space is version 2 by the book, and 1 here: some registers of operators have only that, and all run it.)
 - Height and width are marked free in the shape signature, so `resize_tensor_input` and OpenVINO's `reshape` work.
 - Constants lie at multiples of 16 bytes, where runtimes on ARM want them. Equal networks give equal bytes.
 

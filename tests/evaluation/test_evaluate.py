@@ -81,9 +81,7 @@ def test_network_that_repeats_pixels_is_worse_than_bicubic(measured: Evaluation)
 def test_table(measured: Evaluation) -> None:
     lines = text_table(measured).splitlines()
     bicubic, ours = measured.rows[:2]
-    assert lines[0].split() == ["x2", "pictures", "bicubic", "m5", "8-bit", "Y", "paper", "status", "to", "the"] + [
-        "paper"
-    ]
+    assert " ".join(lines[0].split()) == "x2 pictures bicubic m5 8-bit Y paper status to the paper"
     figures = f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f} {ours.psnr:.2f} / {ours.ssim:.4f} {ours.psnr_y8:.2f}"
     paper = f"37.39 / 0.9585 R {ours.psnr - 37.39:+.2f} dB"
     assert lines[1].split() == ["Set5", "3", *figures.split(), *paper.split()]

@@ -200,7 +200,7 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
-        self._start = [start.to(self.processes.device) for start in state["start"]]
+        self._start = [start.to(self.processes.device) for start in state.get("start", [])]
 
     def reset_mean(self) -> None:
         """Starts the running mean at the present weights."""

@@ -68,7 +68,7 @@ def test_ci_runs_the_command_that_the_readme_gives() -> None:
 def test_links_and_tree_name_what_exists() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
-    named = set(re.findall(r"^ +(\w+\.py)|(?:, )(\w+\.py)(?= )", README, re.MULTILINE))
+    named = set(re.findall(r"^ +(\w+\.py)|(?:, )(\w+\.py)(?=[ ,])", README, re.MULTILINE))
     names = {name for pair in named for name in pair if name}
     sources = {path.name for path in (ROOT / "src" / "sesr").rglob("*.py") if not path.name.startswith("__")}
     assert sources - names <= {"cli.py", "errors.py"}, "missing from the README's tree"

@@ -19,6 +19,7 @@ from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.inference.engine import load_engine
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
+from sesr.network.quantized import load_network
 from sesr.network.sesr import CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
 
@@ -158,7 +159,7 @@ def test_shipped_files_are_what_their_checkpoints_give() -> None:
     for item in shipped:
         assert item.safetensors is not None
         assert item.tflite is not None
-        assert write_tflite(load_checkpoint(item.safetensors)) == item.tflite.read_bytes(), item.tflite.name
+        assert write_tflite(load_network(item.safetensors)) == item.tflite.read_bytes(), item.tflite.name
 
 
 def test_what_stands_in_the_file() -> None:

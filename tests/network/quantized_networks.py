@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.network.quantized import PIXELS, Convolution, Quantization, QuantizedNetwork, Slope
+from sesr.network.quantized import PIXELS, SHIFTED, Convolution, Quantization, QuantizedNetwork, Slope
 from sesr.network.variants import SESRConfig
 
 
@@ -36,7 +36,7 @@ def random_network(config: SESRConfig, seed: int = 0) -> QuantizedNetwork:
             source = Quantization(scale(0.009 + 0.002 * index), -40)
             slopes.append(Slope(random.integers(-127, 128, config.f, np.int8), scale(0.004), source))
     total = Quantization(scale(0.02), -30)
-    last = Quantization(scale(0.0031), 3) if config.input_residual else PIXELS
+    last = SHIFTED if config.input_residual else PIXELS
     tail = convolution(config.f, config.scale**2, 5, total, last)
     return QuantizedNetwork(config, head, tuple(body), tuple(slopes), total, tail, {"name": "random"})
 

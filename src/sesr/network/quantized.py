@@ -12,7 +12,8 @@ head, body.i      convolutions                learned; after a ReLU the zero poi
                                               lower bound *is* the ReLU
 body.i.prelu      PReLU networks only         learned
 total             ADD(last features, head)    learned: the long residual
-tail              convolution                 learned; without input residual it is the output
+tail              convolution                 as trained here 1/255, 0: whole pixel values, so that adding the input
+                                              rounds nothing again; without input residual it is the output
 output            ADD(tail, input)            1/255, -128: the 8-bit bounds *are* the clip to [0, 1]
 ================  ==========================  ====================================================================
 
@@ -66,7 +67,7 @@ PIXELS = Quantization(float(np.float32(1 / 255)), -128)
 """Of input and output: q = pixel - 128."""
 
 SHIFTED = Quantization(PIXELS.scale, 0)
-"""Of the input after 128/255 is taken off."""
+"""Of the input after 128/255 is taken off, and of what is added to the input."""
 
 
 @dataclass(frozen=True)

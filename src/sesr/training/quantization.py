@@ -16,7 +16,8 @@ pushes them apart.
 **What is rounded to what.** Weights: the collapsed kernels, short residual included, symmetric in -127..127 with one
 scale a channel from its largest weight. Biases: to int32, with the scale of the sum that they join; left real, they
 alone would make the exported network differ in 2 % of its pixels. Planes: one scale and zero point each, learned,
-started from what the float network's features reach on real pictures. The input is rounded to 8-bit luma.
+started from what the float network's features reach on real pictures. The input is rounded to 8-bit luma, and the last
+convolution to whole pixel values, which the input is added to without rounding again.
 
 Weights (``quant_w``) or planes (``quant_a``) alone may be quantised too, to see what each costs. Only both together
 make a network that can be exported.
@@ -39,6 +40,7 @@ from sesr.network.quantized import (
     HIGHEST,
     LOWEST,
     PIXELS,
+    SHIFTED,
     Addition,
     Convolution,
     Quantization,
@@ -121,8 +123,6 @@ class QuantizedSESR(nn.Module):
                 if prelu:
                     self.ranges[f"prelu{index}"] = Range(signed=True)
             self.ranges["total"] = Range(signed=True)
-            if config.input_residual:
-                self.ranges["tail"] = Range(signed=True)
 
     @property
     def config(self) -> SESRConfig:
@@ -178,7 +178,8 @@ class QuantizedSESR(nn.Module):
     def _integers(self, block: LinearBlock | nn.Module, scale: Tensor, name: str) -> tuple[Convolution, Tensor]:
         """A convolution in whole numbers, and its result's scale."""
         weight, bias, weight_scale = self._weights(block, scale)
-        output = self._range(name).quantization() if name in self.ranges else PIXELS
+        last = SHIFTED if self.config.input_residual else PIXELS
+        output = self._range(name).quantization() if name in self.ranges else last
         integers = Convolution(
             _int8(weight), bias.to(torch.int32).cpu().numpy(), weight_scale.float().flatten().cpu().numpy(), output
         )
@@ -213,8 +214,8 @@ class QuantizedSESR(nn.Module):
         scale = plane.scale * weight_scale
         if name in self.ranges:
             return self._range(name).onto(sums, scale)
-        if self.quant_a:  # the tail of a network without input residual: it is the output
-            return Plane(sums * (scale / PIXELS.scale), torch.full_like(plane.scale, PIXELS.scale))
+        if self.quant_a:  # the tail, in whole pixel values
+            return Plane(_round(sums * (scale / PIXELS.scale)), torch.full_like(plane.scale, PIXELS.scale))
         real = sums * scale
         return Plane(functional.relu(real) if relu else real, torch.ones_like(plane.scale))
 
@@ -243,9 +244,8 @@ class QuantizedSESR(nn.Module):
         if self.quant_a:
             units = y.units
             if self.network.config.input_residual:
-                pixels = Plane(source.units - LOWEST, source.scale)
-                units = self._sum(y, pixels, source.scale)
-            luma = functional.pixel_shuffle(_round(units), scale)
+                units = units.clamp(LOWEST, HIGHEST) + (source.units - LOWEST)
+            luma = functional.pixel_shuffle(units, scale)
             return (luma if self.training else luma.clamp(0, 255)) / 255
         real = y.units * y.scale
         if self.network.config.input_residual:
@@ -299,4 +299,3 @@ def _features(network: SESR, luma: Tensor) -> Iterable[tuple[str, Tensor]]:
         else:
             features = functional.relu(features)
     yield "total", features + first
-    yield "tail", network.tail(features + first)

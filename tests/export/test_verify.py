@@ -65,11 +65,12 @@ def test_what_is_exported_passes(config: SESRConfig, make: Make, tmp_path: Path)
     found = verify(network, file, runtimes)
     assert [comparison.runtime for comparison in found] == ["litert", "openvino"]
     pixels = sum(picture.size for picture in drawn_pictures()) * config.scale**2
-    for comparison in found:
-        assert comparison.pixels == pixels
+    without_single = pixels - config.scale**2 if make is calm_network and config.activation == "prelu" else pixels
+    for comparison, count in zip(found, (pixels, without_single), strict=True):
+        assert comparison.pixels == count
         assert comparison.largest <= comparison.bound
-        assert str(comparison).startswith(f"{comparison.runtime}: {comparison.differing:,} of {pixels:,} pixels differ")
-    if make is calm_network and config.activation == "relu":
+        assert str(comparison).startswith(f"{comparison.runtime}: {comparison.differing:,} of {count:,} pixels differ")
+    if make is calm_network:
         assert (found[0].differing, found[0].largest, found[0].bound) == (0, 0, 0)
 
 
@@ -83,7 +84,7 @@ def test_a_file_of_one_size_is_verified_at_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
 def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) -> None:
-    """Of an int8 ReLU network in LiteRT; OpenVINO is allowed one step, and not two."""
+    """Of an int8 ReLU network in LiteRT; OpenVINO is allowed two steps, and not three."""
     network, file = random_network(SMALL), tmp_path / "there.tflite"
     verify(network, file, {"litert": Exact(network)})
     with pytest.raises(ExportError) as caught:
@@ -94,12 +95,12 @@ def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) ->
     assert "\n" not in message
     assert verify(network, file, {"openvino": Exact(network, 1, at)})[0].differing == len(drawn_pictures())
     with pytest.raises(ExportError, match="openvino"):
-        verify(network, file, {"openvino": Exact(network, 2, at)})
+        verify(network, file, {"openvino": Exact(network, 3, at)})
 
 
 def test_bounds_of_prelu(tmp_path: Path) -> None:
     network = random_network(SESRConfig(m=1, f=2))
-    for runtime, most in (("litert", 1), ("openvino", 2)):
+    for runtime, most in (("litert", 0), ("openvino", 4)):
         assert verify(network, tmp_path / "net.tflite", {runtime: Exact(network, most)})[0].largest == most
         with pytest.raises(ExportError, match=runtime):
             verify(network, tmp_path / "net.tflite", {runtime: Exact(network, most + 1)})

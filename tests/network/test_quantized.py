@@ -1,6 +1,7 @@
 """The int8 reference against arithmetic done one number at a time, and its file: round trips and refusals."""
 
 import json
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +41,19 @@ KINDS = [
 
 def clip(value: int) -> int:
     return max(-128, min(127, value))
+
+
+def rounded_twice(value: int, factor: Fraction) -> int:
+    """Times the factor's mantissa in 1/2..1, rounded half up; then times its power of two, half away from zero."""
+    exponent = 0
+    while factor >= 1:
+        factor, exponent = factor / 2, exponent + 1
+    while factor < Fraction(1, 2):
+        factor, exponent = factor * 2, exponent - 1
+    mantissa = Fraction(math.floor(factor * 2**31 + Fraction(1, 2)), 2**31)
+    first = math.floor(value * 2 ** max(exponent, 0) * mantissa + Fraction(1, 2))
+    size = math.floor(Fraction(abs(first), 2 ** max(-exponent, 0)) + Fraction(1, 2))
+    return size if first >= 0 else -size
 
 
 def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) -> int:
@@ -93,8 +107,9 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
             value = plane(f"body{index}", c, i, j) - before.zero_point
             factor = np.float32(before.scale) / np.float32(slope.output.scale)
             if value < 0:
-                value, factor = value * int(slope.weight[c]), factor * np.float32(slope.scale)
-            return clip(int(np.rint(np.float32(value) * factor)) + slope.output.zero_point)
+                factor = np.float32(before.scale) * np.float32(slope.scale) / np.float32(slope.output.scale)
+                value *= int(slope.weight[c])
+            return clip(rounded_twice(value, Fraction(float(factor))) + slope.output.zero_point)
         if name == "total":
             last, meaning = after(config.m - 1)
             head = plane("head", c, i, j)

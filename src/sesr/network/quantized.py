@@ -22,9 +22,9 @@ Weights are int8 in -127..127 with one scale per output channel and zero point 0
 
     q = clip(rint(float32(sum) * float32(input scale * weight scale / output scale)) + zero_point, -128, 127)
 
-and an addition works in 21-bit fixed point, as XNNPACK's does (`Addition`). `run` below is this arithmetic in NumPy,
-slow and plain: the oracle that training's simulation, the exported file and every engine are tested against. LiteRT
-with XNNPACK gives the same bits for ReLU networks; its int8 PReLU rounds in fixed point and may differ by one step.
+and an addition works in 21-bit fixed point, as XNNPACK's does (`Addition`); PReLU works in 31-bit fixed point and
+rounds twice, as TFLite's kernel does (`Multiplier`). `run` below is this arithmetic in NumPy, slow and plain: the
+oracle that training's simulation, the exported file and every engine are tested against. LiteRT gives the same bits.
 """
 
 import json
@@ -43,6 +43,9 @@ from sesr.network.checkpoint import Card, Checkpoint, damaged, load_checkpoint, 
 from sesr.network.variants import SESRConfig
 
 Number = TypeVar("Number", bound=np.generic)
+Integers = TypeVar("Integers", bound=Any)
+"""An array or a tensor of whole numbers."""
+
 Whole = NDArray[np.int32]
 """Whole numbers: of int8 range where they are a plane's, of int32 range where they are sums."""
 
@@ -270,6 +273,32 @@ class Addition:
         return cls(first, second, shift)
 
 
+@dataclass(frozen=True)
+class Multiplier:
+    """Multiplication by a positive real in 31-bit fixed point: ``factor / 2^31 * 2^shift``, rounded twice.
+
+    First to a whole number by the factor alone, half up, then by the shift, half away from zero: so TFLite's kernels
+    without XNNPACK do it, and PReLU has no other.
+    """
+
+    factor: int
+    shift: int
+
+    @classmethod
+    def of(cls, real: float) -> "Multiplier":
+        """The nearest factor of 31 bits, between a half and one, and its shift."""
+        mantissa, exponent = np.frexp(np.float64(real))
+        factor = int(np.floor(mantissa * 2.0**31 + 0.5))
+        return cls(factor >> 1, int(exponent) + 1) if factor == 1 << 31 else cls(factor, int(exponent))
+
+    def times(self, values: Integers) -> Integers:
+        """Of whole numbers in 64 bits, an array or a tensor."""
+        high = ((values << max(self.shift, 0)) * self.factor + (1 << 30)) >> 31
+        right = max(-self.shift, 0)
+        result: Integers = (high + (1 << right - 1) + (high >> 63)) >> right if right else high
+        return result
+
+
 def run(network: QuantizedNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """8-bit luma Y (H, W) -> 8-bit luma (scale H, scale W): the reference, whole numbers throughout.
 
@@ -312,11 +341,19 @@ def _requantize(sums: NDArray[Any], factor: NDArray[np.float32], output: Quantiz
 
 def _prelu(plane: Whole, meaning: Quantization, slope: Slope) -> Whole:
     """Negative values times the slope; both sides then requantised."""
-    values = plane - meaning.zero_point
-    keep = np.float32(meaning.scale) / np.float32(slope.output.scale)
-    bent = slope.weight.astype(np.int32)[:, None, None] * values
-    positive = _requantize(values, np.asarray(keep), slope.output)
-    return np.where(values >= 0, positive, _requantize(bent, np.asarray(keep * np.float32(slope.scale)), slope.output))
+    values = (plane - meaning.zero_point).astype(np.int64)
+    bent = slope.weight.astype(np.int64)[:, None, None] * values
+    keep, bend = prelu_multipliers(meaning.scale, slope.scale, slope.output.scale)
+    result = np.where(values >= 0, keep.times(values), bend.times(bent)) + slope.output.zero_point
+    clipped: Whole = np.clip(result, LOWEST, HIGHEST).astype(np.int32)
+    return clipped
+
+
+def prelu_multipliers(source: float, slope: float, output: float) -> tuple[Multiplier, Multiplier]:
+    """For what PReLU keeps and for what it bends, from the scales of its input, its slopes and its output."""
+    keep = np.float32(source) / np.float32(output)
+    bend = np.float32(source) * np.float32(slope) / np.float32(output)
+    return Multiplier.of(float(keep)), Multiplier.of(float(bend))
 
 
 def _add(one: Whole, meaning: Quantization, other: Whole, other_meaning: Quantization, result: Quantization) -> Whole:

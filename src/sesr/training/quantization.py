@@ -4,8 +4,8 @@ The usual *fake quantisation* rounds every weight and feature to what 8 bits can
 features are kept as the whole numbers themselves, with their scale beside: a plane is ``units`` (q less its zero
 point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
 as sums stay below 2^24, requantises by one multiplication, as `sesr.network.quantized.run` does, and the forward pass
-*is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the additions' fixed-point rounding
-is left out; it matters once in some 10,000 features.)
+*is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
+of additions and of PReLU is left out; an addition's matters once in some 10,000 features.)
 
 **Gradients.** Rounding has slope zero nearly everywhere, so the gradient passes it as if it were not there
 (straight-through). Clipping passes it inside the range; outside, the gradient goes to the range's end. With a plane's
@@ -46,6 +46,7 @@ from sesr.network.quantized import (
     Quantization,
     QuantizedNetwork,
     Slope,
+    prelu_multipliers,
 )
 from sesr.network.sesr import SESR
 from sesr.network.variants import SESRConfig
@@ -227,9 +228,19 @@ class QuantizedSESR(nn.Module):
             return Plane(torch.where(plane.units >= 0, plane.units, plane.units * (slope * scale)), plane.scale)
         output = self._range(f"prelu{index}")
         own, zero_point = output.grid()
-        keep = plane.scale / own
-        bent = (slope * plane.units) * (keep * scale)
-        return Plane(_round_within(torch.where(plane.units >= 0, plane.units * keep, bent), zero_point), own)
+        if self.training or not self.quant_w:
+            keep = plane.scale / own
+            bent = (slope * plane.units) * (keep * scale)
+            units = torch.where(plane.units >= 0, plane.units * keep, bent)
+        else:
+            units = self._exact_prelu(plane, slope, scale, own)
+        return Plane(_round_within(units, zero_point), own)
+
+    def _exact_prelu(self, plane: Plane, slope: Tensor, slope_scale: Tensor, own: Tensor) -> Tensor:
+        """As the int8 network computes it, in fixed point; units of the result, not yet clipped."""
+        keep, bend = prelu_multipliers(*(float(scale.detach()) for scale in (plane.scale, slope_scale, own)))
+        units, bent = plane.units.long(), (slope * plane.units).long()
+        return torch.where(units >= 0, keep.times(units), bend.times(bent)).to(plane.units.dtype)
 
     def _total(self, features: Plane, first: Plane) -> Plane:
         """The long residual."""

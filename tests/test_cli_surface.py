@@ -52,6 +52,7 @@ SURFACE = {
         "--int8": False,
         "-o --output": "results",
         "--card": False,
+        "--round-input": False,
         "--engine": "openvino",
         "--threads": None,
     },

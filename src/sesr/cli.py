@@ -152,12 +152,16 @@ def _add_evaluate(commands: "Commands") -> None:
         help="for the tables (default: %(default)s)",
     )
     parser.add_argument("--card", action="store_true", help="write the figures into the network's own files too")
+    parser.add_argument(
+        "--round-input", action="store_true", help="give the network luma rounded to 8 bits, as int8 networks see it"
+    )
     add_engine(parser)
 
 
 def _evaluate(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.evaluation.evaluate import evaluate
+    from sesr.evaluation.protocol import rounded_input
     from sesr.evaluation.table import text_table, write_csv
     from sesr.inference.strips import run_plane
     from sesr.inference.upscale import load
@@ -166,14 +170,15 @@ def _evaluate(arguments: Arguments) -> int:
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
     if arguments.card and network.safetensors is None:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
+    if arguments.card and arguments.round_input:
+        raise UsageError("--card keeps the protocol's figures, and --round-input gives others; take one of them")
     engine = load(
         arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads, int8=arguments.int8
     ).engine
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
-    measured = evaluate(
-        lambda luma: run_plane(engine, luma), network.name, arguments.data, engine.scale, progress=sys.stderr.isatty()
-    )
+    upscale = rounded_input(engine) if arguments.round_input else lambda luma: run_plane(engine, luma)
+    measured = evaluate(upscale, network.name, arguments.data, engine.scale, progress=sys.stderr.isatty())
     print(text_table(measured))
     print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
     if arguments.card and network.safetensors is not None:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sesr.evaluation.protocol import Enlarged, enlarge_by_bicubic, enlarge_by_network, measure, picture_luma
+from sesr.evaluation.protocol import (
+    Enlarged,
+    enlarge_by_bicubic,
+    enlarge_by_network,
+    measure,
+    picture_luma,
+    rounded_input,
+)
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import downscale, upscale
@@ -86,3 +93,15 @@ def test_border_of_scale_pixels_does_not_count() -> None:
 def test_upscaler_of_the_wrong_scale_is_noticed() -> None:
     with pytest.raises(ValueError, match=r"broadcast|shape"):
         enlarge_by_network(lambda luma: luma, smooth(20, 22), 2)
+
+
+def test_rounded_input_is_what_an_int8_network_sees() -> None:
+    class Twice:
+        scale, receptive_radius, int8 = 2, 0, False
+
+        def run(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
+            return luma.repeat(2, 0).repeat(2, 1)
+
+    luma = np.array([[0.0, 0.4 / 255, 0.6 / 255], [100.2 / 255, 1.0, 254.7 / 255]], np.float32)
+    expected = np.array([[0, 0, 1], [100, 255, 255]]) / 255
+    np.testing.assert_allclose(rounded_input(Twice())(luma)[::2, ::2], expected, atol=1e-7)

@@ -23,6 +23,8 @@ from sesr.imaging.color import BT601_LIMITED, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import upscale
+from sesr.inference.engine import Engine, from_int8, to_int8
+from sesr.inference.strips import run_plane
 
 
 class LumaUpscaler(Protocol):
@@ -54,6 +56,14 @@ class Quality:
     ssim: float
     psnr_y: float
     psnr_y8: float
+
+
+def rounded_input(engine: Engine) -> LumaUpscaler:
+    """The network on luma that is rounded to 8 bits first, which is all that an int8 network sees of a picture.
+
+    A picture's luma is not whole: 8-bit RGB has finer steps of it. This tells what that costs from what int8 costs.
+    """
+    return lambda luma: run_plane(engine, from_int8(to_int8(luma)))
 
 
 def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int) -> Enlarged:

@@ -106,7 +106,9 @@ def test_shipped_networks_are_whole() -> None:
     for network in networks:
         assert network.safetensors is not None
         assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
-        assert network.config == replace(VARIANTS[network.name], scale=find_network(network.name).config.scale)  # type: ignore[union-attr]
+        assert network.config is not None
+        assert network.name == (network.config.int8_name if network.int8 else network.config.name)
+        assert network.config.feature_size == VARIANTS[network.name.partition("-")[0]].feature_size
     assert {path.stem for path in WEIGHTS.glob("*.tflite")} == {path.stem for path in WEIGHTS.glob("*.safetensors")}
 
 
@@ -119,7 +121,8 @@ def save_int8(folder: Path, name: str, scale: int) -> Path:
 def test_int8_networks_are_found_by_the_float_ones_name(folder: Path) -> None:
     """``m5`` with `int8`, in any case, or ``m5-int8`` without: the same file, and the float one is still ``m5``."""
     path = save_int8(folder, "m5-int8", 2)
-    for name, int8 in (("m5", True), ("M5", True), ("m5-int8", True), ("M5-INT8", True), ("m5-int8", False)):
+    names = [(name, True) for name in ("m5", "M5", "m5-relu", "m5-int8", "M5-INT8")]
+    for name, int8 in [*names, ("m5-int8", False)]:
         found = find_network(name, None, folder, int8=int8)
         assert (found.name, found.int8, found.safetensors, found.card) == ("m5-int8", True, path, {"name": "random"})
         assert found.config == SESRConfig(m=5, f=2, activation="relu")

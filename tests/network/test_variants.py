@@ -57,3 +57,16 @@ def test_receptive_radius() -> None:
 def test_impossible_configs_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         SESRConfig(**{"m": 5} | bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "int8_name"),
+    [
+        (SESRConfig(m=5), "m5", "m5-prelu-int8"),
+        (SESRConfig(m=5, activation="relu"), "m5-relu", "m5-int8"),
+        (SESRConfig(m=11, f=32, activation="relu", input_residual=False), "xl-relu-nores", "xl-nores-int8"),
+        (SESRConfig(m=4, f=8, input_residual=False), "m4f8-nores", "m4f8-nores-prelu-int8"),
+    ],
+)
+def test_names(config: SESRConfig, name: str, int8_name: str) -> None:
+    assert (config.name, config.int8_name) == (name, int8_name)

@@ -85,12 +85,12 @@ def test_int8_networks_have_names_of_their_own() -> None:
     """Both switches make an int8 network; one alone leaves a float one."""
     relu = {"network": {"m": 5, "activation": "relu"}}
     for training, stem in (
-        ({"quant_w": True, "quant_a": True}, "m5-relu-int8_x2"),
+        ({"quant_w": True, "quant_a": True}, "m5-int8_x2"),
         ({"quant_w": True}, "m5-relu_x2"),
         ({"quant_a": True}, "m5-relu_x2"),
     ):
         assert parse_recipe(relu | {"training": training}).stem == stem
-    assert with_options(Recipe(), {"quant_w": True, "quant_a": True, "activation": "relu"}).stem == "m5-relu-int8_x2"
+    assert with_options(Recipe(), {"quant_w": True, "quant_a": True, "activation": "relu"}).stem == "m5-int8_x2"
 
 
 def test_int8_of_a_recipes_network_is_another_network() -> None:
@@ -98,7 +98,7 @@ def test_int8_of_a_recipes_network_is_another_network() -> None:
     recipe = parse_recipe({"network": {"m": 5}, "card": {"name": "mine", "expected": "38 dB"}})
     assert with_options(recipe, {"steps": 7}).card.name == "mine"
     changed = with_options(recipe, {"quant_w": True, "quant_a": True})
-    assert (changed.stem, changed.card.expected) == ("m5-int8_x2", "")
+    assert (changed.stem, changed.card.expected) == ("m5-prelu-int8_x2", "")
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -395,10 +395,10 @@ def test_an_int8_run_ends_in_the_network_that_it_validated(
     kind = dataclasses.replace(RECIPE.network, activation=activation)
     recipe = dataclasses.replace(with_training(quant_w=True, quant_a=True), network=kind, card=CardRecipe())
     path = train(recipe, pictures, pictures, tmp_path / "run", EAGER)
-    assert path.name == f"sesr_{kind.name}-int8_x2.safetensors"
+    assert path.name == f"sesr_{kind.int8_name}_x2.safetensors"
     network = load_quantized(path)
     assert network.config == kind
-    assert network.card["name"] == f"{kind.name}-int8"
+    assert network.card["name"] == kind.int8_name
     assert path.with_suffix(".tflite").read_bytes() == write_tflite(network)
     watch = Validation(pictures, 2, recipe.data)
     measured = [

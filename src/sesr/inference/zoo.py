@@ -67,7 +67,7 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
         name: "m5", in any case, or the path of a `.safetensors` or `.tflite`.
         scale: the scale wanted; None takes the file's own, or the smallest that is shipped under the name.
         folder: where the shipped networks lie.
-        int8: takes the int8 network made of the one that is named, "m5-int8" for "m5".
+        int8: takes the int8 network beside the one that is named, "m5-int8" for "m5" or "m5-relu".
 
     Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
     file.
@@ -75,7 +75,7 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
     if Path(name).suffix.lower() in _SUFFIXES:
         return _from_file(Path(name), scale)
     if int8 and not name.lower().endswith(INT8):
-        name += INT8
+        name = name.lower().removesuffix("-relu") + INT8
     networks = list_networks(folder)
     same_name = [network for network in networks if network.name == name.lower()]
     if not same_name:

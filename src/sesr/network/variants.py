@@ -66,6 +66,13 @@ class SESRConfig:
         return next(named, f"m{self.m}f{self.f}") + kind
 
     @property
+    def int8_name(self) -> str:
+        """What an int8 network of this kind is called: ``m5-int8`` with ReLU, which is the usual one there."""
+        paper, *kind = self.name.split("-")
+        kind = [word for word in kind if word != "relu"] + (["prelu"] if self.activation == "prelu" else [])
+        return "-".join([paper, *kind, "int8"])
+
+    @property
     def weights(self) -> int:
         """Weights of the collapsed convolutions, as the paper counts them."""
         return 25 * self.f + 9 * self.f**2 * self.m + 25 * self.f * self.scale**2

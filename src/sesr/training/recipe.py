@@ -157,13 +157,13 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """What the trained network is called: ``m5_x2``, ``m5-relu-int8_x2``."""
+        """What the trained network is called: ``m5_x2``, ``m5-int8_x2``."""
         return f"{self.name}_x{self.network.scale}"
 
     @property
     def name(self) -> str:
         """The same without its scale; the card's name, if it has one."""
-        return self.card.name or f"{self.network.name}{'-int8' if self.int8 else ''}"
+        return self.card.name or (self.network.int8_name if self.int8 else self.network.name)
 
     @property
     def int8(self) -> bool:

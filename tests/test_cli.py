@@ -534,9 +534,9 @@ class TestOthers:
         assert main(["train", *both[:3], *both[4:]]) == 0
         found = [(recipe.training.quant_w, recipe.training.quant_a, str(run)) for recipe, _, run, _ in called]
         assert found == [
-            (True, True, "runs/m5-relu-int8_x2"),
             (True, True, "runs/m5-int8_x2"),
-            (True, True, "runs/m5-int8_x2"),
+            (True, True, "runs/m5-prelu-int8_x2"),
+            (True, True, "runs/m5-prelu-int8_x2"),
             (True, False, "runs/m5_x2"),
         ]
         assert called[2][0].card.expected == ""
@@ -552,7 +552,7 @@ class TestOthers:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sesr.training.trainer._can_compile", lambda _: False)
             assert main(["train", str(tmp_path / "r.toml"), *arguments, *quantised]) == 0
-        path = run / "sesr_m1f2-relu-int8_x2.safetensors"
+        path = run / "sesr_m1f2-int8_x2.safetensors"
         assert capsys.readouterr().out.endswith(f"{path}\n")
         assert is_int8(path)
         assert path.with_suffix(".tflite").is_file()

@@ -36,7 +36,11 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 
 def add_int8(parser: argparse.ArgumentParser) -> None:
     """The int8 network instead of the float one."""
-    parser.add_argument("--int8", action="store_true", help="the int8 network made of the one that is named")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="the int8 network beside the one that is named: m5-int8, a ReLU network, for m5",
+    )
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

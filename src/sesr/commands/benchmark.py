@@ -36,14 +36,14 @@ def _add_speed(kinds: "Commands") -> None:
 def _benchmark_speed(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.evaluation.speed import measure_speed, write_csv
-    from sesr.inference.zoo import find_network
+    from sesr.inference.zoo import WEIGHTS, find_network
 
     network = find_network(arguments.model, arguments.scale)
     if arguments.output:
         check_writable(arguments.output)
     int8 = None
     with suppress(UsageError):  # not every network has one
-        int8 = find_network(arguments.model, arguments.scale, int8=True)
+        int8 = find_network(arguments.model, arguments.scale, int8=True) if network.file.parent == WEIGHTS else None
     timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads, int8)
     for timing in timings:
         print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
@@ -125,7 +125,7 @@ def _add_npu(kinds: "Commands") -> None:
 
 def _benchmark_npu(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.npu import Estimate, estimate_npu, write_csv
+    from sesr.evaluation.npu import Estimate, estimate_npu, npu_line, ratios, write_csv
     from sesr.inference.zoo import find_network
     from sesr.network.quantized import load_quantized
 
@@ -137,13 +137,9 @@ def _benchmark_npu(arguments: Arguments) -> int:
     estimates: list[Estimate] = []
     for estimate in estimate_npu(load_quantized(found.safetensors), found.name):
         estimates.append(estimate)
-        size = f"{estimate.width} x {estimate.height}"
-        print(
-            f"{estimate.network:14} {estimate.enlarges:14} {size:>11} x {estimate.tiles:<2} {estimate.accelerator:13} "
-            f"{estimate.frames_per_second:7.2f} frames/s  {estimate.mega_cycles:8.2f} Mcycles an inference  "
-            f"MACs {estimate.mac_use:4.0%}  on the processor: {estimate.on_processor or 'nothing'}",
-            flush=True,
-        )
+        print(npu_line(estimate), flush=True)
+    for line in ratios(estimates):
+        print(line)
     if arguments.output:
         write_csv(estimates, arguments.output)
     return 0

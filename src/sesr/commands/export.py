@@ -1,7 +1,6 @@
 """`sesr export`."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from sesr.errors import SesrError, UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
-    from sesr.export.tflite import AnyNetwork, Layout
-    from sesr.export.verify import Comparison
 
 
 def add_export(commands: "Commands") -> None:
@@ -28,43 +25,30 @@ def add_export(commands: "Commands") -> None:
     parser.add_argument(
         "--transpose-conv",
         action="store_true",
-        help="enlarge by a transposed convolution, for NPUs without depth-to-space; such a file has one size",
+        help="enlarge by a transposed convolution, for NPUs without depth-to-space; one size, LiteRT only",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
 
 
 def _export(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.export.tflite import Layout, export_tflite
+    from sesr.export.tflite import Layout
+    from sesr.inference.checked import export_checked
     from sesr.inference.zoo import check_int8, find_network
     from sesr.network.quantized import load_network
 
     found = find_network(arguments.model, arguments.scale, int8=arguments.int8)
-    if found.safetensors is None or arguments.output.suffix.lower() != ".tflite":
-        raise UsageError("export reads a network's name or .safetensors, and writes a file that ends in .tflite")
+    if found.safetensors is None:
+        raise UsageError(f"{arguments.model}: export reads a network's name or .safetensors, not a .tflite")
+    if arguments.output.suffix.lower() != ".tflite":
+        raise UsageError(f"{arguments.output}: export writes .tflite; name a file that ends so")
     check_int8(found.safetensors, found.int8, arguments.int8)
     if os.path.lexists(arguments.output) and not arguments.overwrite:
         raise SesrError(f"{arguments.output}: exists already; name another with -o, or add --overwrite")
     check_writable(arguments.output)
     network = load_network(found.safetensors)
     layout = Layout(arguments.height, arguments.width, arguments.fixed_size, arguments.transpose_conv)
-    for comparison in _verified(network, layout, arguments.output):
+    for comparison in export_checked(network, arguments.output, layout):
         print(comparison)
-    export_tflite(network, arguments.output, layout)
     print(plain(f"{found.safetensors} -> {arguments.output}"))
     return 0
-
-
-def _verified(network: "AnyNetwork", layout: "Layout", output: Path) -> "list[Comparison]":
-    """Runs the file before it gets its name."""
-    from sesr.export.tflite import write_tflite
-    from sesr.export.verify import verify
-    from sesr.inference.engine import load_engine
-
-    with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
-        file = Path(folder, "network.tflite")
-        file.write_bytes(write_tflite(network, layout))
-        runtimes = {"litert": load_engine(file, "litert")}
-        if not layout.transposed:  # OpenVINO reads these too, but its graphs are kept free of sizes here
-            runtimes["openvino"] = load_engine(file, "openvino")
-        return verify(network, output, runtimes, layout.size)

@@ -12,6 +12,7 @@ from sesr.errors import EngineError, UsageError
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
     from sesr.training.recipe import Recipe
+    from sesr.training.trainer import RunOptions
 
 
 def add_train(commands: "Commands") -> None:
@@ -80,22 +81,28 @@ def _train(arguments: Arguments) -> int:
     if arguments.resume:
         if arguments.recipe or arguments.run or any(value is not None for value in settings.values()):
             raise UsageError("a run is resumed as it was started: give --resume without a recipe, --run or settings")
-        return _report(resume(arguments.resume, options, arguments.data, arguments.validation))
+        return _report(resume(arguments.resume, options, arguments.data, arguments.validation), options)
     if not arguments.data:
         raise UsageError("train needs --data: a folder of pictures, or div2k")
     given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
     recipe = with_options(given, settings)
-    named = arguments.recipe is not None and (recipe.network, recipe.int8) == (given.network, given.int8)
+    named = arguments.recipe is not None and recipe.name == given.name
     run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
     sources = Sources(arguments.data, arguments.validation)
     initial = _initial(recipe)
     _warn_of_prelu(recipe)
-    return _report(train(recipe, sources, run, options, init_from=initial))
+    return _report(train(recipe, sources, run, options, init_from=initial), options)
 
 
-def _report(path: Path) -> int:
-    """Prints where the network lies; of several processes that `torchrun` started, the first does."""
+def _report(path: Path, options: "RunOptions") -> int:
+    """Runs what was exported and prints where the network lies; of several processes, the first does."""
+    from sesr.inference.checked import check_export
+    from sesr.training.trainer import sized
+
     if os.environ.get("RANK", "0") == "0":
+        check_export(path.with_suffix(".tflite"), path)
+        if options.tflite_size:
+            check_export(sized(path, options.tflite_size), path)
         print(path)
     return 0
 
@@ -105,7 +112,7 @@ def _warn_of_prelu(recipe: "Recipe") -> None:
     training = recipe.training
     if training.quant_w and training.quant_a and recipe.network.activation == "prelu":
         print(
-            "sesr: int8 PReLU has no fast kernel in most runtimes (LiteRT takes 3 times as long); "
+            "sesr: int8 PReLU has no fast kernel in most runtimes and is much slower there; "
             "--activation relu trains the ReLU network, which has",
             file=sys.stderr,
         )
@@ -133,4 +140,4 @@ def _initial(recipe: "Recipe") -> Path | None:
             return find_network(name, scale).safetensors
         except UsageError as error:
             reason = error
-    raise UsageError(f"no x2 network to start from: no finished run {run}; {reason}; or --init-from none")
+    raise UsageError(f"no network to start from: no finished run {run}; {reason}; or --init-from none")

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.export.flatbuffer import Graph
-from sesr.network.quantized import Quantization
+from sesr.network.quantized import PIXELS, Quantization
 
 LAYERS = [(5, 1, 56), (1, 56, 12), *[(3, 12, 12)] * 4, (1, 12, 56)]
 """Kernel size, channels in, channels out; the transposed convolution, 9 x 9 from 56 to 1, comes after."""
 
-_PIXELS = Quantization(float(np.float32(1 / 255)), -128)
 _FEATURES = Quantization(0.0078125, -128)
 _WEIGHT_SCALE = np.float32(0.0078125)
 
@@ -38,13 +37,13 @@ def fsrcnn_tflite(height: int, width: int) -> bytes:
         scale = np.float32(meaning.scale) * _WEIGHT_SCALE
         return graph.constant(name, np.zeros(count, np.int32), np.full(count, scale))
 
-    source = features = graph.plane("input", 1, _PIXELS)
-    meaning = _PIXELS
+    source = features = graph.plane("input", 1, PIXELS)
+    meaning = PIXELS
     for index, (k, c_in, c_out) in enumerate(LAYERS):
         weight, zeros = weights(f"w{index}", (c_out, k, k, c_in), c_out), bias(f"b{index}", c_out, meaning)
         output = graph.plane(f"conv{index}", c_out, _FEATURES)
         features, meaning = graph.convolution(features, weight, zeros, output, relu=True), _FEATURES
     weight, zeros = weights("w_last", (1, 9, 9, 56), 1), bias("b_last", 1, meaning)
-    output = graph.plane("output", 1, _PIXELS, 2)
+    output = graph.plane("output", 1, PIXELS, 2)
     graph.transposed_convolution(features, weight, output, 2, zeros, same=True)
     return graph.finish(source, output, "FSRCNN x2 (56, 12, 4), random int8 weights: for measuring speed", b"{}")

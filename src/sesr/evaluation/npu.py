@@ -3,9 +3,10 @@
 Vela (package ethos-u-vela) compiles a `.tflite` for Arm's Ethos-U and prints the cycles that it expects. What it cannot
 compile is left to the processor beside the NPU and costs time that no estimate knows; such operators are named.
 
-A frame can be given whole, or in tiles, as the paper does (400 x 300, section 5.4): whole, its features do not fit into
-the NPU's own memory. Tiles here overlap by the receptive radius, so that they give the whole frame's pixels; that many
-more of them are needed.
+A frame can be given whole, or in tiles, as the paper does (400 x 300, section 5.4). Whole, its features take some 100
+MB, which Vela counts as the memory that each system here has for them, however fast. On a U55 that is SRAM, which no
+device has so much of: there only the tiles say what one would do. Tiles here overlap by the receptive radius, so that
+they give the whole frame's pixels; that many more of them are needed.
 """
 
 import csv
@@ -41,6 +42,9 @@ ACCELERATORS = (
     Accelerator("ethos-u65-512", "Ethos_U65_Client_Server", "Dedicated_Sram"),
     Accelerator("ethos-u85-512", "Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"),
 )
+
+TIMEOUT = 600
+"""Seconds that Vela may take for one file; it takes less than one."""
 
 FRAME = (1920, 1080)
 TILE = (400, 300)
@@ -150,7 +154,10 @@ def _compile(case: Case, accelerator: Accelerator) -> Estimate:
         program = "import sys; from ethosu.vela.vela import main; sys.exit(main(sys.argv[1:]))"
         command = [sys.executable, "-c", program, str(file), *options]
         command += ["--show-cpu-operations", "--output-dir", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise SesrError(f"Vela did not end within {TIMEOUT} s on {case.network} for {accelerator.name}") from error
         tables = list(Path(folder).glob("*_summary_*.csv"))
         if done.returncode or not tables:
             reason = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
@@ -178,7 +185,7 @@ def _estimate(case: Case, accelerator: Accelerator, summary: dict[str, str], pri
         sram_mb=round(float(summary["sram_memory_used"]) / 1024, 2),
         dram_mb=round(float(summary["dram_memory_used"]) / 1024, 2),
         mac_use=round(case.macs / cycles / macs_a_cycle, 3) if cycles else 0.0,
-        on_processor=" ".join(sorted({kinds[name] for name in left})),
+        on_processor=" ".join(sorted({kinds.get(name, name) for name in left})),
     )
 
 
@@ -188,3 +195,25 @@ def write_csv(estimates: list[Estimate], path: Path) -> None:
         table = csv.DictWriter(file, [field.name for field in fields(Estimate)], lineterminator="\n")
         table.writeheader()
         table.writerows(asdict(estimate) for estimate in estimates)
+
+
+def npu_line(estimate: Estimate) -> str:
+    """One estimate for people."""
+    size = f"{estimate.width} x {estimate.height}"
+    left = f", without {estimate.on_processor} on the processor" if estimate.on_processor else ""
+    return (
+        f"{estimate.network:14} {estimate.enlarges:14} {size:>11} {estimate.accelerator:13} "
+        f"{estimate.inferences_per_second:7.2f} inferences/s  {estimate.frames_per_second:6.2f} frames/s "
+        f"of {estimate.tiles:>2}  SRAM {estimate.sram_mb:6.2f} MB  DRAM {estimate.dram_mb:6.2f} MB  "
+        f"MACs used {estimate.mac_use:4.0%}{left}"
+    )
+
+
+def ratios(estimates: list[Estimate]) -> Iterator[str]:
+    """How many times FSRCNN's frames/s the network makes where all of both runs on the NPU, a line each."""
+    fsrcnn = {(each.accelerator, each.width): each for each in estimates if each.network == "fsrcnn"}
+    for each in estimates:
+        other = fsrcnn.get((each.accelerator, each.width))
+        if other is not None and each is not other and not each.on_processor:
+            ratio = (other.mega_cycles * other.tiles) / (each.mega_cycles * each.tiles)
+            yield f"{each.accelerator}, {each.width} x {each.height}: {ratio:.1f} times FSRCNN's frames/s"

@@ -8,10 +8,13 @@ number. It is written here with the public schema alone, in milliseconds; what a
   depth-to-space is version 2 by the book, and 1 here: some registers of operators have only that, and all run it.)
 - Height and width are marked free in the shape signature, so `resize_tensor_input` and OpenVINO's `reshape` work.
 - Constants lie at multiples of 16 bytes, where runtimes on ARM want them. Equal networks give equal bytes.
+- After the flatbuffer stands a checksum, where TFLite's packed metadata stand too: runtimes do not read so far.
+  LiteRT's own checks of a damaged file may abort the whole process, so it is never handed one (`check_sum`).
 
 Needs the extra ``export``: flatbuffers, and the schema that ai-edge-litert carries.
 """
 
+import hashlib
 import importlib
 from typing import Any
 
@@ -28,6 +31,7 @@ _FREE = -1
 _ALIGNMENT = 16
 _SCHEMA_VERSION = 3
 _IDENTIFIER = b"TFL3"
+_TRAILER = b"SESR-SHA"
 _INT8_VERSIONS = {"CONV_2D": 3, "ADD": 2, "TRANSPOSE_CONV": 2}
 """Of operators whose first version knows float32 alone and whose int8 one runtimes know by this number."""
 
@@ -114,8 +118,8 @@ class Graph:
     ) -> int:
         """Every input pixel adds its kernel, (1, k, k, in), to the output at `scale` times its place.
 
-        The operator wants the output's size as a constant, so such a file cannot be resized. `same` crops a kernel's
-        overhang at the borders.
+        The operator wants the output's size as a constant, so such a file is declared to have one size. `same` crops
+        a kernel's overhang at the borders.
         """
         height, width = self.size
         shape = self.constant(f"shape{output}", np.array([1, height * scale, width * scale, 1], np.int32))
@@ -137,7 +141,8 @@ class Graph:
         self.model.metadata = [entry]
         builder = self.flatbuffers.Builder(1 << 16)
         builder.Finish(self.model.Pack(builder), _IDENTIFIER)
-        return bytes(builder.Output())
+        content = bytes(builder.Output())
+        return content + _TRAILER + hashlib.sha256(content).digest()
 
     def _quantize(self, number: int, scales: list[float], zero_point: int, axis: int) -> None:
         parameters = self.schema.QuantizationParametersT()
@@ -191,6 +196,14 @@ class Graph:
         for (entry,), number in ((signature.inputs, source), (signature.outputs, output)):
             entry.name, entry.tensorIndex = self.graph.tensors[number].name, number
         return signature
+
+
+def check_sum(content: bytes) -> bool | None:
+    """Whether a `.tflite` is as it was written; None where it carries no checksum, as those of other writers."""
+    end = len(content) - len(_TRAILER) - hashlib.sha256().digest_size
+    if end < 0 or content[end : end + len(_TRAILER)] != _TRAILER:
+        return None
+    return hashlib.sha256(content[:end]).digest() == content[end + len(_TRAILER) :]
 
 
 def read_metadata(content: bytes) -> bytes | None:

@@ -1,9 +1,10 @@
 """An exported file is run before it is trusted.
 
-A file that nobody ran is a guess: runtimes read the same operators in different ways. So each export is run on pictures
-drawn for it, whose corners, borders and extremes are where such mistakes show, by every runtime that is at hand, and
-compared with arithmetic that is written out here or in `sesr.network.quantized`, in NumPy and with no library's
-convolution. The largest difference is told in 8-bit steps; above a runtime's bound the export fails.
+A file that nobody ran is a guess: runtimes read the same operators in different ways. So what `sesr export` and `sesr
+train` write is run on pictures drawn for it, whose corners, borders and extremes are where such mistakes show, by every
+runtime that is at hand (`sesr.inference.checked`), and compared with arithmetic that is written out here or in
+`sesr.network.quantized`, in NumPy and with no library's convolution. The largest difference is told in 8-bit steps;
+above a runtime's bound the export fails.
 
 Bounds, in steps of 1/255. Float: 0.01, a hundred times what float32 rounds. Int8 in LiteRT: none at all. Int8 in
 OpenVINO, which requantises in its own way, so that a feature may come out a step off: two, though more than one is
@@ -26,6 +27,9 @@ from sesr.network.quantized import QuantizedNetwork, depth_to_space, run
 Pixels = NDArray[np.uint8]
 Luma = NDArray[np.float32]
 Float = NDArray[np.float64]
+
+MANY = 200_000
+"""Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""
 
 FLOAT_BOUND = 0.01
 INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 0.0, ("openvino", "relu"): 2.0, ("openvino", "prelu"): 4.0}
@@ -83,15 +87,15 @@ def verify(
 
 
 def drawn_pictures(size: tuple[int, int] | None = None) -> list[Pixels]:
-    """8-bit luma planes (H, W): one of a given size, or several of many sizes, a single pixel among them."""
-    sizes = [(1, 1), (1, 40), (33, 2), (7, 5), (96, 150)] if size is None else [size]
-    drawn = [_drawn(*size) for size in sizes]
-    if size is None:
-        flat = [np.full((24, 31), value, np.uint8) for value in (0, 16, 128, 255)]
-        checked = (np.indices((40, 37)).sum(0) // 2 % 2 * 255).astype(np.uint8)
-        noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
-        drawn += [*flat, checked, noise]
-    return drawn
+    """8-bit luma planes (H, W): of many sizes, a single pixel among them, or all of a given one."""
+    one = size or (40, 37)
+    flat = [np.full(one, value, np.uint8) for value in (0, 16, 128, 255)]
+    checked = (np.indices(one).sum(0) // 2 % 2 * 255).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, one, np.uint8)
+    extremes = [*flat, checked, noise]
+    if size is not None:
+        return [_drawn(*size), *extremes] if size[0] * size[1] <= MANY else [_drawn(*size)]
+    return [*(_drawn(*each) for each in [(1, 1), (1, 40), (33, 2), (7, 5), (96, 150)]), *extremes]
 
 
 def _drawn(height: int, width: int) -> Pixels:
@@ -130,11 +134,12 @@ def _run_float(network: Checkpoint, luma: Float) -> Float:
 
 def _convolve(planes: Float, tensors: Mapping[str, NDArray[np.float32]], name: str) -> Float:
     weight = tensors[f"{name}.weight"].astype(np.float64)
-    reach = weight.shape[-1] // 2
-    padded = np.pad(planes, ((0, 0), (reach, reach), (reach, reach)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (1, 2))
-    sums: Float = np.tensordot(weight, windows, ((1, 2, 3), (0, 3, 4)))
-    return sums + tensors[f"{name}.bias"].astype(np.float64)[:, None, None]
+    k, (height, width) = weight.shape[-1], planes.shape[1:]
+    padded = np.pad(planes, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
+    sums = np.tile(tensors[f"{name}.bias"].astype(np.float64)[:, None], height * width)
+    for dy, dx in np.ndindex(k, k):
+        sums += weight[:, :, dy, dx] @ padded[:, dy : dy + height, dx : dx + width].reshape(len(planes), -1)
+    return sums.reshape(-1, height, width)
 
 
 def _compare(

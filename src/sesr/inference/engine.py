@@ -34,9 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.export.flatbuffer import check_sum
 from sesr.inference.zoo import WEIGHTS, check_file
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
-from sesr.network.quantized import load_network
+from sesr.network.quantized import is_int8, load_network
 
 Backend = Literal["openvino", "litert", "torch"]
 Luma = NDArray[np.float32]
@@ -102,6 +103,8 @@ def load_engine(path: Path, backend: Backend = "openvino", threads: int | None =
     if kind not in (".safetensors", ".tflite"):
         raise WeightsError(f"{path}: not a network's file; give a .safetensors or a .tflite")
     if backend == "torch":
+        if kind == ".safetensors" and is_int8(path):
+            raise EngineError(f"{path}: an int8 network, which PyTorch does not run; take --engine openvino or litert")
         return TorchEngine(load_checkpoint(_checkpoint_of(path)), threads)
     if kind == ".tflite":
         return _of_tflite(path, backend, threads)
@@ -127,6 +130,8 @@ class OpenVINOEngine:
         core = openvino.Core()
         graph = _read_graph(core, path)
         self.scale, self.receptive_radius, self.int8 = _measure_graph(graph, path)
+        if self.int8 and check_sum(path.read_bytes()) is None:  # its whole numbers could mean anything
+            raise WeightsError(f"{path}: an int8 .tflite that `sesr export` did not write; export it with that")
         settings = {**_SETTINGS} if threads is None else {**_SETTINGS, "INFERENCE_NUM_THREADS": threads}
         try:
             self._request = core.compile_model(graph, "CPU", settings).create_infer_request()
@@ -224,6 +229,7 @@ def _converted(path: Path, backend: Backend, threads: int | None) -> Engine:
 
 
 def import_package(module: str, name: str, package: str) -> ModuleType:
+    """A module that an engine needs. Raises `EngineError` where it is not installed; `package` is what to install."""
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
@@ -240,14 +246,18 @@ def _read_graph(core: OpenVINO, path: Path) -> OpenVINO:
 
 
 def check_tflite(path: Path) -> None:
-    """Raises `WeightsError` for a file that does not begin as a `.tflite`, on which runtimes would write to stderr."""
+    """Raises `WeightsError` for a file that does not begin as a `.tflite`, or whose checksum does not fit.
+
+    Runtimes would write to stderr on the first, and might do anything with the second.
+    """
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
+        content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    if start[4:] != b"TFL3":
+    if content[4:8] != b"TFL3":
         raise WeightsError(f"{path}: not a .tflite file inside; fetch or export it again")
+    if check_sum(content) is False:
+        raise WeightsError(f"{path}: damaged, its checksum does not fit; fetch or export it again")
 
 
 def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int, bool]:
@@ -279,6 +289,8 @@ def _reach(operation: OpenVINO) -> int:
     kind = operation.get_type_name()
     if kind in _POINTWISE:
         return 0
+    if kind == "ConvolutionBackpropData":
+        raise ValueError("it enlarges by a transposed convolution, which --engine litert runs")
     if kind != "Convolution":
         raise ValueError(f"operation {kind} is not one of a SESR network")
     attributes = operation.get_attributes()

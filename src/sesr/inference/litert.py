@@ -3,21 +3,23 @@
 Its int8 arithmetic is the reference's own (`sesr.network.quantized`), so int8 ReLU networks give the same bits here as
 there. It needs the extra ``export``, and two gigabytes for a whole 1920 x 1080 frame: strips matter.
 
-A `.tflite` says nothing of its receptive radius; it is taken from the header that our files carry in their metadata.
+A `.tflite` says nothing of its receptive radius; it is taken from the header that our files carry in their metadata. A
+damaged file may make LiteRT abort the process, so only files whose checksum fits are run.
 """
 
 import json
 import os
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sesr.errors import UsageError, WeightsError
-from sesr.export.flatbuffer import read_metadata
+from sesr.export.flatbuffer import check_sum, read_metadata
 from sesr.inference.engine import (
     Luma,
     check_tflite,
@@ -44,55 +46,59 @@ class LiteRTEngine:
         try:
             with _quiet():
                 self._interpreter: Any = package.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
             (source,), (result,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (RuntimeError, ValueError) as error:
             raise WeightsError(f"{path}: damaged or foreign ({last_line(error)}); fetch or export it again") from error
         self.int8 = source["dtype"] == np.int8
-        self._source, self._result, self._shape = source["index"], result["index"], tuple(source["shape"])
-        self._free = -1 in source["shape_signature"]
-        self._ready = False
+        self._path, self._source, self._result = path, source["index"], result["index"]
+        self._shape, self._free = tuple(source["shape"]), -1 in source["shape_signature"]
 
     def run(self, luma: Luma) -> Luma:
-        """See `Engine.run`. Raises `UsageError` for another size than its own where a file has just one."""
+        """See `Engine.run`. Raises `UsageError` for another size than its own where a file is declared to have one."""
         source = plane_of(luma)
+        shape = (1, *source.shape, 1)
+        if shape != self._shape and not self._free:
+            _, height, width, _ = self._shape
+            raise UsageError(f"{self._path}: takes planes of {width} x {height} pixels only")
         with running(source):
-            self._resize((1, *source.shape, 1))
+            self._resize(shape)
             self._interpreter.set_tensor(self._source, (to_int8(source) if self.int8 else source)[None, :, :, None])
             self._interpreter.invoke()
             result = self._interpreter.get_tensor(self._result)[0, :, :, 0]
         return from_int8(result) if self.int8 else result
 
     def _resize(self, shape: tuple[int, ...]) -> None:
-        if shape != self._shape and not self._free:
-            raise UsageError(f"this .tflite takes planes of {self._shape[2]} x {self._shape[1]} pixels only")
-        if shape != self._shape or not self._ready:
+        if shape != self._shape:
             with _quiet():
-                if shape != self._shape:
-                    self._interpreter.resize_tensor_input(self._source, shape)
+                self._interpreter.resize_tensor_input(self._source, shape)
                 self._interpreter.allocate_tensors()
-            self._shape, self._ready = shape, True
+            self._shape = shape
 
 
 def _config(path: Path) -> SESRConfig:
     """Of the network in a file, from its metadata. Raises `WeightsError`."""
+    content = path.read_bytes()
+    if check_sum(content) is None:  # only what was not changed since is safe to hand to LiteRT
+        raise WeightsError(f"{path}: not a .tflite that `sesr export` wrote; use --engine openvino")
     try:
-        entry = read_metadata(path.read_bytes())
-        if entry is None:
-            raise WeightsError(f"{path}: a .tflite without the header that `sesr export` writes; use --engine openvino")
-        return SESRConfig(**json.loads(entry)["config"])
+        entry = read_metadata(content)
+        return SESRConfig(**json.loads(entry or b"")["config"])
     except (ValueError, TypeError, KeyError, UsageError) as error:
-        raise WeightsError(f"{path}: damaged or foreign ({last_line(error)}); fetch or export it again") from error
+        raise WeightsError(f"{path}: not a SESR network's .tflite; fetch or export it again") from error
+
+
+_STDERR = threading.Lock()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what LiteRT's C++ tells of its delegates off stderr."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    """Keeps what LiteRT's C++ tells of its delegates off stderr; one thread at a time, and only where there is one."""
+    with _STDERR, ExitStack() as undo:
+        with suppress(OSError):  # stderr may be closed
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            for descriptor in (kept, nowhere):
+                undo.callback(os.close, descriptor)
+            os.dup2(nowhere, 2)
+            undo.callback(os.dup2, kept, 2)
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

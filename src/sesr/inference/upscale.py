@@ -191,7 +191,8 @@ def load(
         engine: what runs it: "openvino", or "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
         tile: as in `Upscaler`.
-        int8: takes the int8 network made of the one that is named; luma is then 8 bits wide.
+        int8: takes the int8 network beside the one that is named, "m5-int8" for "m5": a ReLU network, whose luma is 8
+            bits wide.
 
     Raises `UsageError` for an unknown name, engine or a scale that there is not, `WeightsError` for a missing or
     damaged file, `EngineError` when the engine is not installed.

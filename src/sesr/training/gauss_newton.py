@@ -36,7 +36,7 @@ CROP, CROPS_AT_ONCE = 24, 64
 """LR side of the crops that curvature is measured on, and how many go through the network together."""
 
 MOST_WEIGHTS = 40_000
-"""Beyond that the matrix and its inverse need more than 13 GB."""
+"""Beyond that the matrix, its factor and its inverse, all held for a while, need more than 19 GB."""
 
 TRUST = 2.0
 """How much more than steps usually do one may promise to lower the loss, before it is shortened to that."""
@@ -67,6 +67,12 @@ class GaussNewton(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
         self._inverse: Tensor | None = None
 
+    @property
+    def inverse(self) -> Tensor:
+        """Of the damped curvature, (P, P)."""
+        assert self._inverse is not None
+        return self._inverse
+
     @torch.no_grad()
     def set_curvature(self, matrix: Tensor) -> None:
         """Takes the curvature, its lower triangle in (P, P), for the order of all parameters; uses it up.
@@ -87,14 +93,13 @@ class GaussNewton(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step along the turned running mean of the gradient."""
         assert closure is None
-        assert self._inverse is not None
         (group,) = self.param_groups
         parameters: list[Tensor] = group["params"]
         gradient = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
         state: dict[str, Any] = self.state[parameters[0]]
         mean = state.setdefault("mean", torch.zeros_like(gradient))
         mean.lerp_(gradient, 1 - group["momentum"])
-        change = self._inverse @ mean
+        change = self.inverse @ mean
         promise = mean @ change
         change.mul_(_shortened(state, promise))
         for parameter, part in zip(parameters, change.split([p.numel() for p in parameters]), strict=True):

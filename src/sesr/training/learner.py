@@ -150,6 +150,7 @@ class Learner:
             if fresh:
                 self._start = [parameter.detach().clone() for parameter in self.parameters]
             self.optimizer.set_curvature(self._curvature(crops))
+            self.processes.share([self.optimizer.inverse])
 
     def _curvature(self, crops: Crops) -> Tensor:
         """At the weights where the run started, so that a resumed run finds the same."""
@@ -171,11 +172,17 @@ class Learner:
 
     @torch.no_grad()
     def mean_network(self) -> Checkpoint | QuantizedNetwork:
-        """The network of the running mean, to keep: int8 where weights and planes are, else float."""
+        """The network of the running mean, to keep: int8 where weights and planes are, else float.
+
+        Of weights alone in 8 bits it has the rounded ones; of planes alone it cannot tell.
+        """
         model = self.mean_model()
         if isinstance(model, QuantizedSESR) and model.quant_w and model.quant_a:
             return model.to_integers()
-        return self._collapsed_mean().to_checkpoint({})
+        narrow = self._collapsed_mean()
+        if isinstance(model, QuantizedSESR):
+            narrow.load_state_dict(model.rounded_weights())
+        return narrow.to_checkpoint({})
 
     def _collapsed_mean(self) -> CollapsedSESR:
         network = build_network(self.recipe)

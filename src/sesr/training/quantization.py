@@ -5,7 +5,7 @@ features are kept as the whole numbers themselves, with their scale beside: a pl
 point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
 as sums stay below 2^24, requantises by one multiplication, as `sesr.network.quantized.run` does, and the forward pass
 *is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
-of additions and of PReLU is left out; an addition's matters once in some 10,000 features.)
+of additions and of PReLU is left out; an addition's seldom matters.)
 
 **Gradients.** Rounding has slope zero nearly everywhere, so the gradient passes it as if it were not there
 (straight-through). Clipping passes it inside the range; outside, the gradient goes to the range's end. With a plane's
@@ -15,7 +15,7 @@ pushes them apart.
 
 **What is rounded to what.** Weights: the collapsed kernels, short residual included, symmetric in -127..127 with one
 scale a channel from its largest weight. Biases: to int32, with the scale of the sum that they join; left real, they
-alone would make the exported network differ in 2 % of its pixels. Planes: one scale and zero point each, learned,
+alone would make the exported network differ from the simulation. Planes: one scale and zero point each, learned,
 started from what the float network's features reach on real pictures. The input is rounded to 8-bit luma, and the last
 convolution to whole pixel values, which the input is added to without rounding again.
 
@@ -53,6 +53,10 @@ from sesr.network.variants import SESRConfig
 
 LEAST_SCALE = 1e-6
 """Keeps scales positive where weights or ranges vanish."""
+
+MOST_BIAS = 2**22
+"""The largest bias in units of its sum. A channel whose weights are tiny beside its bias gets a coarser scale for it,
+so that sums stay whole in int32, and in float32 too: below 2^24, as all do that trained networks reach."""
 
 LEVELS = HIGHEST - LOWEST
 
@@ -143,7 +147,7 @@ class QuantizedSESR(nn.Module):
 
     @torch.no_grad()
     def start_ranges(self, batches: Iterable[Tensor]) -> None:
-        """Sets every range to what the float network's features reach on luma batches (N, 1, H, W)."""
+        """Sets every range to what the float network's features reach on luma batches (N, 1, H, W), on average."""
         if not self.quant_a:
             return
         reached: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.ranges}
@@ -168,13 +172,26 @@ class QuantizedSESR(nn.Module):
             convolution, scale = self._integers(block, scale, f"body{index}")
             body.append(convolution)
             if len(self.network.slopes):
-                units, slope_scale = _symmetric(self.network.slopes[index].float())
+                units, slope_scale = _rounded_slope(self.network.slopes[index].float())
                 output = self._range(f"prelu{index}")
                 slopes.append(Slope(_int8(units), float(slope_scale), output.quantization()))
                 scale = output.grid()[0]
         total = self._range("total")
         tail, _ = self._integers(self.network.tail, total.grid()[0], "tail")
         return QuantizedNetwork(config, head, tuple(body), tuple(slopes), total.quantization(), tail)
+
+    @torch.no_grad()
+    def rounded_weights(self) -> dict[str, Tensor]:
+        """The collapsed network's tensors, real values, with weights as far rounded as `quant_w` has it."""
+        tensors = self.network.collapse().state_dict()
+        if self.quant_w:
+            for name in [name for name in tensors if name.endswith(".weight")]:
+                units, scale = _rounded_kernel(tensors[name], torch.zeros(len(tensors[name])))
+                tensors[name] = units * scale[:, None]
+            for name in [name for name in tensors if name.endswith(".slope")]:
+                units, scale = _rounded_slope(tensors[name])
+                tensors[name] = units * scale
+        return tensors
 
     def _integers(self, block: LinearBlock | nn.Module, scale: Tensor, name: str) -> tuple[Convolution, Tensor]:
         """A convolution in whole numbers, and its result's scale."""
@@ -205,7 +222,7 @@ class QuantizedSESR(nn.Module):
         if not self.quant_w:
             weight_scale = torch.ones_like(kernel[:, 0, :1, :1])
         else:
-            kernel, weight_scale = _symmetric(kernel)
+            kernel, weight_scale = _rounded_kernel(kernel, block.bias / scale / MOST_BIAS)
         bias = block.bias / (scale * weight_scale.flatten())
         return kernel, _round(bias) if self.quant_w and self.quant_a else bias, weight_scale
 
@@ -223,7 +240,7 @@ class QuantizedSESR(nn.Module):
     def _prelu(self, plane: Plane, index: int) -> Plane:
         slope, scale = self.network.slopes[index][:, None, None], torch.ones_like(plane.scale)
         if self.quant_w:
-            slope, scale = _symmetric(slope)
+            slope, scale = _rounded_slope(slope)
         if not self.quant_a:
             return Plane(torch.where(plane.units >= 0, plane.units, plane.units * (slope * scale)), plane.scale)
         output = self._range(f"prelu{index}")
@@ -284,12 +301,17 @@ def _round_within(units: Tensor, zero_point: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(_round(units), LOWEST - zero_point), HIGHEST - zero_point)
 
 
-def _symmetric(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Units in -127..127 and their scale: one a channel, (c_out, 1, 1), for kernels; one for all slopes."""
-    dims = (1, 2, 3) if values.ndim == 4 else tuple(range(values.ndim))
-    scale = values.abs().amax(dims, keepdim=values.ndim == 4).clamp(min=LEAST_SCALE) / HIGHEST
-    units = _round(values / scale)
-    return units, scale[:, 0] if values.ndim == 4 else scale
+def _rounded_kernel(kernel: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """Units in -127..127, and a scale for each output channel, (c_out, 1, 1), no smaller than |`least`| (c_out,)."""
+    scale = kernel.abs().amax((1, 2, 3)).clamp(min=LEAST_SCALE) / HIGHEST
+    scale = torch.maximum(scale, least.detach().abs())[:, None, None]
+    return _round(kernel / scale[:, None]), scale
+
+
+def _rounded_slope(slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Units in -127..127, and one scale."""
+    scale = slope.abs().amax().clamp(min=LEAST_SCALE) / HIGHEST
+    return _round(slope / scale), scale
 
 
 def _int8(units: Tensor) -> NDArray[np.int8]:

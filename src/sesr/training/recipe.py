@@ -126,6 +126,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         training = self.training
+        quantised = training.quant_w or training.quant_a
         checks = {
             "[data] crop must be at least 1": self.data.crop >= 1,
             "[data] crops_per_image must be at least 1": self.data.crops_per_image >= 1,
@@ -138,10 +139,13 @@ class Recipe:
             ),
             "[training] learning_rate must lie above 0 and be finite": 0 < training.learning_rate < math.inf,
             "[training] amsgrad is Adam's; set it to false": training.optimizer == "adam" or not training.amsgrad,
-            "[training] gauss-newton needs loss rmse or l2, and cannot train for int8": (
-                training.optimizer != "gauss-newton"
-                or (training.loss != "l1" and not (training.quant_w or training.quant_a))
+            "[training] gauss-newton needs loss rmse or l2": (
+                training.optimizer != "gauss-newton" or training.loss != "l1"
             ),
+            "[training] gauss-newton cannot train for int8; recipes/m5-int8_x2.toml shows what can": (
+                training.optimizer != "gauss-newton" or not quantised
+            ),
+            "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantised,
             "[training] damping must lie above 0 and be finite": 0 < training.damping < math.inf,
             "[training] curvature_crops must be at least 1": training.curvature_crops >= 1,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
@@ -163,7 +167,10 @@ class Recipe:
     @property
     def name(self) -> str:
         """The same without its scale; the card's name, if it has one."""
-        return self.card.name or (self.network.int8_name if self.int8 else self.network.name)
+        if self.card.name or self.int8:
+            return self.card.name or self.network.int8_name
+        alone = "-w8" if self.training.quant_w else "-a8" if self.training.quant_a else ""
+        return self.network.name + alone
 
     @property
     def int8(self) -> bool:
@@ -241,7 +248,8 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     if tables["training"]["steps"]:
         tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
     changed = parse_recipe(json.loads(json.dumps(tables)))
-    if (changed.network, changed.int8) != (recipe.network, recipe.int8):
+    quantised = [(each.training.quant_w, each.training.quant_a) for each in (changed, recipe)]
+    if changed.network != recipe.network or quantised[0] != quantised[1]:
         changed = dataclasses.replace(changed, card=CardRecipe())  # which tells of another network
     if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
         return changed

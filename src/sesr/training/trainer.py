@@ -140,8 +140,8 @@ def _run(
         images = fingerprint(planes)
         progress = restore_run(saved, learner, images, run) if saved else Progress()
         processes.agree("pictures, another recipe or another checkpoint", [images, learner.recipe, progress.step])
-        processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
         learner.prepare(_crops(planes, learner), fresh=saved is None)
+        processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
         _open_folder(run, learner)
         with _monitoring(run, watch, progress, learner) as monitor:
             for due in _steps(learner, sampler, monitor, progress):
@@ -277,6 +277,9 @@ def _finish(
         "batch": f"{recipe.training.batch} crops of {recipe.data.crop} x {recipe.data.crop} LR pixels",
         "seed": recipe.training.seed,
     }
+    if recipe.training.quant_w or recipe.training.quant_a:
+        both = recipe.training.quant_w and recipe.training.quant_a
+        card["quantised"] = "weights and features" if both else "weights" if recipe.training.quant_w else "features"
     if recipe.training.init_from:
         card["init_from"] = recipe.training.init_from
     if psnr_db is not None:
@@ -289,5 +292,10 @@ def _finish(
     export_tflite(network, path.with_suffix(".tflite"))
     if tflite_size:
         height, width = tflite_size
-        export_tflite(network, path.with_name(f"{path.stem}_{height}x{width}.tflite"), Layout(height, width))
+        export_tflite(network, sized(path, tflite_size), Layout(height, width))
     return path
+
+
+def sized(path: Path, size: tuple[int, int]) -> Path:
+    """What the `.tflite` is called that opens at a height and width, beside a run's network."""
+    return path.with_name(f"{path.stem}_{size[0]}x{size[1]}.tflite")

@@ -151,7 +151,7 @@ def test_a_transposed_convolution_gives_the_same_pixels(scale: int, tmp_path: Pa
     np.testing.assert_array_equal(pixels_of(file, "litert", source), run(network, source))
     with pytest.raises(UsageError) as caught:
         pixels_of(file, "litert", picture(26, 19))
-    assert str(caught.value) == "this .tflite takes planes of 26 x 19 pixels only"
+    assert str(caught.value) == f"{file}: takes planes of 26 x 19 pixels only"
 
 
 @pytest.mark.parametrize("layout", [Layout(9, 14, fixed=True), Layout(9, 14, transposed=True)], ids=str)

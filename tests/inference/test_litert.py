@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from tests.network.quantized_networks import picture, random_network
 
 from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.export.flatbuffer import sealed
 from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.inference.engine import Backend, Engine, from_int8, load_engine, to_int8
 from sesr.inference.litert import LiteRTEngine
@@ -81,14 +83,17 @@ def rewritten(change: Callable[[Any], object]) -> bytes:
     change(model)
     builder = importlib.import_module("flatbuffers").Builder(1 << 14)
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return sealed(bytes(builder.Output()))
 
 
 def test_a_file_without_our_header(tmp_path: Path) -> None:
     """It may be sound, and OpenVINO measures such a graph; LiteRT cannot tell its radius."""
     path = tmp_path / "bare.tflite"
-    path.write_bytes(rewritten(lambda model: setattr(model, "metadata", None)))
-    refused(path, "a .tflite without the header that `sesr export` writes; use --engine openvino")
+    content = rewritten(lambda model: setattr(model, "metadata", None))
+    path.write_bytes(content)
+    refused(path, "a .tflite, but not a SESR network's")
+    path.write_bytes(content[:-40])
+    refused(path, "damaged, or not a .tflite that `sesr export` wrote; export it again")
     assert load_engine(path).receptive_radius == CONFIG.receptive_radius
 
 
@@ -101,7 +106,7 @@ def test_a_header_of_something_else(tmp_path: Path, header: bytes) -> None:
 
     path = tmp_path / "odd.tflite"
     path.write_bytes(rewritten(change))
-    refused(path, "damaged or foreign|without the header")
+    refused(path, "a .tflite, but not a SESR network's; its header: ")
 
 
 def test_what_is_no_whole_file(tmp_path: Path) -> None:
@@ -109,7 +114,7 @@ def test_what_is_no_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "cut.tflite"
     for length in (0, 4, 8, 16, 100, len(content) // 2, len(content) - 500):
         path.write_bytes(content[:length])
-        refused(path, "damaged or foreign|not a .tflite file inside")
+        refused(path, "damaged, or not a .tflite|not a .tflite file inside")
     text = tmp_path / "text.tflite"
     text.write_text("this is a text, and no network at all\n" * 20)
     refused(text, "not a .tflite file inside; fetch or export it again")
@@ -169,3 +174,32 @@ def test_to_int8_rounds_and_clips() -> None:
     kept = plane.copy()
     np.testing.assert_array_equal(to_int8(plane), [[-128, -128, -128, -127, 127, 127, 127]])
     np.testing.assert_array_equal(plane, kept)
+
+
+@pytest.mark.parametrize("backend", ["litert", "openvino"])
+def test_a_changed_byte_is_found(backend: Backend, tmp_path: Path) -> None:
+    """Anywhere: some would make LiteRT abort the process, others give another picture."""
+    content, path = bytearray(write_tflite(random_network(CONFIG))), tmp_path / "net.tflite"
+    for place in range(8, len(content) - 40, 397):
+        content[place] ^= 1
+        path.write_bytes(content)
+        content[place] ^= 1
+        with pytest.raises(WeightsError, match=r"net\.tflite: damaged, its checksum does not fit"):
+            load_engine(path, backend)
+
+
+def test_threads_leave_stderr_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Engines made and resized in several threads at once; what is printed afterwards arrives."""
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_tflite(random_network(CONFIG)))
+
+    def work(number: int) -> None:
+        engine = load_engine(path, "litert", threads=1)
+        for side in range(1, 12):
+            engine.run(np.zeros((side, number + 1), np.float32))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+    sys.stderr.write("still here")
+    sys.stderr.flush()
+    assert "still here" in capfd.readouterr().err

@@ -214,7 +214,7 @@ def test_scale_that_the_file_does_not_have(network: Path) -> None:
 
 
 def test_unknown_engine(network: Path) -> None:
-    with pytest.raises(UsageError, match="engine 'x' is unknown: use one of openvino, torch"):
+    with pytest.raises(UsageError, match="engine 'x' is unknown: use one of openvino, litert, torch"):
         load(network, engine="x")  # type: ignore[arg-type]
 
 

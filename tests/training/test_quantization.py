@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.network.quantized_networks import picture
 
+from sesr.network.linear_block import LinearBlock
 from sesr.network.quantized import run
 from sesr.network.sesr import SESR
 from sesr.network.variants import Activation, SESRConfig
@@ -124,3 +125,32 @@ def test_ranges_start_at_what_features_reach() -> None:
     assert (head.low.item(), head.high.item()) == pytest.approx((float(first.min()), float(first.max())))
     assert body.high.item() == pytest.approx(float(features.max()))
     assert body.low is None
+
+
+def test_dead_channels_keep_simulation_and_integers_equal() -> None:
+    """Weights that vanish beside their bias would need a bias beyond int32."""
+    model = simulation(SESRConfig(m=2, f=5, activation="relu", feature_size=12)).eval()
+    with torch.no_grad():
+        model.network.head.expand.zero_()
+        model.network.head.bias.fill_(0.3)
+        block = model.network.body[1]
+        assert isinstance(block, LinearBlock)
+        block.project[2].mul_(1e-9)
+    model.start_ranges([torch.rand(1, 1, 20, 20)])
+    pixels = picture(20, 25)
+    with torch.no_grad():
+        simulated = model(torch.from_numpy(pixels).float()[None, None] / 255)[0, 0]
+    network = model.to_integers()
+    assert abs(network.head.bias).max() <= 2**22
+    assert torch.equal((simulated * 255).round(), torch.from_numpy(run(network, pixels)).float())
+
+
+def test_rounded_weights_are_what_is_simulated() -> None:
+    """Weights alone in 8 bits: the network that is kept computes what was validated."""
+    model = simulation(SESRConfig(m=2, f=5, feature_size=12), quant_a=False).eval()
+    kept = model.network.collapse().eval()
+    kept.load_state_dict(model.rounded_weights())
+    luma = torch.rand(1, 1, 12, 14)
+    with torch.no_grad():
+        torch.testing.assert_close(kept(luma), model(luma), rtol=0, atol=1e-6)
+        assert not torch.equal(kept(luma), model.network.eval()(luma))

@@ -141,8 +141,7 @@ class Graph:
         self.model.metadata = [entry]
         builder = self.flatbuffers.Builder(1 << 16)
         builder.Finish(self.model.Pack(builder), _IDENTIFIER)
-        content = bytes(builder.Output())
-        return content + _TRAILER + hashlib.sha256(content).digest()
+        return sealed(bytes(builder.Output()))
 
     def _quantize(self, number: int, scales: list[float], zero_point: int, axis: int) -> None:
         parameters = self.schema.QuantizationParametersT()
@@ -196,6 +195,11 @@ class Graph:
         for (entry,), number in ((signature.inputs, source), (signature.outputs, output)):
             entry.name, entry.tensorIndex = self.graph.tensors[number].name, number
         return signature
+
+
+def sealed(content: bytes) -> bytes:
+    """A flatbuffer with its checksum behind it."""
+    return content + _TRAILER + hashlib.sha256(content).digest()
 
 
 def check_sum(content: bytes) -> bool | None:

@@ -80,12 +80,12 @@ def _config(path: Path) -> SESRConfig:
     """Of the network in a file, from its metadata. Raises `WeightsError`."""
     content = path.read_bytes()
     if check_sum(content) is None:  # only what was not changed since is safe to hand to LiteRT
-        raise WeightsError(f"{path}: not a .tflite that `sesr export` wrote; use --engine openvino")
+        raise WeightsError(f"{path}: damaged, or not a .tflite that `sesr export` wrote; export it again")
     try:
         entry = read_metadata(content)
         return SESRConfig(**json.loads(entry or b"")["config"])
     except (ValueError, TypeError, KeyError, UsageError) as error:
-        raise WeightsError(f"{path}: not a SESR network's .tflite; fetch or export it again") from error
+        raise WeightsError(f"{path}: a .tflite, but not a SESR network's; its header: {last_line(error)}") from error
 
 
 _STDERR = threading.Lock()

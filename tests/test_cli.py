@@ -395,7 +395,8 @@ class TestOthers:
         assert len(lines) == 2
         assert "400 x 300 ethos" in lines[0]
         assert "10.00 frames/s" in lines[0]
-        assert lines[0].endswith("MACs  25%  on the processor: nothing")
+        assert "SRAM   0.10 MB" in lines[0]
+        assert lines[0].endswith("MACs used  25%")
         assert len(table.read_text().splitlines()) == 3
 
     def test_evaluate(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
@@ -550,7 +551,7 @@ class TestOthers:
             (True, True, "runs/m5-int8_x2"),
             (True, True, "runs/m5-prelu-int8_x2"),
             (True, True, "runs/m5-prelu-int8_x2"),
-            (True, False, "runs/m5_x2"),
+            (True, False, "runs/m5-w8_x2"),
         ]
         assert called[2][0].card.expected == ""
 

@@ -38,11 +38,11 @@ class LiteRTEngine:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         check_tflite(path)
-        config = _config(path)
-        self.scale, self.receptive_radius = config.scale, config.receptive_radius
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its own future
             package = import_package("ai_edge_litert.interpreter", "LiteRT", "sesr[export]")
+        config = _config(path)
+        self.scale, self.receptive_radius = config.scale, config.receptive_radius
         try:
             with _quiet():
                 self._interpreter: Any = package.Interpreter(model_path=str(path), num_threads=threads)

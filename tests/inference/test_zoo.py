@@ -131,6 +131,11 @@ def test_int8_networks_are_found_by_the_float_ones_name(folder: Path) -> None:
     assert {network.name: network.int8 for network in list_networks(folder)}["m5-int8"]
 
 
+def test_a_scale_that_others_have(folder: Path) -> None:
+    with pytest.raises(UsageError, match="network m3 comes for x2, not for x4; -m m5 would do that"):
+        find_network("m3", 4, folder)
+
+
 def test_int8_networks_that_are_not_there(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_network("m5", 2, folder, int8=True)

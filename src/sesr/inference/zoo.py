@@ -83,7 +83,9 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
     for network in same_name:
         if scale in (None, _scale(network)):
             return network
-    raise UsageError(f"network {name.lower()} comes for {_listed(map(_scale, same_name))}, not for x{scale}")
+    others = " or ".join(network.name for network in networks if _scale(network) == scale)
+    hint = f"; -m {others} would do that" if others else ""
+    raise UsageError(f"network {name.lower()} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
 
 
 def check_file(path: Path) -> None:

@@ -282,7 +282,9 @@ class TestOthers:
         target = tmp_path / "out.tflite"
         assert main(["export", int8_network, "-o", str(target)]) == 1
         complaint = capsys.readouterr().err
-        assert complaint.startswith(f"sesr: {target}: not written, it would not compute what the network does; litert")
+        assert complaint.startswith(
+            f"sesr: {target}: does not compute what the network does, so it is not to be used; litert"
+        )
         assert complaint.count("\n") == 1
         assert not target.exists()
 

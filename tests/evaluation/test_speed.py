@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.network.quantized_networks import random_network
 
 from sesr.errors import EngineError, UsageError
 from sesr.evaluation import speed
@@ -39,6 +40,15 @@ def test_table(network: Network, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [field.name for field in fields(Timing)]
     assert [float(row["median_ms"]) for row in rows] == [timing.median_ms for timing in timings]
+
+
+def test_int8_takes_its_turns(network: Network, tmp_path: Path) -> None:
+    """The int8 network made beside it, whole and in strips, timed against the same OpenVINO frame."""
+    path = tmp_path / "small-int8.safetensors"
+    random_network(SESRConfig(m=1, f=2, scale=3, activation="relu")).save(path)
+    timings = measure_speed(network, 40, 30, rounds=1, threads=1, int8=find_network(str(path)))
+    assert [timing.engine for timing in timings] == [*CONTENDERS, "openvino-int8", "openvino-int8-strips"]
+    assert all(timing.best_ms > 0 for timing in timings)
 
 
 def test_turns_and_ratio(monkeypatch: pytest.MonkeyPatch) -> None:

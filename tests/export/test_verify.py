@@ -90,7 +90,7 @@ def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) ->
     with pytest.raises(ExportError) as caught:
         verify(network, file, {"litert": Exact(network, 1, at)})
     message = str(caught.value)
-    assert message.startswith(f"{file}: not written, it would not compute what the network does; litert: ")
+    assert message.startswith(f"{file}: does not compute what the network does, so it is not to be used; litert: ")
     assert "largest difference 1 of an 8-bit step, at most 0 allowed" in message
     assert "\n" not in message
     assert verify(network, file, {"openvino": Exact(network, 1, at)})[0].differing == len(drawn_pictures())
@@ -111,14 +111,14 @@ def test_float_is_held_to_a_hundredth_of_a_step(tmp_path: Path) -> None:
     (found,) = verify(network, tmp_path / "net.tflite", {"litert": Exact(network, 0.005)})
     assert 0.004 < found.largest < FLOAT_BOUND
     assert found.differing == 0
-    with pytest.raises(ExportError, match=r"net\.tflite: not written"):
+    with pytest.raises(ExportError, match=r"net\.tflite: does not compute"):
         verify(network, tmp_path / "net.tflite", {"litert": Exact(network, 0.02)})
 
 
 @pytest.mark.parametrize("make", [float_network, calm_network])
 def test_not_a_number_fails(make: Make, tmp_path: Path) -> None:
     network = make(SMALL)
-    with pytest.raises(ExportError, match=r"net\.tflite: not written.* largest difference inf"):
+    with pytest.raises(ExportError, match=r"net\.tflite: does not compute.* largest difference inf"):
         verify(network, tmp_path / "net.tflite", {"litert": Exact(network, np.nan)})
 
 

@@ -1,0 +1,166 @@
+// The Python module sesr._native. Checks what C++ could not survive; sesr.inference.native is what people call.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "picture.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+using sesr::Index;
+
+template <class T, class... Shape>
+using Array = nb::ndarray<T, nb::numpy, nb::c_contig, nb::device::cpu, Shape...>;
+template <class T>
+using In = Array<const T, nb::ndim<3>>;
+template <class T>
+using Out = Array<T, nb::ndim<3>>;
+
+template <class T>
+using Weight = Array<const T, nb::ndim<4>>;
+template <class T>
+using Vector = Array<const T, nb::ndim<1>>;
+
+using FloatLayer = std::tuple<Weight<float>, Vector<float>, std::optional<Vector<float>>>;
+using Int8Layer = std::tuple<Weight<std::int8_t>, Vector<std::int32_t>, Vector<float>, std::int32_t, std::int32_t,
+                             std::optional<Array<const std::int8_t, nb::ndim<2>>>, std::int32_t>;
+using Sum = std::tuple<std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int32_t, std::int32_t>;
+
+void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+template <class T>
+bool has_shape(const T& array, std::initializer_list<Index> shape) {
+    std::size_t axis = 0;
+    for (const Index length : shape)
+        if (static_cast<Index>(array.shape(axis++)) != length) return false;
+    return true;
+}
+
+// Shape and number of the index-th convolution are right.
+template <class Layers>
+void check_layers(const sesr::Shape& shape, const Layers& layers) {
+    require(shape.m >= 0 && layers.size() == static_cast<std::size_t>(shape.m) + 2, "there must be m + 2 convolutions");
+    for (std::size_t index = 0; index < layers.size(); ++index) {
+        const bool head = index == 0, tail = index + 1 == layers.size();
+        const Index outputs = tail ? shape.scale * shape.scale : shape.f, inputs = head ? 1 : shape.f;
+        const Index k = head || tail ? 5 : 3;
+        require(has_shape(std::get<0>(layers[index]), {outputs, inputs, k, k}), "weights have the wrong shape");
+        require(has_shape(std::get<1>(layers[index]), {outputs}), "biases have the wrong shape");
+    }
+}
+
+const char* kernel_name(const std::optional<std::string>& name) { return name ? name->c_str() : nullptr; }
+
+sesr::GivenAddition addition(const Sum& sum) {
+    const auto [one, other, shift, zero_one, zero_other, zero_out] = sum;
+    return {one, other, shift, zero_one, zero_other, zero_out};
+}
+
+void make_float(sesr::Network* self, Index m, Index f, Index scale, bool residual,
+                const std::vector<FloatLayer>& layers, const std::optional<std::string>& kernel) {
+    const sesr::Shape shape = {m, f, scale, residual};
+    check_layers(shape, layers);
+    std::vector<sesr::GivenFloat> given;
+    for (const auto& [weight, bias, slope] : layers) {
+        sesr::GivenFloat layer;
+        layer.weight = weight.data();
+        layer.bias = bias.data();
+        if (slope) {
+            require(has_shape(*slope, {f}), "slopes have the wrong shape");
+            layer.factor = slope->data();
+        }
+        given.push_back(layer);
+    }
+    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, given);
+}
+
+void make_int8(sesr::Network* self, Index m, Index f, Index scale, bool residual, const std::vector<Int8Layer>& layers,
+               const Sum& total, const Sum& output, float tail_scale, const std::optional<std::string>& kernel) {
+    const sesr::Shape shape = {m, f, scale, residual};
+    check_layers(shape, layers);
+    std::vector<sesr::GivenInt8> given;
+    for (const auto& [weight, bias, factor, zero_in, zero_out, table, zero_table] : layers) {
+        require(factor.shape(0) == bias.shape(0), "factors have the wrong shape");
+        sesr::GivenInt8 layer;
+        layer.weight = weight.data();
+        layer.bias = bias.data();
+        layer.factor = factor.data();
+        layer.zero_in = zero_in;
+        layer.zero_out = zero_out;
+        layer.zero_table = zero_table;
+        if (table) {
+            require(has_shape(*table, {f, 256}), "tables have the wrong shape");
+            layer.table = table->data();
+        }
+        given.push_back(layer);
+    }
+    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, given, addition(total), addition(output),
+                             tail_scale);
+}
+
+template <class Array>
+auto plane(const Array& array) {
+    return sesr::Plane<std::remove_pointer_t<decltype(array.data())>>{
+        array.data(), static_cast<Index>(array.shape(0)), static_cast<Index>(array.shape(1))};
+}
+
+template <class T>
+void run_luma(const sesr::Network& network, const In<T>& in, const Out<T>& out, Index top, Index threads) {
+    require(in.shape(2) == 1 && out.shape(2) == 1, "luma has one channel");
+    const nb::gil_scoped_release released;
+    sesr::upscale_luma(network, plane(in), plane(out), top, threads);
+}
+
+void run_picture(const sesr::Network& network, const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index top,
+                 Index threads) {
+    require(in.shape(2) == out.shape(2), "the result must have as many channels");
+    const nb::gil_scoped_release released;
+    sesr::upscale_picture(network, plane(in), plane(out), static_cast<Index>(in.shape(2)), top, threads);
+}
+
+void run_bicubic(const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index scale, Index top, Index threads,
+                 const std::optional<std::string>& kernel) {
+    require(in.shape(2) == out.shape(2), "the result must have as many channels");
+    const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
+    const nb::gil_scoped_release released;
+    sesr::upscale_bicubic(kernels, plane(in), plane(out), static_cast<Index>(in.shape(2)), scale, top, threads);
+}
+
+std::vector<std::tuple<std::string, bool>> list_kernels() {
+    std::vector<std::tuple<std::string, bool>> all;
+    for (const sesr::Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
+        all.emplace_back((*kernels)->name, (*kernels)->supported());
+    return all;
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+    module.doc() = "SESR's row-streaming engine; see sesr.inference.native.";
+    const auto in = nb::arg("source").noconvert(), out = nb::arg("result").noconvert();
+    nb::class_<sesr::Network>(module, "Network")
+        .def("__init__", make_float, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),
+             nb::arg("layers"), nb::arg("kernel").none())
+        .def("__init__", make_int8, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),
+             nb::arg("layers"), nb::arg("total"), nb::arg("output"), nb::arg("tail_scale"), nb::arg("kernel").none())
+        .def_prop_ro("kernel", [](const sesr::Network& network) { return network.kernels().name; })
+        .def("luma", run_luma<std::uint8_t>, in, out, nb::arg("top"), nb::arg("threads"))
+        .def("luma", run_luma<float>, in, out, nb::arg("top"), nb::arg("threads"))
+        .def("picture", run_picture, in, out, nb::arg("top"), nb::arg("threads"));
+    module.def("bicubic", run_bicubic, in, out, nb::arg("scale"), nb::arg("top"), nb::arg("threads"),
+               nb::arg("kernel").none());
+    module.def("kernels", list_kernels);
+}

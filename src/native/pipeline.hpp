@@ -1,0 +1,62 @@
+// The network as a pipeline of rows: luma rows go in at the top, sums of the last convolution come out below.
+//
+// Each layer keeps the rows of its output that the next one still needs in a ring: 3, or 5 for the last convolution.
+// For every row that enters, each layer makes one. Rows above and below the picture are not computed: they are the
+// padding, one constant row a layer. So features never leave the cache, and memory grows with the width alone.
+#pragma once
+#include <vector>
+
+#include "network.hpp"
+
+namespace sesr {
+
+// What a network is run on: gives rows, and takes results.
+class Rows {
+  public:
+    virtual ~Rows() = default;
+    // Writes luma row y as the first convolution reads it.
+    virtual void read(Index y, void* row) = 0;
+    // Takes the last convolution's sums for input row y: scale^2 planes, `stride` numbers of 32 bits apart.
+    virtual void write(Index y, const void* sums, Index stride) = 0;
+};
+
+// Rows of one layer, of which the latest few are kept.
+class Ring {
+  public:
+    // `planes` of `pixel` elements a pixel each, `bytes` an element.
+    Ring(Index rows, Index width, Index planes, Index pixel, Index bytes, Index height);
+    // Where pixel 0 of row y is kept; above and below the picture the row of padding.
+    char* at(Index y) const;
+    // Makes the row's ends, and once all that lies outside the picture, the padding.
+    void pad(Index y) const;
+    void fill(std::int32_t padding);
+    Index plane() const { return plane_; }  // bytes from one plane to the next
+
+  private:
+    void put(char* pixel, Index count) const;
+    Index rows_, width_, planes_, pixel_, bytes_, height_, plane_, row_;
+    std::int32_t padding_ = 0;
+    Memory memory_;
+};
+
+class Pipeline {
+  public:
+    Pipeline(const Network& network, Index width, Index height);
+    // Computes the results of input rows first..last (exclusive).
+    void run(Rows& rows, Index first, Index last);
+
+  private:
+    void advance(Rows& rows, std::size_t stage, Index y);
+    const Network& network_;
+    Index width_, height_, stride_;
+    Ring luma_;
+    std::vector<Ring> features_;  // of the first convolution and those in the middle
+    Ring total_;
+    Tail tail_;
+    Memory sums_, scratch_;
+};
+
+// How many bytes a pipeline takes.
+double pipeline_bytes(const Network& network, Index width);
+
+}  // namespace sesr

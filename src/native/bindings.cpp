@@ -117,11 +117,18 @@ auto plane(const Array& array) {
         array.data(), static_cast<Index>(array.shape(0)), static_cast<Index>(array.shape(1))};
 }
 
-template <class T>
-void run_luma(const sesr::Network& network, const In<T>& in, const Out<T>& out, Index top, Index threads) {
+void run_bytes(const sesr::Network& network, const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index top,
+               Index threads) {
     require(in.shape(2) == 1 && out.shape(2) == 1, "luma has one channel");
     const nb::gil_scoped_release released;
     sesr::upscale_luma(network, plane(in), plane(out), top, threads);
+}
+
+void run_luma(const sesr::Network& network, const In<float>& in, const Out<float>& out, bool rounded, Index top,
+              Index threads) {
+    require(in.shape(2) == 1 && out.shape(2) == 1, "luma has one channel");
+    const nb::gil_scoped_release released;
+    sesr::upscale_luma(network, plane(in), plane(out), rounded, top, threads);
 }
 
 void run_picture(const sesr::Network& network, const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index top,
@@ -137,6 +144,12 @@ void run_bicubic(const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index
     const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
     const nb::gil_scoped_release released;
     sesr::upscale_bicubic(kernels, plane(in), plane(out), static_cast<Index>(in.shape(2)), scale, top, threads);
+}
+
+std::int64_t run_spin(bool int8, std::int64_t rounds, const std::optional<std::string>& kernel) {
+    const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
+    const nb::gil_scoped_release released;
+    return (int8 ? kernels.int8 : kernels.float32).spin(rounds);
 }
 
 std::vector<std::tuple<std::string, bool>> list_kernels() {
@@ -157,10 +170,11 @@ NB_MODULE(_native, module) {
         .def("__init__", make_int8, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),
              nb::arg("layers"), nb::arg("total"), nb::arg("output"), nb::arg("tail_scale"), nb::arg("kernel").none())
         .def_prop_ro("kernel", [](const sesr::Network& network) { return network.kernels().name; })
-        .def("luma", run_luma<std::uint8_t>, in, out, nb::arg("top"), nb::arg("threads"))
-        .def("luma", run_luma<float>, in, out, nb::arg("top"), nb::arg("threads"))
+        .def("bytes", run_bytes, in, out, nb::arg("top"), nb::arg("threads"))
+        .def("luma", run_luma, in, out, nb::arg("rounded"), nb::arg("top"), nb::arg("threads"))
         .def("picture", run_picture, in, out, nb::arg("top"), nb::arg("threads"));
     module.def("bicubic", run_bicubic, in, out, nb::arg("scale"), nb::arg("top"), nb::arg("threads"),
                nb::arg("kernel").none());
     module.def("kernels", list_kernels);
+    module.def("spin", run_spin, nb::arg("int8"), nb::arg("rounds"), nb::arg("kernel").none());
 }

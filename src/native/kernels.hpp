@@ -64,6 +64,9 @@ struct Arithmetic {
     void (*luma_f32)(const float* luma, void* out, Index width);
     // PReLU of int8 networks: features[x][c] = table[c][features[x][c]], in terms of what is stored.
     void (*lookup)(const void* table, void* features, Index pixel, Index width);
+    // Multiplies and adds in registers alone, as fast as the processor can: what speed is to be compared with. Returns
+    // the number of multiply-adds.
+    std::int64_t (*spin)(std::int64_t rounds);
 };
 
 // How sums of an int8 network become luma.

@@ -240,6 +240,27 @@ void lookup(const void* table, void* features, Index pixel, Index width) {
 
 inline void lookup_none(const void*, void*, Index, Index) {}
 
+// Enough sums to hide how long an instruction takes, few enough for the registers.
+template <class V>
+std::int64_t spin(std::int64_t rounds) {
+    constexpr Index SUMS = V::PIXELS >= 12 ? 12 : 5;
+    alignas(64) std::uint32_t numbers[SUMS + 2][LANES] = {};
+    asm volatile("" : : "r"(numbers) : "memory");  // so that nobody knows that they are all zero
+    typename V::Sum sums[SUMS];
+#pragma GCC unroll 32
+    for (Index p = 0; p < SUMS; ++p) sums[p] = V::start(numbers[p]);
+    for (std::int64_t round = 0; round < rounds; ++round) {
+        const typename V::Dwords features = V::load(numbers[SUMS]), weights = V::load(numbers[SUMS + 1]);
+#pragma GCC unroll 32
+        for (Index p = 0; p < SUMS; ++p) V::multiply_add(sums[p], features, weights);
+        asm volatile("" : : "r"(numbers) : "memory");  // and that each product has to be made anew
+    }
+#pragma GCC unroll 32
+    for (Index p = 0; p < SUMS; ++p) V::keep(numbers[p], sums[p]);
+    asm volatile("" : : "r"(numbers) : "memory");
+    return rounds * SUMS * LANES * V::CHANNELS;
+}
+
 // BT.601, of which everything else follows.
 constexpr float KR = 0.299f, KB = 0.114f, KG = 1.0f - KR - KB;
 
@@ -371,13 +392,13 @@ inline void clip(const float* sums, const float* input, float* luma, Index n) {
 template <class V>
 constexpr sesr::Arithmetic int8_arithmetic() {
     return {sizeof(typename V::Element), V::CHANNELS, V::OFFSET, convolve<V>, tail<V>, add_int8<V>,
-            luma_u8_to_int8<V>,          luma_f32_to_int8<V>, lookup<V>};
+            luma_u8_to_int8<V>,          luma_f32_to_int8<V>, lookup<V>, spin<V>};
 }
 
 template <class V>
 constexpr sesr::Arithmetic float32_arithmetic() {
     return {sizeof(float), 1, 0, convolve<V>, tail<V>, add_float32, luma_u8_to_float32, luma_f32_to_float32,
-            lookup_none};
+            lookup_none, spin<V>};
 }
 
 constexpr sesr::Drawing drawing() {

@@ -186,8 +186,9 @@ class LumaBytes : public Rows {
 
 class LumaFloats : public Rows {
   public:
-    LumaFloats(const Network& network, Plane<const float> in, Plane<float> out, Index top)
+    LumaFloats(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top)
         : network_(network),
+          rounded_(rounded),
           drawing_(network.kernels().drawing),
           in_(in),
           out_(out),
@@ -200,12 +201,15 @@ class LumaFloats : public Rows {
     void write(Index y, const void* sums, Index stride) override {
         const Index scale = network_.shape().scale, n = in_.width;
         const float* input = in_.data + y * n;
-        if (network_.int8()) drawing_.bytes_of_luma(input, input_.data(), n);
+        if (network_.int8() && rounded_) drawing_.bytes_of_luma(input, input_.data(), n);
         for (Index row = 0; row < scale; ++row) {
             for (Index column = 0; column < scale; ++column) {
                 const Index output = row * scale + column;
                 float* luma = floats_.data() + column * stride_;
-                if (network_.int8()) {
+                if (network_.int8() && !rounded_) {
+                    const auto* own = static_cast<const std::int32_t*>(sums) + output * stride;
+                    drawing_.real_of_sums(network_.requantisation(), output, own, input, luma, n);
+                } else if (network_.int8()) {
                     const auto* own = static_cast<const std::int32_t*>(sums) + output * stride;
                     drawing_.luma_of_sums(network_.requantisation(), output, own, input_.data(), bytes_.data(), n);
                     drawing_.luma_u8(bytes_.data(), luma, n);
@@ -221,6 +225,7 @@ class LumaFloats : public Rows {
 
   private:
     const Network& network_;
+    bool rounded_;
     const Drawing& drawing_;
     Plane<const float> in_;
     Plane<float> out_;
@@ -374,10 +379,11 @@ void upscale_luma(const Network& network, Plane<const std::uint8_t> in, Plane<st
               [&] { return std::make_unique<LumaBytes>(network, in, out, top); });
 }
 
-void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, Index top, Index threads) {
+void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top,
+                  Index threads) {
     check(in.height, in.width, out.height, out.width, network.shape().scale, top);
     run_bands(network, in.height, in.width, out.height, top, threads,
-              [&] { return std::make_unique<LumaFloats>(network, in, out, top); });
+              [&] { return std::make_unique<LumaFloats>(network, in, out, rounded, top); });
 }
 
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,

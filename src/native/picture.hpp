@@ -17,8 +17,10 @@ struct Plane {
 // 8-bit luma to 8-bit luma.
 void upscale_luma(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index top,
                   Index threads);
-// Luma Y/255 to Y/255; an int8 network rounds both to 8 bits.
-void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, Index top, Index threads);
+// Luma Y/255 to Y/255. An int8 network rounds its input to 8 bits, and its result too where `rounded`; if not, its
+// convolutions' result is added to the input as it came.
+void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top,
+                  Index threads);
 // Grey or RGB (`channels` 1 or 3, bytes side by side): luma by the network, chroma by bicubic. An int8 network's input
 // is rounded; its result is not, before it becomes RGB.
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,

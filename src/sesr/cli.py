@@ -161,7 +161,7 @@ def _add_evaluate(commands: "Commands") -> None:
 def _evaluate(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.evaluation.evaluate import evaluate
-    from sesr.evaluation.protocol import rounded_input
+    from sesr.evaluation.protocol import rounded_input, unrounded_result
     from sesr.evaluation.table import text_table, write_csv
     from sesr.inference.strips import run_plane
     from sesr.inference.upscale import load
@@ -178,7 +178,14 @@ def _evaluate(arguments: Arguments) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
     upscale = rounded_input(engine) if arguments.round_input else lambda luma: run_plane(engine, luma)
-    measured = evaluate(upscale, network.name, arguments.data, engine.scale, progress=sys.stderr.isatty())
+    measured = evaluate(
+        upscale,
+        network.name,
+        arguments.data,
+        engine.scale,
+        unrounded=None if arguments.round_input else unrounded_result(engine),
+        progress=sys.stderr.isatty(),
+    )
     print(text_table(measured))
     print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
     if arguments.card and network.safetensors is not None:

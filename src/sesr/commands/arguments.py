@@ -47,8 +47,8 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """What runs the network."""
     parser.add_argument(
         "--engine",
-        choices=("openvino", "litert", "torch"),
-        default="openvino",
+        choices=("native", "openvino", "litert", "torch"),
+        default="native",
         help="what runs the network (default: %(default)s)",
     )
     add_threads(parser)

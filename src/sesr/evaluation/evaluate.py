@@ -77,7 +77,15 @@ class Evaluation:
     pictures: tuple[PictureRow, ...]
 
 
-def evaluate(upscaler: LumaUpscaler, name: str, data: Path, scale: int, *, progress: bool = False) -> Evaluation:
+def evaluate(
+    upscaler: LumaUpscaler,
+    name: str,
+    data: Path,
+    scale: int,
+    *,
+    unrounded: LumaUpscaler | None = None,
+    progress: bool = False,
+) -> Evaluation:
     """Measures a network and bicubic on every set in a folder.
 
     Args:
@@ -85,6 +93,7 @@ def evaluate(upscaler: LumaUpscaler, name: str, data: Path, scale: int, *, progr
         name: the network's; for "m3" .. "xl" the paper's figures are put beside.
         data: see `sesr.evaluation.benchmark.find_sets`.
         scale: the network's.
+        unrounded: what pictures are made of, where that is another (`enlarge_by_network`).
         progress: show a bar.
 
     Raises:
@@ -97,7 +106,7 @@ def evaluate(upscaler: LumaUpscaler, name: str, data: Path, scale: int, *, progr
         for benchmark in sets:
             measured: list[PictureRow] = []
             for pair in benchmark.pairs:
-                measured += _measured(upscaler, benchmark.name, pair, scale)
+                measured += _measured(upscaler, unrounded, benchmark.name, pair, scale)
                 bar.update()
             pictures += measured
             rows += [_mean(measured, method) for method in (BICUBIC, OURS)]
@@ -107,10 +116,12 @@ def evaluate(upscaler: LumaUpscaler, name: str, data: Path, scale: int, *, progr
     return Evaluation(name, scale, tuple(rows), tuple(pictures))
 
 
-def _measured(upscaler: LumaUpscaler, set_name: str, pair: Pair, scale: int) -> list[PictureRow]:
+def _measured(
+    upscaler: LumaUpscaler, unrounded: LumaUpscaler | None, set_name: str, pair: Pair, scale: int
+) -> list[PictureRow]:
     """One picture by both methods."""
     hr, lr = read_pair(pair, scale)
-    enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale)}
+    enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale, unrounded)}
     return [
         PictureRow(set_name, pair.name, method, measure(picture, hr, scale)) for method, picture in enlarged.items()
     ]

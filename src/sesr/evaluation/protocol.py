@@ -11,6 +11,9 @@ What is rounded *before* luma is taken makes three figures of one network, and e
 - ``y``: the network's Y as it comes, never rounded. What the published code prints.
 - ``y8``: Y rounded to whole numbers, of which there are 219: 0.04 dB lower at 37 dB. What an int8 network's plain
   8-bit luma output pays, so compare such a network with this column.
+
+In our own engine an int8 network makes pictures whose luma is never rounded (`sesr.inference.native`): there rgb8 is of
+these, while y and y8 are still of its 8-bit luma.
 """
 
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import upscale
 from sesr.inference.engine import Engine, from_int8, to_int8
+from sesr.inference.native import NativeEngine
 from sesr.inference.strips import run_plane
 
 
@@ -66,19 +70,29 @@ def rounded_input(engine: Engine) -> LumaUpscaler:
     return lambda luma: run_plane(engine, from_int8(to_int8(luma)))
 
 
-def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int) -> Enlarged:
+def unrounded_result(engine: Engine) -> LumaUpscaler | None:
+    """The network with luma never rounded after it, where its engine makes pictures of that; else None."""
+    if isinstance(engine, NativeEngine) and engine.int8:
+        return lambda luma: engine.run(luma, rounded=False)
+    return None
+
+
+def enlarge_by_network(
+    upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int, unrounded: LumaUpscaler | None = None
+) -> Enlarged:
     """Y by the network, chroma by bicubic; grey values count as Y.
 
     Args:
         upscaler: the network.
         lr: (H, W) grey or (H, W, 3) RGB.
         scale: the network's.
+        unrounded: the same with luma as pictures are made of, where that is not the same (`unrounded_result`).
     """
-    if lr.ndim == 2:
-        luma = upscaler(lr.astype(np.float32) / np.float32(255))
-        return Enlarged(to_uint8(luma * np.float32(255)), luma.astype(np.float64) * 255)
-    luma = upscaler(network_luma(lr))
-    return Enlarged(compose_rgb(luma, lr, scale), luma.astype(np.float64) * 255)
+    source = lr.astype(np.float32) / np.float32(255) if lr.ndim == 2 else network_luma(lr)
+    luma = upscaler(source)
+    seen = luma if unrounded is None else unrounded(source)
+    picture = to_uint8(seen * np.float32(255)) if lr.ndim == 2 else compose_rgb(seen, lr, scale)
+    return Enlarged(picture, luma.astype(np.float64) * 255)
 
 
 def enlarge_by_bicubic(lr: NDArray[np.uint8], scale: int) -> Enlarged:

@@ -1,12 +1,16 @@
 """A network that is ready to run: one plane of luma in, one plane of luma out.
 
-Everything above this module sees an `Engine` and nothing of what runs it. Three exist:
+Everything above this module sees an `Engine` and nothing of what runs it. Four exist:
 
-- ``openvino``, the default: the fastest general engine measured on x86, float32 and int8. It reads `.tflite`.
+- ``native``, the default: our own (`sesr.inference.native`), float32 and int8, the fastest here and the smallest. It
+  reads `.safetensors`.
+- ``openvino``: the fastest general engine measured on x86, float32 and int8. It needs the extra ``openvino`` and reads
+  `.tflite`.
 - ``litert``: the runtime of phones and ARM boards (`sesr.inference.litert`), float32 and int8, of which int8 ReLU
   networks give exactly the bits of the reference (`sesr.network.quantized`). It reads `.tflite`.
-- ``torch``: the plain network in PyTorch, float32, for comparison and where OpenVINO has no build. It reads
-  `.safetensors`, and PyTorch is imported only when this engine is asked for.
+- ``torch``: the plain network in PyTorch, float32, for comparison. It reads `.safetensors`.
+
+What another engine needs is imported when it is asked for.
 
 Whatever a network computes in, planes are luma Y/255 in float32 here. An int8 network sees them rounded to 8 bits, and
 answers with multiples of 1/255.
@@ -39,7 +43,8 @@ from sesr.inference.zoo import WEIGHTS, check_file
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.quantized import is_int8, load_network
 
-Backend = Literal["openvino", "litert", "torch"]
+Backend = Literal["native", "openvino", "litert", "torch"]
+DEFAULT: Backend = "native"
 Luma = NDArray[np.float32]
 OpenVINO = Any
 """An object of OpenVINO, which comes without types."""
@@ -80,14 +85,14 @@ class Engine(Protocol):
         """
 
 
-def load_engine(path: Path, backend: Backend = "openvino", threads: int | None = None) -> Engine:
+def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = None) -> Engine:
     """Makes the network in a file ready to run.
 
     Args:
-        path: a `.safetensors` or a `.tflite`. The torch engine takes a `.tflite` only with its `.safetensors`
-            of the same name beside it. For OpenVINO a `.safetensors` is converted on the way, which needs the
-            extra ``export``, except for the shipped ones, whose `.tflite` lies beside.
-        backend: what runs it; ``litert`` needs the extra ``export``.
+        path: a `.safetensors` or a `.tflite`. The engines ``native`` and ``torch`` take a `.tflite` only with its
+            `.safetensors` of the same name beside it. For the others a `.safetensors` is converted on the way, which
+            needs the extra ``export``, except for the shipped ones, whose `.tflite` lies beside.
+        backend: what runs it; ``openvino`` needs the extra ``openvino``, ``litert`` the extra ``export``.
         threads: processor threads; None leaves the choice to the backend. With torch it holds for all of the
             process.
 
@@ -102,10 +107,14 @@ def load_engine(path: Path, backend: Backend = "openvino", threads: int | None =
     kind = path.suffix.lower()
     if kind not in (".safetensors", ".tflite"):
         raise WeightsError(f"{path}: not a network's file; give a .safetensors or a .tflite")
+    if backend == "native":
+        from sesr.inference.native import NativeEngine
+
+        return NativeEngine(load_network(_checkpoint_of(path, backend)), threads)
     if backend == "torch":
         if kind == ".safetensors" and is_int8(path):
-            raise EngineError(f"{path}: an int8 network, which PyTorch does not run; take --engine openvino or litert")
-        return TorchEngine(load_checkpoint(_checkpoint_of(path)), threads)
+            raise EngineError(f"{path}: an int8 network, which PyTorch does not run; take another --engine")
+        return TorchEngine(load_checkpoint(_checkpoint_of(path, backend)), threads)
     if kind == ".tflite":
         return _of_tflite(path, backend, threads)
     twin = path.with_suffix(".tflite")
@@ -126,7 +135,7 @@ class OpenVINOEngine:
     """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        openvino = import_package("openvino", "OpenVINO", "openvino")
+        openvino = import_package("openvino", "OpenVINO", "sesr[openvino]")
         core = openvino.Core()
         graph = _read_graph(core, path)
         self.scale, self.receptive_radius, self.int8 = _measure_graph(graph, path)
@@ -209,11 +218,14 @@ def running(luma: Luma) -> Iterator[None]:
         raise EngineError(f"the network failed on {size} ({reason}); a smaller tile needs less memory") from error
 
 
-def _checkpoint_of(path: Path) -> Path:
+def _checkpoint_of(path: Path, backend: Backend) -> Path:
     """The `.safetensors` of a network's file."""
     checkpoint = path.with_suffix(".safetensors")
     if path.suffix.lower() == ".tflite" and not checkpoint.is_file():
-        raise EngineError(f"{path}: the torch engine reads .safetensors, and {checkpoint.name} is not beside it")
+        raise EngineError(
+            f"{path}: the {backend} engine reads .safetensors, and {checkpoint.name} is not beside it; "
+            "take --engine openvino for a .tflite alone"
+        )
     return checkpoint if path.suffix.lower() == ".tflite" else path
 
 

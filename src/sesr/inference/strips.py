@@ -97,6 +97,16 @@ def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[
     return [Band(rows, columns) for rows in _cut(height, radius, keep_rows)]
 
 
+def plan_rows(height: int, width: int, radius: int) -> list[Band]:
+    """Strips over the full width for an engine whose memory does not grow with them, of two megapixels as bands are.
+
+    Arguments as for `plan`.
+    """
+    keep = max(BAND_PIXELS // width - 2 * radius, _LEAST_RADII * radius, 1)
+    columns = (Span(0, width, 0, width),)
+    return [Band(rows, columns) for rows in _cut(height, radius, keep)]
+
+
 def run_strips(
     engine: Engine, read: ReadRows, height: int, width: int, tile: int | None = None
 ) -> Iterator[tuple[Band, Luma]]:

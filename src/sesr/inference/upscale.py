@@ -34,8 +34,9 @@ from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.files import Picture, assemble, open_picture, write_picture
 from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.engine import Backend, Engine, Luma, load_engine
-from sesr.inference.strips import Band, Span, plan
+from sesr.inference.engine import DEFAULT, Backend, Engine, Luma, load_engine
+from sesr.inference.native import NativeEngine, enlarge_by_bicubic
+from sesr.inference.strips import Band, Span, plan, plan_rows
 from sesr.inference.zoo import check_int8, check_scale, find_network
 
 Bytes = NDArray[np.uint8]
@@ -121,10 +122,15 @@ class Upscaler:
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Bytes]:
         """The enlarged picture in bands of rows from the top down, of the source's mode: see `Source.rows`."""
-        for band in plan(source.height, source.width, self.engine.receptive_radius, self.tile):
+        for band in self._plan(source.height, source.width):
             yield self._band(source, band)
             if progress is not None:
                 progress(band.rows.keep_stop - band.rows.keep_start, source.height)
+
+    def _plan(self, height: int, width: int) -> list[Band]:
+        if self.tile is None and isinstance(self.engine, NativeEngine):
+            return plan_rows(height, width, self.engine.receptive_radius)
+        return plan(height, width, self.engine.receptive_radius, self.tile)
 
     def _band(self, source: Source, band: Band) -> Bytes:
         """A finished band. Over its full width only 8-bit pixels are held, all else for one column at a time."""
@@ -143,6 +149,8 @@ class Upscaler:
 
     def _piece(self, colour: Bytes, alpha: Bytes | None, rows: Span, columns: Span) -> Bytes:
         """The kept part of a strip, finished; `colour` and `alpha` hold all that was read of it."""
+        if isinstance(self.engine, NativeEngine):
+            return _native_piece(self.engine, colour, alpha, rows, columns)
         luma = self.engine.run(_luma(colour))
         near_rows, near_columns = rows.near(KERNEL_RADIUS), columns.near(KERNEL_RADIUS)
         near = near_rows.within(rows.start), near_columns.within(columns.start)
@@ -178,7 +186,7 @@ def load(
     model: str | Path = "m5",
     scale: int | None = None,
     *,
-    engine: Backend = "openvino",
+    engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,
     int8: bool = False,
@@ -188,7 +196,7 @@ def load(
     Args:
         model: name of a network that comes with the package (`sesr info` lists them), or a `.safetensors` or `.tflite`.
         scale: the scale wanted; None takes what the network has (of the shipped ones, the smallest).
-        engine: what runs it: "openvino", or "litert" or "torch" where that is installed.
+        engine: what runs it: "native", or "openvino", "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
         tile: as in `Upscaler`.
         int8: takes the int8 network beside the one that is named, "m5-int8" for "m5": a ReLU network, whose luma is 8
@@ -209,15 +217,14 @@ def upscale(
     scale: int | None = None,
     model: str | Path = "m5",
     *,
-    engine: Backend = "openvino",
+    engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,
     int8: bool = False,
 ) -> AnyPicture:
     """Enlarges one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
 
-    The network is made ready anew each time, which takes a quarter of a second: for many pictures keep what `load`
-    gives.
+    The network is made ready anew each time: for many pictures keep what `load` gives.
     """
     return load(model, scale, engine=engine, threads=threads, tile=tile, int8=int8).upscale(image)
 
@@ -248,6 +255,15 @@ class _ArraySource:
 
     def rows(self, top: int, bottom: int) -> Bytes:
         return self.pixels[top:bottom]
+
+
+def _native_piece(engine: NativeEngine, colour: Bytes, alpha: Bytes | None, rows: Span, columns: Span) -> Bytes:
+    """As `Upscaler._piece`; the engine does the colours too."""
+    kept = rows.inside()
+    result = engine.enlarge(colour, kept)
+    if alpha is not None:
+        result = np.dstack([result, enlarge_by_bicubic(alpha, engine.scale, kept, engine.threads)])
+    return result[:, columns.inside(engine.scale)]
 
 
 def _widened(span: Span, margin: int, length: int) -> Span:

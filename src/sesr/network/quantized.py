@@ -310,7 +310,7 @@ def run(network: QuantizedNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.uint
     for index, convolution in enumerate(network.body):
         features, meaning = _convolve(features, meaning, convolution), convolution.output
         if network.slopes:
-            features = _prelu(features, meaning, network.slopes[index])
+            features = prelu(features, meaning, network.slopes[index])
             meaning = network.slopes[index].output
     total = _add(features, meaning, first, network.head.output, network.total)
     y = _convolve(total, network.total, network.tail)
@@ -329,8 +329,16 @@ def _convolve(plane: Whole, meaning: Quantization, convolution: Convolution) -> 
     for dy in range(k):
         for dx in range(k):
             sums += weight[:, :, dy, dx] @ padded[:, dy : dy + height, dx : dx + width].reshape(len(plane), -1)
-    factor = np.float32(meaning.scale) * convolution.weight_scale / np.float32(convolution.output.scale)
+    factor = requantisation(convolution, meaning)
     return _requantize(sums, factor[:, None], convolution.output).reshape(c_out, height, width)
+
+
+def requantisation(convolution: Convolution, meaning: Quantization) -> NDArray[np.float32]:
+    """By what a convolution's sums are multiplied, float32 (c_out,); `meaning` is its input's."""
+    factor: NDArray[np.float32] = (
+        np.float32(meaning.scale) * convolution.weight_scale / np.float32(convolution.output.scale)
+    )
+    return factor
 
 
 def _requantize(sums: NDArray[Any], factor: NDArray[np.float32], output: Quantization) -> Whole:
@@ -339,8 +347,8 @@ def _requantize(sums: NDArray[Any], factor: NDArray[np.float32], output: Quantiz
     return clipped
 
 
-def _prelu(plane: Whole, meaning: Quantization, slope: Slope) -> Whole:
-    """Negative values times the slope; both sides then requantised."""
+def prelu(plane: Whole, meaning: Quantization, slope: Slope) -> Whole:
+    """Of a plane (f, H, W): negative values times the slope; both sides then requantised."""
     values = (plane - meaning.zero_point).astype(np.int64)
     bent = slope.weight.astype(np.int64)[:, None, None] * values
     keep, bend = prelu_multipliers(meaning.scale, slope.scale, slope.output.scale)

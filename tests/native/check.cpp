@@ -1,0 +1,823 @@
+// Holds the engine against its definition: random networks, on all kernels that this processor has.
+//
+//     check [pictures] [kernel]
+//
+// A picture is put through an int8 and a float network of its own, through bicubic, and through all kernels; after 315,
+// the default, every width has met every number of features. `kernel` is one that must not be missing.
+//
+// The reference is written in the plainest way from what src/sesr/network/quantized.py and src/sesr/imaging say, and
+// computes in doubles, which hold all sums of an int8 network exactly. int8 results must be equal bit for bit. So must
+// bicubic ones: its weights are whole 1/128, 1/1024 or 1/27, so that no rounding of the engine's floats reaches a half.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "picture.hpp"
+
+namespace {
+
+using sesr::Index;
+using sesr::Kernels;
+using sesr::Network;
+using sesr::Plane;
+using sesr::Shape;
+
+using Byte = std::uint8_t;
+using Bytes = std::vector<Byte>;
+using Floats = std::vector<float>;
+using Doubles = std::vector<double>;
+
+constexpr Index FEATURES[] = {1, 3, 8, 16, 17, 32, 40};
+constexpr double EXACT = 0, FLOAT_ERROR = 1e-5;
+// How far a byte may lie from the real number that it is rounded from.
+constexpr double ROUNDING = 0.5 + 255 * FLOAT_ERROR;
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
+
+// The same numbers everywhere: what the standard library's distributions make differs from one to the next.
+class Random {
+  public:
+    explicit Random(Index seed) : engine_(static_cast<std::uint32_t>(seed)) {}
+    Index whole(Index low, Index high) { return low + static_cast<Index>(engine_()) % (high - low + 1); }
+    std::int32_t small(Index low, Index high) { return static_cast<std::int32_t>(whole(low, high)); }
+    double real(double low, double high) { return low + (high - low) * static_cast<double>(engine_()) / 4294967295.0; }
+    bool one_in(Index n) { return whole(1, n) == 1; }
+
+  private:
+    std::mt19937 engine_;
+};
+
+// ---------------------------------------------------------------------------------------------------- Convolutions
+
+// What a layer reads or makes, plane after plane.
+struct Planes {
+    Index count, height, width;
+    Doubles values;
+
+    Planes(Index planes, Index rows, Index columns)
+        : count(planes), height(rows), width(columns), values(static_cast<std::size_t>(planes * rows * columns)) {}
+    double* row(Index plane, Index y) { return values.data() + (plane * height + y) * width; }
+    const double* row(Index plane, Index y) const { return values.data() + (plane * height + y) * width; }
+
+    // Of each value, with the number of its plane.
+    template <class Change>
+    Planes mapped(Change change) const {
+        Planes result = *this;
+        for (Index plane = 0; plane < count; ++plane)
+            std::transform(row(plane, 0), row(plane, 0) + height * width, result.row(plane, 0),
+                           [&](double value) { return change(value, plane); });
+        return result;
+    }
+    // Of each value and that of `other` in its place; one plane serves for all.
+    template <class Combine>
+    Planes with(const Planes& other, Combine combine) const {
+        Planes result = *this;
+        for (Index plane = 0; plane < count; ++plane)
+            std::transform(row(plane, 0), row(plane, 0) + height * width, other.row(other.count == 1 ? 0 : plane, 0),
+                           result.row(plane, 0), combine);
+        return result;
+    }
+};
+
+// A convolution and what its numbers become. `Given` has the meaning of all but `table`, which may be empty.
+template <class Weight, class Bias>
+struct Layer {
+    Index inputs = 0, outputs = 0, k = 0;
+    std::vector<Weight> weight;
+    std::vector<Bias> bias;
+    Floats factor;
+    std::int32_t zero_in = 0, zero_out = 0, zero_table = 0;
+    std::vector<std::int8_t> table;
+
+    Layer(Index from, Index to, Index taps)
+        : inputs(from),
+          outputs(to),
+          k(taps),
+          weight(static_cast<std::size_t>(to * from * taps * taps)),
+          bias(static_cast<std::size_t>(to)) {}
+
+    sesr::Given<Weight, Bias> given() const {
+        sesr::Given<Weight, Bias> all;
+        all.weight = weight.data();
+        all.bias = bias.data();
+        all.factor = factor.empty() ? nullptr : factor.data();
+        all.zero_in = zero_in;
+        all.zero_out = zero_out;
+        all.table = table.empty() ? nullptr : table.data();
+        all.zero_table = zero_table;
+        return all;
+    }
+    // The zero point of what the layer makes in the end.
+    std::int32_t zero() const { return table.empty() ? zero_out : zero_table; }
+
+    Planes sums(const Planes& in) const {
+        Planes out(outputs, in.height, in.width);
+        const Weight* next = weight.data();
+        for (Index o = 0; o < outputs; ++o) {
+            std::fill_n(out.row(o, 0), in.height * in.width, static_cast<double>(bias.data()[o]));
+            for (Index i = 0; i < inputs; ++i)
+                for (Index dy = -(k / 2); dy <= k / 2; ++dy)
+                    for (Index dx = -(k / 2); dx <= k / 2; ++dx)
+                        add_up(in, i, dy, dx, static_cast<double>(*next++), out, o);
+        }
+        return out;
+    }
+
+  private:
+    static void add_up(const Planes& in, Index i, Index dy, Index dx, double factor, Planes& out, Index o) {
+        const Index left = std::max<Index>(0, -dx), right = std::min(in.width, in.width - dx);
+        for (Index y = std::max<Index>(0, -dy); y < std::min(in.height, in.height - dy); ++y) {
+            const double* source = in.row(i, y + dy) + dx;
+            double* target = out.row(o, y);
+            for (Index x = left; x < right; ++x) target[x] += factor * source[x];
+        }
+    }
+};
+
+// Channel scale * dy + dx is the pixel (dy, dx).
+Doubles depth_to_space(const Planes& planes, Index scale) {
+    Doubles out;
+    for (Index y = 0; y < planes.height * scale; ++y)
+        for (Index x = 0; x < planes.width * scale; ++x)
+            out.push_back(planes.row(y % scale * scale + x % scale, y / scale)[x / scale]);
+    return out;
+}
+
+// -------------------------------------------------------------------------------------------------------- Networks
+
+// What should come out, and how far from it is near enough.
+struct Wanted {
+    Doubles values;
+    double most;
+};
+
+template <class T>
+Planes luma_plane(const T& luma, Index width) {
+    Planes plane(1, static_cast<Index>(luma.size()) / width, width);
+    std::copy(luma.begin(), luma.end(), plane.values.begin());
+    return plane;
+}
+
+class Model {
+  public:
+    explicit Model(const Shape& of) : shape(of) {}
+    virtual ~Model() = default;
+    virtual Network made(const Kernels& kernels) const = 0;
+    virtual const char* kind() const = 0;
+    // 8-bit luma of 8-bit luma.
+    virtual Wanted bytes(const Bytes& in, Index width) const = 0;
+    // Y/255 of Y/255, where an int8 network rounds its result too.
+    virtual Wanted rounded(const Floats& in, Index width) const = 0;
+    // Y/255 of Y/255, where it does not.
+    virtual Doubles real(const Doubles& in, Index width) const = 0;
+
+    Shape shape;
+};
+
+class FloatModel : public Model {
+  public:
+    FloatModel(const Shape& of, Random& random) : Model(of) {
+        add(random, 1, of.f, 5, 2);
+        for (Index i = 0; i < of.m; ++i) add(random, of.f, of.f, 3, 1.5);
+        for (auto& layer : layers) activate(random, layer);
+        add(random, of.f, of.scale * of.scale, 5, 0.3);
+        if (of.input_residual) return;
+        for (float& bias : layers.back().bias) bias += 0.5f;
+    }
+    Network made(const Kernels& kernels) const override {
+        std::vector<sesr::GivenFloat> given;
+        for (const auto& layer : layers) given.push_back(layer.given());
+        return Network(kernels, shape, given);
+    }
+    const char* kind() const override { return "float"; }
+    Wanted bytes(const Bytes& in, Index width) const override {
+        Doubles luma(in.begin(), in.end());
+        for (double& value : luma) value /= 255;
+        Doubles values = real(luma, width);
+        for (double& value : values) value *= 255;
+        return {values, ROUNDING};
+    }
+    Wanted rounded(const Floats& in, Index width) const override {
+        return {real(Doubles(in.begin(), in.end()), width), FLOAT_ERROR};
+    }
+    Doubles real(const Doubles& in, Index width) const override {
+        const Planes input = luma_plane(in, width);
+        const Planes first = features(0, input.mapped([](double value, Index) { return value - 0.5; }));
+        Planes last = first;
+        for (Index i = 1; i <= shape.m; ++i) last = features(i, last);
+        const Planes sums = layers.back().sums(last.with(first, std::plus<double>()));
+        const double share = shape.input_residual ? 1 : 0;
+        return depth_to_space(
+            sums.with(input, [&](double sum, double pixel) { return std::clamp(sum + share * pixel, 0.0, 1.0); }),
+            shape.scale);
+    }
+
+    std::vector<Layer<float, float>> layers;
+
+  private:
+    // Weights that make numbers of the order of `gain` of such of the order of 1.
+    void add(Random& random, Index inputs, Index outputs, Index k, double gain) {
+        Layer<float, float> layer(inputs, outputs, k);
+        const double most = gain * std::sqrt(3.0 / static_cast<double>(inputs * k * k));
+        for (float& weight : layer.weight) weight = static_cast<float>(random.real(-most, most));
+        for (float& bias : layer.bias) bias = static_cast<float>(random.real(-0.3, 0.3));
+        layers.push_back(std::move(layer));
+    }
+    static void activate(Random& random, Layer<float, float>& layer) {
+        const bool relu = random.one_in(3);
+        if (!relu && random.one_in(2)) return;
+        for (Index o = 0; o < layer.outputs; ++o)
+            layer.factor.push_back(relu ? 0.0f : static_cast<float>(random.real(-0.2, 0.8)));
+    }
+    Planes features(Index index, const Planes& in) const {
+        const Layer<float, float>& layer = layers.data()[index];
+        return layer.sums(in).mapped([&](double sum, Index channel) {
+            return sum >= 0 || layer.factor.empty() ? sum : sum * static_cast<double>(layer.factor.data()[channel]);
+        });
+    }
+};
+
+double to_pixel(double luma) { return std::nearbyint(std::clamp(luma * 255, 0.0, 255.0)); }
+
+double clipped(double q) { return std::clamp(q, -128.0, 127.0); }
+
+double requantised(double sum, float factor, std::int32_t zero) {
+    return clipped(static_cast<double>(std::nearbyint(static_cast<float>(sum) * factor)) + zero);
+}
+
+double added(const sesr::GivenAddition& sum, double one, double other) {
+    const auto less = [](double q, std::int32_t zero) { return static_cast<std::int64_t>(q) - zero; };
+    const std::int64_t half = std::int64_t{1} << (sum.shift - 1);
+    const std::int64_t total = sum.one * less(one, sum.zero_one) + sum.other * less(other, sum.zero_other) + half;
+    return clipped(static_cast<double>((total >> sum.shift) + sum.zero_out));
+}
+
+class Int8Model : public Model {
+  public:
+    Int8Model(const Shape& of, Random& random) : Model(of) {
+        add(random, 1, of.f, 5, 0);
+        activate(random, layers.back());
+        for (Index i = 0; i < of.m; ++i) {
+            add(random, of.f, of.f, 3, layers.back().zero());
+            activate(random, layers.back());
+        }
+        total = addition(random, layers.back().zero(), layers.front().zero(), random.small(-128, 127));
+        add(random, of.f, of.scale * of.scale, 5, total.zero_out);
+        output = addition(random, layers.back().zero(), -128, -128);
+        tail_scale = static_cast<float>(random.real(0.5, 2) / 255);
+    }
+    Network made(const Kernels& kernels) const override {
+        std::vector<sesr::GivenInt8> given;
+        for (const auto& layer : layers) given.push_back(layer.given());
+        return Network(kernels, shape, given, total, output, tail_scale);
+    }
+    const char* kind() const override { return "int8"; }
+    Wanted bytes(const Bytes& in, Index width) const override {
+        const Planes input = luma_plane(in, width);
+        const Layer<std::int8_t, std::int32_t>& tail = layers.back();
+        Planes q = sums(input).mapped([&](double sum, Index channel) {
+            return requantised(sum, tail.factor.data()[channel], tail.zero_out);
+        });
+        if (shape.input_residual)
+            q = q.with(input, [&](double value, double pixel) { return added(output, value, pixel - 128); });
+        return {depth_to_space(q.mapped([](double value, Index) { return value + 128; }), shape.scale), EXACT};
+    }
+    Wanted rounded(const Floats& in, Index width) const override {
+        Bytes pixels;
+        for (const float value : in) pixels.push_back(static_cast<Byte>(to_pixel(static_cast<double>(value))));
+        Wanted wanted = bytes(pixels, width);
+        for (double& value : wanted.values) value = static_cast<double>(static_cast<float>(value) / 255.0f);
+        return wanted;
+    }
+    Doubles real(const Doubles& in, Index width) const override {
+        const Planes input = luma_plane(in, width);
+        const Planes pixels = input.mapped([](double value, Index) { return to_pixel(value); });
+        const float* factor = layers.back().factor.data();
+        const Planes tail = sums(pixels).mapped([&](double sum, Index channel) {
+            return sum * static_cast<double>(factor[channel]) * static_cast<double>(tail_scale);
+        });
+        const double share = shape.input_residual ? 1 : 0;
+        return depth_to_space(
+            tail.with(input, [&](double value, double pixel) { return std::clamp(value + share * pixel, 0.0, 1.0); }),
+            shape.scale);
+    }
+
+    std::vector<Layer<std::int8_t, std::int32_t>> layers;
+    sesr::GivenAddition total, output;
+    float tail_scale = 0;
+
+  private:
+    void add(Random& random, Index inputs, Index outputs, Index k, std::int32_t zero_in) {
+        Layer<std::int8_t, std::int32_t> layer(inputs, outputs, k);
+        layer.zero_in = zero_in;
+        layer.zero_out = random.one_in(3) ? -128 : random.small(-128, 127);
+        for (std::int8_t& weight : layer.weight) weight = static_cast<std::int8_t>(random.whole(-127, 127));
+        for (Index o = 0; o < outputs; ++o) add_factor(random, layer, o);
+        layers.push_back(std::move(layer));
+    }
+    static void activate(Random& random, Layer<std::int8_t, std::int32_t>& layer) {
+        if (random.one_in(2)) return;
+        layer.zero_table = random.small(-128, 127);
+        for (Index i = 0; i < layer.outputs * 256; ++i)
+            layer.table.push_back(static_cast<std::int8_t>(random.whole(-128, 127)));
+    }
+    // Mostly such that results spread over the range; now and then at the limits of what sums may be.
+    static void add_factor(Random& random, Layer<std::int8_t, std::int32_t>& layer, Index o) {
+        const Index taps = layer.inputs * layer.k * layer.k;
+        double squares = 1, magnitude = 0;
+        for (Index i = 0; i < taps; ++i) {
+            const double weight = layer.weight.data()[o * taps + i];
+            squares += weight * weight;
+            magnitude += 255 * std::abs(weight);
+        }
+        double factor = random.real(0.3, 1.0) / std::sqrt(squares), bias = random.real(-100, 100) / factor;
+        if (random.one_in(20)) {
+            const double most = 2147483600.0 - magnitude;
+            bias = random.one_in(2) ? random.real(-most, most) : random.one_in(2) ? most : -most;
+            const double limit = 2147483000.0 / (std::abs(bias) + magnitude);
+            factor = random.one_in(2) ? limit : limit * std::exp2(random.real(-30, 0));
+        }
+        layer.bias.data()[o] = static_cast<std::int32_t>(bias);
+        layer.factor.push_back(static_cast<float>(factor));
+    }
+    // From the scales of both over the result's, as Addition.of in quantized.py.
+    static sesr::GivenAddition addition(Random& random, std::int32_t zero_one, std::int32_t zero_other,
+                                        std::int32_t zero_out) {
+        const bool extreme = random.one_in(8);
+        const double one = extreme ? std::exp2(random.real(-9.9, 7.9)) : random.real(0.2, 1.2);
+        const double other = extreme ? std::exp2(random.real(-9.9, 7.9)) : random.real(0.2, 1.2);
+        const int shift = 20 - std::ilogb(std::max(one, other));
+        const auto fixed = [&](double ratio) { return static_cast<std::int32_t>(std::nearbyint(std::ldexp(ratio, shift))); };
+        return {fixed(one), fixed(other), shift, zero_one, zero_other, zero_out};
+    }
+    Planes features(Index index, const Planes& in) const {
+        const Layer<std::int8_t, std::int32_t>& layer = layers.data()[index];
+        const Planes real = in.mapped([&](double q, Index) { return q - layer.zero_in; });
+        return layer.sums(real).mapped([&](double sum, Index channel) {
+            const double q = requantised(sum, layer.factor.data()[channel], layer.zero_out);
+            return layer.table.empty() ? q : layer.table.data()[channel * 256 + static_cast<Index>(q) + 128];
+        });
+    }
+    // Of the last convolution.
+    Planes sums(const Planes& pixels) const {
+        const Planes first = features(0, pixels.mapped([](double pixel, Index) { return pixel - 128; }));
+        Planes last = first;
+        for (Index i = 1; i <= shape.m; ++i) last = features(i, last);
+        last = last.with(first, [&](double one, double other) { return added(total, one, other); });
+        return layers.back().sums(last.mapped([&](double q, Index) { return q - total.zero_out; }));
+    }
+};
+
+// -------------------------------------------------------------------------------------------------------- Pictures
+
+// An 8-bit picture, channels side by side.
+struct Picture {
+    Index height, width, channels;
+    Bytes bytes;
+
+    Picture(Index rows, Index columns, Index count)
+        : height(rows), width(columns), channels(count), bytes(static_cast<std::size_t>(rows * columns * count)) {}
+    Planes plane(Index channel) const {
+        Planes plane(1, height, width);
+        for (Index i = 0; i < height * width; ++i) plane.values.data()[i] = bytes.data()[i * channels + channel];
+        return plane;
+    }
+};
+
+double luma_of(double red, double green, double blue) {
+    return (16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255) / 255;
+}
+
+// An int8 network rounds its input, and rounds floats to the other side where doubles lie next to a half.
+bool is_next_to_half(double luma) { return std::abs(luma * 255 - std::floor(luma * 255) - 0.5) < 1e-3; }
+
+Picture random_picture(Random& random, Index height, Index width, Index channels) {
+    Picture picture(height, width, channels);
+    const Index contrast = random.whole(20, 255), low = random.whole(0, 255 - contrast);
+    for (Index i = 0; i < height * width; ++i) {
+        Byte* pixel = picture.bytes.data() + i * channels;
+        do
+            for (Index c = 0; c < channels; ++c) pixel[c] = static_cast<Byte>(low + random.whole(0, contrast));
+        while (channels == 3 && is_next_to_half(luma_of(pixel[0], pixel[1], pixel[2])));
+    }
+    return picture;
+}
+
+double cubic(double x) {
+    x = std::abs(x);
+    if (x <= 1) return 1.5 * x * x * x - 2.5 * x * x + 1;
+    return x < 2 ? -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2 : 0;
+}
+
+Index mirrored(Index i, Index size) {
+    while (i < 0 || i >= size) i = i < 0 ? -1 - i : 2 * size - 1 - i;
+    return i;
+}
+
+// Bicubic along a line of `size` values, of which value(i) is one, at the i-th place of an enlarged one.
+template <class Value>
+double weighed(Index i, Index size, Index scale, Value value) {
+    const double place = (static_cast<double>(i) + 0.5) / static_cast<double>(scale) - 0.5;
+    const auto first = static_cast<Index>(std::floor(place)) - 1;
+    double sum = 0;
+    for (Index k = first; k < first + 4; ++k)
+        sum += cubic(static_cast<double>(k) - place) * value(mirrored(k, size));
+    return sum;
+}
+
+// What is 1/54 from the nearest half or further must not be moved across it by the doubles' own last bits.
+double to_byte(double value) { return std::floor(std::clamp(value, 0.0, 255.0) + 0.5 + 1e-9); }
+
+double as_it_is(double value) { return value; }
+
+// Down, then across; what `finish` makes of values is done after both.
+Planes enlarged(const Planes& in, Index scale, double (*finish)(double)) {
+    Planes between(1, in.height * scale, in.width), out(1, in.height * scale, in.width * scale);
+    for (Index y = 0; y < between.height; ++y)
+        for (Index x = 0; x < in.width; ++x)
+            between.row(0, y)[x] = finish(weighed(y, in.height, scale, [&](Index k) { return in.row(0, k)[x]; }));
+    for (Index y = 0; y < out.height; ++y)
+        for (Index x = 0; x < out.width; ++x)
+            out.row(0, y)[x] = finish(weighed(x, in.width, scale, [&](Index k) { return between.row(0, y)[k]; }));
+    return out;
+}
+
+// Side by side.
+Doubles interleaved(const std::vector<Planes>& channels) {
+    Doubles all;
+    for (std::size_t i = 0; i < channels.front().values.size(); ++i)
+        for (const Planes& channel : channels) all.push_back(channel.values[i]);
+    return all;
+}
+
+Wanted bicubic(const Picture& picture, Index scale) {
+    std::vector<Planes> channels;
+    for (Index c = 0; c < picture.channels; ++c) channels.push_back(enlarged(picture.plane(c), scale, to_byte));
+    return {interleaved(channels), EXACT};
+}
+
+Doubles luma_of(const Picture& picture) {
+    Doubles luma;
+    for (auto at = picture.bytes.begin(); at != picture.bytes.end(); at += picture.channels)
+        luma.push_back(picture.channels == 1 ? luma_of(at[0], at[0], at[0]) : luma_of(at[0], at[1], at[2]));
+    return luma;
+}
+
+// By the network's luma and, for RGB, bicubic of R - Y and B - Y with Y the full-range luma.
+Wanted coloured(const Model& model, const Picture& picture) {
+    constexpr double KR = 0.299, KB = 0.114, KG = 1 - KR - KB;
+    const Index scale = model.shape.scale;
+    const Doubles large = model.real(luma_of(picture), picture.width);
+    const Planes grey = luma_plane(large, picture.width * scale).mapped([](double value, Index) {
+        return (value * 255 - 16) * 255 / 219;
+    });
+    std::vector<Planes> channels(static_cast<std::size_t>(picture.channels), grey);
+    if (picture.channels == 3) {
+        Planes difference[3] = {picture.plane(0), picture.plane(1), picture.plane(2)};
+        for (Index i = 0; i < picture.height * picture.width; ++i) {
+            const auto of = [&](Index c) -> double& { return difference[c].values.data()[i]; };
+            const double luma = KR * of(0) + KG * of(1) + KB * of(2);
+            for (Index c = 0; c < 3; ++c) of(c) -= luma;
+        }
+        for (std::size_t c = 0; c < 3; ++c)
+            channels[c] = grey.with(enlarged(difference[c], scale, as_it_is), std::plus<double>());
+    }
+    Doubles values = interleaved(channels);
+    for (double& value : values) value = std::clamp(value, 0.0, 255.0);
+    return {values, ROUNDING};
+}
+
+// ------------------------------------------------------------------------------------------------------ Comparison
+
+// Rows of the input whose results are wanted, and by how many threads.
+struct Part {
+    Index top, rows, threads;
+    Part(Random& random, Index height) : top(0), rows(height), threads(random.whole(1, 5)) {
+        if (random.one_in(2)) return;
+        top = random.whole(0, height - 1);
+        rows = random.whole(1, height - top);
+    }
+};
+
+struct Case {
+    Index number, height, width;
+    Shape shape;
+    explicit Case(Index from) : number(from), height(0), width(0) {
+        Random random(number);
+        constexpr Index odd[] = {63, 64, 65, 100, 130};  // after 1 to 40
+        const Index place = number % 45;
+        width = place < 40 ? place + 1 : odd[place - 40];
+        height = random.whole(1, random.one_in(3) ? 3 : 12);
+        shape = {random.whole(0, 3), FEATURES[number % 7], random.whole(2, 4), random.one_in(2)};
+    }
+    std::string text() const {
+        const auto number_of = [](const char* name, Index value) { return name + std::to_string(value); };
+        return number_of("picture ", number) + number_of(", ", width) + number_of(" x ", height) +
+               number_of(", m ", shape.m) + number_of(", f ", shape.f) + number_of(", scale ", shape.scale) +
+               (shape.input_residual ? ", with" : ", without") + " input residual";
+    }
+};
+
+// Asks for a part of the result, and fails at the first value that is wrong.
+template <class T, class Upscale>
+void compare(const std::string& what, const Wanted& wanted, Index out_width, Index scale, const Part& part,
+             Upscale upscale) {
+    std::vector<T> result(static_cast<std::size_t>(part.rows * scale * out_width), T(171));
+    upscale(result.data());
+    const double* goal = wanted.values.data() + part.top * scale * out_width;
+    for (Index i = 0; i < static_cast<Index>(result.size()); ++i) {
+        const auto value = static_cast<double>(result.data()[i]);
+        if (std::abs(value - goal[i]) <= wanted.most) continue;
+        fail(what + ", rows from " + std::to_string(part.top) + ", " + std::to_string(part.threads) +
+             " threads: value " + std::to_string(i % out_width) + " of row " + std::to_string(i / out_width) + " is " +
+             std::to_string(value) + ", should be " + std::to_string(goal[i]));
+    }
+}
+
+std::vector<const Kernels*> supported_kernels() {
+    std::vector<const Kernels*> all;
+    for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
+        if ((*kernels)->supported()) all.push_back(*kernels);
+    return all;
+}
+
+// Of all kernels: `upscale` is called with them, the part and where its result goes.
+template <class T, class Upscale>
+void compare_all(const std::string& what, const Case& of, Index channels, const Wanted& wanted, Random& random,
+                 Upscale upscale) {
+    const Index scale = of.shape.scale;
+    for (const Kernels* kernels : supported_kernels()) {
+        const Part part(random, of.height);
+        compare<T>(kernels->name + (": " + what) + ", " + of.text(), wanted, of.width * scale * channels, scale, part,
+                   [&](T* out) { upscale(*kernels, part, Plane<T>{out, part.rows * scale, of.width * scale}); });
+    }
+}
+
+void check_bytes(const Case& of, const Model& model, const Bytes& in, const Wanted& wanted, Random& random) {
+    compare_all<Byte>(model.kind() + std::string(" luma of bytes"), of, 1, wanted, random,
+                      [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
+                          sesr::upscale_luma(model.made(kernels), {in.data(), of.height, of.width}, out, part.top,
+                                             part.threads);
+                      });
+}
+
+void check_floats(const Case& of, const Model& model, const Floats& in, bool rounded, const Wanted& wanted,
+                  Random& random) {
+    const std::string what = rounded ? " rounded luma of floats" : " luma of floats";
+    compare_all<float>(model.kind() + what, of, 1, wanted, random,
+                       [&](const Kernels& kernels, const Part& part, Plane<float> out) {
+                           sesr::upscale_luma(model.made(kernels), {in.data(), of.height, of.width}, out, rounded,
+                                              part.top, part.threads);
+                       });
+}
+
+void check_coloured(const Case& of, const Model& model, const Picture& in, Random& random) {
+    const std::string what = model.kind() + (" picture of " + std::to_string(in.channels)) + " channels";
+    compare_all<Byte>(what, of, in.channels, coloured(model, in), random,
+                      [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
+                          sesr::upscale_picture(model.made(kernels), {in.bytes.data(), of.height, of.width}, out,
+                                                in.channels, part.top, part.threads);
+                      });
+}
+
+void check_bicubic(const Case& of, const Picture& in, Random& random) {
+    const std::string what = "bicubic of " + std::to_string(in.channels) + " channels";
+    compare_all<Byte>(what, of, in.channels, bicubic(in, of.shape.scale), random,
+                      [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
+                          sesr::upscale_bicubic(kernels, {in.bytes.data(), of.height, of.width}, out, in.channels,
+                                                of.shape.scale, part.top, part.threads);
+                      });
+}
+
+// How many results are neither black nor white: a check whose networks saturate sees nothing.
+class Spread {
+  public:
+    void count(const Doubles& luma) {
+        for (const double value : luma) inside_ += value > 0 && value < 255;
+        all_ += static_cast<Index>(luma.size());
+    }
+    double share() const { return static_cast<double>(inside_) / static_cast<double>(all_); }
+
+  private:
+    Index inside_ = 0, all_ = 0;
+};
+
+// Y/255, at times beyond 0 and 1, and never next to the half between two bytes.
+Floats real_luma(const Picture& picture, Random& random) {
+    Floats luma;
+    for (const Byte byte : picture.bytes) {
+        const double low = byte == 0 ? -9 : -0.45, high = byte == 255 ? 9 : 0.45;
+        luma.push_back(static_cast<float>((byte + random.real(low, high)) / 255));
+    }
+    return luma;
+}
+
+void check_network(const Case& of, const Model& model, Random& random, Spread& spread) {
+    const Picture luma = random_picture(random, of.height, of.width, 1);
+    const Wanted bytes = model.bytes(luma.bytes, of.width);
+    spread.count(bytes.values);
+    check_bytes(of, model, luma.bytes, bytes, random);
+    const Floats real = real_luma(luma, random);
+    check_floats(of, model, real, true, model.rounded(real, of.width), random);
+    const Doubles exact = model.real(Doubles(real.begin(), real.end()), of.width);
+    check_floats(of, model, real, false, {exact, FLOAT_ERROR}, random);
+    check_coloured(of, model, random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3), random);
+}
+
+void check_picture(const Case& of, Spread& spread) {
+    Random random(1000000 + of.number);
+    check_network(of, Int8Model(of.shape, random), random, spread);
+    check_network(of, FloatModel(of.shape, random), random, spread);
+    check_bicubic(of, random_picture(random, of.height, of.width, random.whole(1, 4)), random);
+}
+
+// -------------------------------------------------------------------------------------------------- Wrong arguments
+
+template <class Call>
+void refused(const std::string& what, Call call) {
+    try {
+        call();
+    } catch (const std::invalid_argument&) {
+        return;
+    }
+    fail(what + " should be refused");
+}
+
+// `change` makes the network a wrong one.
+template <class Some, class Change>
+void refused(const Kernels& kernels, const Some& model, const std::string& what, Change change) {
+    Some wrong = model;
+    change(wrong);
+    refused(std::string(kernels.name) + ": " + model.kind() + " network with " + what, [&] { wrong.made(kernels); });
+}
+
+template <class Some>
+void check_shapes(const Kernels& kernels, const Some& model) {
+    for (const Index m : {-1, 257})
+        refused(kernels, model, "m " + std::to_string(m), [&](Some& wrong) { wrong.shape.m = m; });
+    for (const Index f : {-1, 0, 1025})
+        refused(kernels, model, "f " + std::to_string(f), [&](Some& wrong) { wrong.shape.f = f; });
+    for (const Index scale : {-2, 0, 1, 5})
+        refused(kernels, model, "scale " + std::to_string(scale), [&](Some& wrong) { wrong.shape.scale = scale; });
+    refused(kernels, model, "a convolution too few", [](Some& wrong) { wrong.layers.pop_back(); });
+    refused(kernels, model, "a convolution too many", [](Some& wrong) { wrong.layers.push_back(wrong.layers.back()); });
+}
+
+void check_numbers(const Kernels& kernels, const Int8Model& model) {
+    const auto wrong_one = [&](const std::string& what, auto change) { refused(kernels, model, what, change); };
+    for (const std::int32_t bias : {INT32_MIN, INT32_MIN + 1, INT32_MAX})
+        for (const std::size_t layer : {std::size_t{0}, std::size_t{1}, model.layers.size() - 1})
+            wrong_one("bias " + std::to_string(bias), [&](Int8Model& wrong) { wrong.layers[layer].bias[0] = bias; });
+    for (const float factor : {0.0f, -1.0f, 1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
+        wrong_one("factor " + std::to_string(factor), [&](Int8Model& wrong) { wrong.layers[1].factor[0] = factor; });
+    for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")})
+        wrong_one("scale " + std::to_string(scale), [&](Int8Model& wrong) { wrong.tail_scale = scale; });
+    wrong_one("no factors", [](Int8Model& wrong) { wrong.layers[1].factor.clear(); });
+    for (const std::int32_t zero : {-129, 128}) {
+        const std::string what = "zero point " + std::to_string(zero);
+        wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_in = zero; });
+        wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_out = zero; });
+        wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_table = zero; });
+        wrong_one(what, [&](Int8Model& wrong) { wrong.total.zero_one = zero; });
+        wrong_one(what, [&](Int8Model& wrong) { wrong.output.zero_out = zero; });
+    }
+    for (const std::int32_t shift : {-1, 0, 31})
+        wrong_one("shift " + std::to_string(shift), [&](Int8Model& wrong) { wrong.total.shift = shift; });
+    for (const std::int32_t factor : {-1, (1 << 21) + 1})
+        wrong_one("addition of " + std::to_string(factor), [&](Int8Model& wrong) { wrong.output.other = factor; });
+}
+
+// What is asked of a picture of 5 x 4 pixels at scale 2; by default all of it.
+struct Request {
+    Index height = 4, width = 5, out_height = 8, out_width = 10, channels = 1, top = 0, scale = 2;
+};
+
+template <class Upscale>
+void check_sizes(const std::string& what, Upscale upscale) {
+    const auto wrong_one = [&](const char* why, Request request) {
+        refused(what + ": " + why, [&] { upscale(request); });
+    };
+    upscale(Request{});
+    wrong_one("an empty picture", {0, 5, 8, 10, 1, 0, 2});
+    wrong_one("a picture without columns", {4, 0, 8, 0, 1, 0, 2});
+    wrong_one("a picture of 2^31 rows", {Index{1} << 31, 5, 8, 10, 1, 0, 2});
+    wrong_one("a picture of 2^31 columns", {4, Index{1} << 31, 8, Index{1} << 32, 1, 0, 2});
+    wrong_one("a result too narrow", {4, 5, 8, 9, 1, 0, 2});
+    wrong_one("a result too wide", {4, 5, 8, 11, 1, 0, 2});
+    wrong_one("a result of no rows", {4, 5, 0, 10, 1, 0, 2});
+    wrong_one("a result of half a row", {4, 5, 7, 10, 1, 0, 2});
+    wrong_one("a result too high", {4, 5, 10, 10, 1, 0, 2});
+    wrong_one("a top above the picture", {4, 5, 2, 10, 1, -1, 2});
+    wrong_one("a top below the picture", {4, 5, 2, 10, 1, 4, 2});
+    wrong_one("a result that ends below the picture", {4, 5, 6, 10, 1, 2, 2});
+}
+
+void check_sizes(const Kernels& kernels, const Model& model) {
+    const Network network = model.made(kernels);
+    const Bytes bytes(100);
+    const Floats floats(100);
+    Bytes byte_result(1000);
+    Floats float_result(1000);
+    const auto in = [&](const auto& values, const Request& request) {
+        return Plane<std::remove_reference_t<decltype(*values.data())>>{values.data(), request.height, request.width};
+    };
+    const auto out = [&](auto& values, const Request& request) {
+        return Plane<std::remove_reference_t<decltype(*values.data())>>{values.data(), request.out_height,
+                                                                        request.out_width};
+    };
+    const auto picture = [&](const Request& asked) {
+        sesr::upscale_picture(network, in(bytes, asked), out(byte_result, asked), asked.channels, asked.top, 2);
+    };
+    const auto bicubic_picture = [&](const Request& asked) {
+        sesr::upscale_bicubic(kernels, in(bytes, asked), out(byte_result, asked), asked.channels, asked.scale,
+                              asked.top, 2);
+    };
+    const std::string name = kernels.name;
+    check_sizes(name + ": luma of bytes", [&](const Request& asked) {
+        sesr::upscale_luma(network, in(bytes, asked), out(byte_result, asked), asked.top, 2);
+    });
+    check_sizes(name + ": luma of floats", [&](const Request& asked) {
+        sesr::upscale_luma(network, in(floats, asked), out(float_result, asked), true, asked.top, 2);
+    });
+    check_sizes(name + ": picture", picture);
+    check_sizes(name + ": bicubic", bicubic_picture);
+    for (const Index channels : {-1, 0, 2, 4})
+        refused(name + ": picture of " + std::to_string(channels) + " channels",
+                [&] { picture({4, 5, 8, 10, channels, 0, 2}); });
+    for (const Index channels : {-1, 0, 5})
+        refused(name + ": bicubic of " + std::to_string(channels) + " channels",
+                [&] { bicubic_picture({4, 5, 8, 10, channels, 0, 2}); });
+    for (const Index scale : {0, 1, 5})
+        refused(name + ": bicubic of scale " + std::to_string(scale),
+                [&] { bicubic_picture({4, 5, 4 * scale, 5 * scale, 1, 0, scale}); });
+}
+
+void check_refusals(const Kernels& kernels) {
+    Random random(1);
+    const Shape shape = {1, 16, 2, true};
+    const Int8Model int8(shape, random);
+    const FloatModel real(shape, random);
+    check_shapes(kernels, int8);
+    check_shapes(kernels, real);
+    check_numbers(kernels, int8);
+    check_sizes(kernels, int8);
+    check_sizes(kernels, real);
+}
+
+// Whose products are counted for comparisons of speed.
+void check_spin(const Kernels& kernels) {
+    for (const auto spin : {kernels.int8.spin, kernels.float32.spin})
+        if (spin(1) <= 0 || spin(7) != 7 * spin(1)) fail(kernels.name + std::string(": spin counts wrongly"));
+}
+
+// ------------------------------------------------------------------------------------------------------------ All
+
+// The best is taken unless one is named; what is not there is refused.
+void check_selection() {
+    if (&sesr::select_kernels(nullptr) != supported_kernels().front()) fail("not the best kernels are selected");
+    if (&sesr::select_kernels("") != supported_kernels().front()) fail("not the best kernels are selected");
+    refused("kernels of no name", [] { sesr::select_kernels("none"); });
+    for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels) {
+        const char* name = (*kernels)->name;
+        if (!(*kernels)->supported())
+            refused(std::string("kernels that need ") + (*kernels)->needs, [&] { sesr::select_kernels(name); });
+        else if (&sesr::select_kernels(name) != *kernels)
+            fail(std::string("other kernels than ") + name + " are selected");
+    }
+}
+
+void check_all(Index pictures, const std::string& required) {
+    if (!required.empty()) sesr::select_kernels(required.c_str());
+    check_selection();
+    for (const Kernels* kernels : supported_kernels()) {
+        check_refusals(*kernels);
+        check_spin(*kernels);
+    }
+    Spread spread;
+    for (Index number = 0; number < pictures; ++number) check_picture(Case(number), spread);
+    if (pictures > 0 && spread.share() < 0.6) fail("too many results are black or white");
+    for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
+        if ((*kernels)->supported())
+            std::printf("%s: %td networks equal\n", (*kernels)->name, 2 * pictures);
+        else
+            std::printf("%s: not on this processor\n", (*kernels)->name);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    try {
+        check_all(count > 1 ? std::atol(arguments[1]) : 315, count > 2 ? arguments[2] : "");
+    } catch (const std::exception& error) {
+        std::printf("%s\n", error.what());
+        return 1;
+    }
+}

@@ -44,7 +44,8 @@ std::int32_t shifted_bias(std::int32_t bias, const std::int8_t* weights, Index c
         magnitude += 255.0 * std::abs(static_cast<double>(weights[i]));
     }
     require(magnitude < MOST, "a bias is too large for sums of 32 bits");
-    require(magnitude * factor < MOST, "a channel's scale is too large beside its output's");
+    // so far within 32 bits that a zero point can be added before kernels clip
+    require(magnitude * factor < MOST / 2, "a channel's scale is too large beside its output's");
     const double shifted = bias - zero * total;
     require(std::abs(shifted) < MOST, "a bias is too large for sums of 32 bits");
     return static_cast<std::int32_t>(shifted);

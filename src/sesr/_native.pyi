@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 FloatLayer = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]
 """Weight (outputs, inputs, k, k), bias, and the slope below zero of what follows, None for nothing."""
 
-Int8Layer = tuple[
-    NDArray[np.int8], NDArray[np.int32], NDArray[np.float32], int, int, NDArray[np.int8] | None, int
-]
+Int8Layer = tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.float32], int, int, NDArray[np.int8] | None, int]
 """Weight, bias, by what its sums are requantised; zero points of input and output; PReLU's table (outputs, 256) and
 the zero point of its result."""
 

@@ -36,6 +36,8 @@ using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 
 constexpr Index FEATURES[] = {1, 3, 8, 16, 17, 32, 40};
+// What the engine accepts: of sums, and of what they become before they are clipped.
+constexpr double LARGEST_SUM = 2147483646, LARGEST_RESULT = 1073741823;
 constexpr double EXACT = 0, FLOAT_ERROR = 1e-5;
 // How far a byte may lie from the real number that it is rounded from.
 constexpr double ROUNDING = 0.5 + 255 * FLOAT_ERROR;
@@ -329,31 +331,35 @@ class Int8Model : public Model {
         for (Index i = 0; i < layer.outputs * 256; ++i)
             layer.table.push_back(static_cast<std::int8_t>(random.whole(-128, 127)));
     }
-    // Mostly such that results spread over the range; now and then at the limits of what sums may be.
+    // Mostly such that results spread over the range; now and then at the limits of what is accepted.
     static void add_factor(Random& random, Layer<std::int8_t, std::int32_t>& layer, Index o) {
         const Index taps = layer.inputs * layer.k * layer.k;
+        std::int8_t* weights = layer.weight.data() + o * taps;
+        const bool extreme = random.one_in(20);
+        if (extreme && random.one_in(2)) std::fill_n(weights, taps, std::int8_t{0});
         double squares = 1, magnitude = 0;
         for (Index i = 0; i < taps; ++i) {
-            const double weight = layer.weight.data()[o * taps + i];
-            squares += weight * weight;
-            magnitude += 255 * std::abs(weight);
+            squares += std::pow(weights[i], 2);
+            magnitude += 255 * std::abs(weights[i]);
         }
         double factor = random.real(0.3, 1.0) / std::sqrt(squares), bias = random.real(-100, 100) / factor;
-        if (random.one_in(20)) {
-            const double most = 2147483600.0 - magnitude;
+        if (extreme) {
+            const double most = LARGEST_SUM - magnitude;
             bias = random.one_in(2) ? random.real(-most, most) : random.one_in(2) ? most : -most;
-            const double limit = 2147483000.0 / (std::abs(bias) + magnitude);
+            const double limit = LARGEST_RESULT / (std::abs(bias) + magnitude);
             factor = random.one_in(2) ? limit : limit * std::exp2(random.real(-30, 0));
         }
         layer.bias.data()[o] = static_cast<std::int32_t>(bias);
-        layer.factor.push_back(static_cast<float>(factor));
+        layer.factor.push_back(std::nextafter(static_cast<float>(factor), 0.0f));
     }
-    // From the scales of both over the result's, as Addition.of in quantized.py.
+    // Mostly from the scales of both over the result's, as Addition.of in quantized.py; now and then any accepted one.
     static sesr::GivenAddition addition(Random& random, std::int32_t zero_one, std::int32_t zero_other,
                                         std::int32_t zero_out) {
-        const bool extreme = random.one_in(8);
-        const double one = extreme ? std::exp2(random.real(-9.9, 7.9)) : random.real(0.2, 1.2);
-        const double other = extreme ? std::exp2(random.real(-9.9, 7.9)) : random.real(0.2, 1.2);
+        if (random.one_in(8)) {
+            const auto any = [&] { return random.one_in(2) ? 1 << 21 : random.small(0, 1 << 21); };
+            return {any(), any(), random.small(1, 30), zero_one, zero_other, zero_out};
+        }
+        const double one = random.real(0.2, 1.2), other = random.real(0.2, 1.2);
         const int shift = 20 - std::ilogb(std::max(one, other));
         const auto fixed = [&](double ratio) { return static_cast<std::int32_t>(std::nearbyint(std::ldexp(ratio, shift))); };
         return {fixed(one), fixed(other), shift, zero_one, zero_other, zero_out};
@@ -676,8 +682,14 @@ void check_numbers(const Kernels& kernels, const Int8Model& model) {
     for (const std::int32_t bias : {INT32_MIN, INT32_MIN + 1, INT32_MAX})
         for (const std::size_t layer : {std::size_t{0}, std::size_t{1}, model.layers.size() - 1})
             wrong_one("bias " + std::to_string(bias), [&](Int8Model& wrong) { wrong.layers[layer].bias[0] = bias; });
+    wrong_one("a result beyond 2^30", [](Int8Model& wrong) {
+        wrong.layers[1].bias[0] = static_cast<std::int32_t>(LARGEST_RESULT) + 1;
+        wrong.layers[1].factor[0] = 1;
+    });
     for (const float factor : {0.0f, -1.0f, 1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
         wrong_one("factor " + std::to_string(factor), [&](Int8Model& wrong) { wrong.layers[1].factor[0] = factor; });
+    for (const float factor : {1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
+        wrong_one("factor " + std::to_string(factor), [&](Int8Model& wrong) { wrong.layers[2].factor[0] = factor; });
     for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")})
         wrong_one("scale " + std::to_string(scale), [&](Int8Model& wrong) { wrong.tail_scale = scale; });
     wrong_one("no factors", [](Int8Model& wrong) { wrong.layers[1].factor.clear(); });

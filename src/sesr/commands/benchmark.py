@@ -1,5 +1,6 @@
 """`sesr benchmark`: speed, memory and training."""
 
+import argparse
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +16,55 @@ def add_benchmark(commands: "Commands") -> None:
     """Adds the subcommand and its kinds."""
     parser = commands.add_parser("benchmark", help="measure speed and memory", description="Measure speed and memory.")
     kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
+    _add_engine(kinds)
     _add_speed(kinds)
     _add_memory(kinds)
     _add_training_speed(kinds)
     _add_npu(kinds)
 
 
-def _add_speed(kinds: "Commands") -> None:
-    parser = add_command(kinds, "speed", _benchmark_speed, "a network in OpenVINO against eager PyTorch")
-    add_network(parser)
+def _add_engine(kinds: "Commands") -> None:
+    parser = add_command(kinds, "engine", _benchmark_engine, "our own engine against OpenVINO and the processor's peak")
+    parser.add_argument("-m", "--models", nargs="+", default=["m5"], metavar="NAME", help="variants (default: m5)")
+    parser.add_argument("-s", "--scales", nargs="+", type=int, choices=(2, 3, 4), default=[2], help="(default: 2)")
+    _add_frame(parser)
+    add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_engine(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.engine_speed import EngineTiming, measure_engine, write_csv
+
+    if arguments.output:
+        check_writable(arguments.output)
+    timings: list[EngineTiming] = []
+    size = arguments.width, arguments.height
+    for timing in measure_engine(arguments.models, arguments.scales, *size, arguments.rounds, arguments.threads):
+        timings.append(timing)
+        network = f"{timing.network} x{timing.scale} {timing.values}"
+        print(
+            f"{network:16} {timing.contender:16} {timing.threads} threads {timing.median_ms:8.1f} ms  "
+            f"{timing.times_openvino:5.2f} times as fast as OpenVINO  {timing.of_peak:4.0%} of the peak",
+            flush=True,
+        )
+    if arguments.output:
+        write_csv(timings, arguments.output)
+    return 0
+
+
+def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=positive, default=1920, metavar="N", help="of the input (default: %(default)s)")
     parser.add_argument(
         "--height", type=positive, default=1080, metavar="N", help="of the input (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="to count (default: %(default)s)")
+
+
+def _add_speed(kinds: "Commands") -> None:
+    parser = add_command(kinds, "speed", _benchmark_speed, "a network in OpenVINO against eager PyTorch")
+    add_network(parser)
+    _add_frame(parser)
     add_threads(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
 

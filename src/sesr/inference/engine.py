@@ -151,14 +151,18 @@ class OpenVINOEngine:
     def run(self, luma: Luma) -> Luma:
         """See `Engine.run`."""
         source = plane_of(luma)
-        height, width = source.shape
         with running(source):
-            values = to_int8(source) if self.int8 else source
-            result = np.empty((1, self.scale * height, self.scale * width, 1), values.dtype)
-            self._request.set_input_tensor(self._tensor(values[None, :, :, None], shared_memory=True))
-            self._request.set_output_tensor(self._tensor(result, shared_memory=True))
-            self._request.infer()
-        return from_int8(result[0, :, :, 0]) if self.int8 else result[0, :, :, 0]
+            result = self.infer(to_int8(source) if self.int8 else source)
+        return from_int8(result) if self.int8 else result
+
+    def infer(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """The network alone, on a plane (H, W) of the type that it computes in. Raises `RuntimeError`."""
+        height, width = plane.shape
+        result = np.empty((1, self.scale * height, self.scale * width, 1), plane.dtype)
+        self._request.set_input_tensor(self._tensor(plane[None, :, :, None], shared_memory=True))
+        self._request.set_output_tensor(self._tensor(result, shared_memory=True))
+        self._request.infer()
+        return result[0, :, :, 0]
 
 
 class TorchEngine:

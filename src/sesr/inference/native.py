@@ -17,7 +17,9 @@ The processor's best kernels are used: the environment variable ``SESR_KERNEL`` 
 """
 
 import os
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +89,9 @@ class NativeEngine:
         if luma.ndim != 2 or 0 in luma.shape:
             raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
         source = np.ascontiguousarray(luma, np.float32)[..., None]
-        result = _room(source, self.scale, slice(0, len(source)))
-        self._network.luma(source, result, rounded, 0, self.threads)
+        with _enough_memory(source):
+            result = _room(source, self.scale, slice(0, len(source)))
+            self._network.luma(source, result, rounded, 0, self.threads)
         return result[..., 0]
 
     def run_bytes(self, luma: Bytes) -> Bytes:
@@ -96,8 +99,9 @@ class NativeEngine:
         source = _pixels(luma)
         if source.shape[2] != 1:
             raise UsageError(f"luma must be a plane (H, W), not of shape {luma.shape}")
-        result = _room(source, self.scale, slice(0, len(source)))
-        self._network.bytes(source, result, 0, self.threads)
+        with _enough_memory(source):
+            result = _room(source, self.scale, slice(0, len(source)))
+            self._network.bytes(source, result, 0, self.threads)
         return result[..., 0]
 
     def enlarge(self, picture: Bytes, rows: slice | None = None) -> Bytes:
@@ -113,8 +117,9 @@ class NativeEngine:
         if source.shape[2] not in (1, 3):
             raise UsageError(f"a picture must be (H, W) or (H, W, 3), not {picture.shape}")
         wanted = _rows(source, rows)
-        result = _room(source, self.scale, wanted)
-        self._network.picture(source, result, wanted.start, self.threads)
+        with _enough_memory(source):
+            result = _room(source, self.scale, wanted)
+            self._network.picture(source, result, wanted.start, self.threads)
         return result if picture.ndim == 3 else result[..., 0]
 
 
@@ -134,9 +139,10 @@ def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, th
         raise UsageError(f"scale must be 2, 3 or 4, not {scale}")
     if source.shape[2] > 4:
         raise UsageError(f"a picture has up to 4 channels, not {source.shape[2]}")
-    wanted = _rows(source, rows)
-    result = _room(source, scale, wanted)
-    _native.bicubic(source, result, scale, wanted.start, threads or available_threads(), chosen_kernel())
+    wanted, kernel = _rows(source, rows), chosen_kernel()
+    with _enough_memory(source):
+        result = _room(source, scale, wanted)
+        _native.bicubic(source, result, scale, wanted.start, threads or available_threads(), kernel)
     return result if picture.ndim == 3 else result[..., 0]
 
 
@@ -183,14 +189,23 @@ def _rows(source: Bytes, rows: slice | None) -> slice:
 
 
 def _room(source: NDArray[Sample], scale: int, rows: slice) -> NDArray[Sample]:
-    """An array for the result. Raises `EngineError` where there is no memory for it."""
+    """An array for the result. Raises `MemoryError`."""
     _, width, channels = source.shape
     shape = ((rows.stop - rows.start) * scale, width * scale, channels)
     try:
         return np.empty(shape, source.dtype)
-    except (MemoryError, ValueError) as error:
-        size = f"{shape[1]} x {shape[0]} pixels"
-        raise EngineError(f"no memory for a result of {size}; enlarge the picture in strips") from error
+    except ValueError as error:  # more than can be addressed
+        raise MemoryError from error
+
+
+@contextmanager
+def _enough_memory(source: NDArray[Any]) -> Iterator[None]:
+    """Makes what is raised for want of memory into `EngineError`."""
+    try:
+        yield
+    except MemoryError as error:
+        size = f"{source.shape[1]} x {source.shape[0]} pixels"
+        raise EngineError(f"not enough memory to enlarge {size} at once; do it in strips") from error
 
 
 def _float(network: Checkpoint, kernel: str | None) -> _native.Network:

@@ -7,12 +7,14 @@ The network enlarges luma. What is done with the rest of a picture, here in one 
 - *Alpha*: enlarged by bicubic; visible colour is first spread under transparent pixels, so that cut-outs get no fringe
   (`sesr.imaging.alpha`).
 
+In our own engine (`sesr.inference.native`) all this runs in one pipeline of rows, alpha apart. For other engines it is
+done here in NumPy, around a network that sees strips.
+
 A strip's luma comes with a halo of the network's receptive radius (`sesr.inference.strips`). That is more than bicubic
 needs, so the same pixels serve chroma and alpha, and the result is the same however the picture is cut.
 
-Memory, for PNG files, is the decoded picture, one strip in the network (some 230 MB), and up to three bands of 8-bit
-pixels: one is written while the next is made. Measured on RGB, x2, the whole process: 3600 x 3600 pixels 0.32 GB,
-100000 x 130 0.39 GB, 400000 x 250 0.97 GB, of which 0.4 GB are the decoded picture; bands grow with the width only
+Memory, for PNG files, is the decoded picture, what the engine takes (some megabytes in ours, 230 MB for a strip in
+OpenVINO), and up to three bands of 8-bit pixels: one is written while the next is made. Bands grow with the width only
 beyond some 58,000 pixels (`sesr.inference.strips`). Other formats are collected as a whole before they are written.
 """
 

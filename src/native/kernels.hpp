@@ -5,7 +5,7 @@
 // one pixel; a *vector* has 16 of them. Every family computes on vectors of 16 lanes, however many registers that takes.
 //
 // Rows have MARGIN pixels before their first and SLACK behind their last, so that kernels may run over both ends. What
-// lies in the first two of each must be the padding; the rest is never looked at but by lanes that nobody reads.
+// lies in the two next to the row must be the padding; the rest meets weights of zero, or lanes that nobody reads.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -64,8 +64,8 @@ struct Arithmetic {
     void (*luma_f32)(const float* luma, void* out, Index width);
     // PReLU of int8 networks: features[x][c] = table[c][features[x][c]], in terms of what is stored.
     void (*lookup)(const void* table, void* features, Index pixel, Index width);
-    // Multiplies and adds in registers alone, as fast as the processor can: what speed is to be compared with. Returns
-    // the number of multiply-adds.
+    // Multiplies and adds as fast as the processor can, with next to nothing else: what speed is to be compared with.
+    // Returns the number of multiply-adds.
     std::int64_t (*spin)(std::int64_t rounds);
 };
 

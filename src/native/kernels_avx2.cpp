@@ -1,4 +1,4 @@
-// Any x86 since 2013 (Intel Haswell, AMD Zen): 256-bit vectors. Its only product of bytes saturates at 16 bits, so
+// Nearly any x86 of the last ten years (Intel Haswell, AMD Zen and later): 256-bit vectors. Its only product of bytes saturates at 16 bits, so
 // features are stored as int16 here, and products are added up in pairs.
 #include "kernels_256.inl"
 

@@ -1,4 +1,4 @@
-// Intel from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and u8 x s8 products added up four at a time.
+// Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and u8 x s8 products added up four at a time.
 #include <immintrin.h>
 
 #include "loops.inl"
@@ -81,7 +81,8 @@ struct Float32 {
 };
 
 bool supported() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vnni");
 }

@@ -1,4 +1,4 @@
-// Intel without AVX-512 (Alder Lake and later): 256-bit vectors, and u8 x s8 products added up four at a time.
+// Intel's desktop and laptop processors from Alder Lake on, which have no AVX-512: 256-bit vectors, and u8 x s8 products added up four at a time.
 //
 // The same file is compiled once more for AVX-512's 256-bit half (SESR_VNNI_256), so that processors that have only
 // that can test it: the instructions differ in their encoding alone.
@@ -42,7 +42,8 @@ struct Int8 {
 };
 
 bool supported() {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
+        return false;
 #ifdef SESR_VNNI_256
     return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 #else

@@ -184,8 +184,9 @@ void Network::pack_tail(const Given<Weight, Bias>& given) {
     Bias* bias = keep<Bias>(static_cast<std::size_t>(tail_.outputs));
     for (Index o = 0; o < tail_.outputs; ++o) {
         const Weight* kernel = given.weight + o * taps;
-        bias[o] = shifted_bias(given.bias[o], kernel, taps, given.zero_in + own.offset,
-                               int8_ ? given.factor[o] : 1.0f);
+        const float factor = int8_ ? given.factor[o] : 1.0f;
+        require(std::isfinite(factor) && factor > 0, "factors are positive");
+        bias[o] = shifted_bias(given.bias[o], kernel, taps, given.zero_in + own.offset, factor);
         for (Index i = 0; i < shape_.f; ++i)
             for (Index tap = 0; tap < k * k; ++tap) {
                 const Index place = (o / tail_.together * k * k + tap) * tail_.dwords + i / own.channels;

@@ -34,7 +34,7 @@ struct GivenAddition {
     std::int32_t one = 0, other = 0, shift = 1, zero_one = 0, zero_other = 0, zero_out = 0;
 };
 
-// 64-byte aligned memory, filled with copies of a byte.
+// 64-byte aligned memory, filled with zeros.
 class Memory {
   public:
     Memory() = default;
@@ -48,7 +48,7 @@ class Memory {
     std::unique_ptr<char[], Free> bytes_;
 };
 
-// What convolutions and additions write and read: rows of features, of which those outside the picture are `padding`.
+// A convolution of which rows of features come out; outside the picture they are `padding`.
 struct Layer {
     Convolution convolution;
     std::int32_t padding = 0;     // int8: what zero is stored as, in its output

@@ -121,11 +121,4 @@ void Pipeline::advance(Rows&, std::size_t stage, Index y) {
     features_[stage].pad(y);
 }
 
-double pipeline_bytes(const Network& network, Index width) {
-    const double element = static_cast<double>(network.arithmetic().element) * static_cast<double>(capacity(width));
-    const double m = static_cast<double>(network.shape().m), pixel = static_cast<double>(network.pixel());
-    return element * (6 + pixel * (std::max(m + 1, 3.0) + 1 + 4 * m + 6 + 1)) +
-           4.0 * static_cast<double>(capacity(width)) * static_cast<double>(network.outputs());
-}
-
 }  // namespace sesr

@@ -1,8 +1,10 @@
 // The network as a pipeline of rows: luma rows go in at the top, sums of the last convolution come out below.
 //
-// Each layer keeps the rows of its output that the next one still needs in a ring: 3, or 5 for the last convolution.
+// Each layer keeps the rows of its output that others still need in a ring: 3, or 5 for the last convolution, or m + 1
+// for the first, whose features are added to the last ones.
 // For every row that enters, each layer makes one. Rows above and below the picture are not computed: they are the
-// padding, one constant row a layer. So features never leave the cache, and memory grows with the width alone.
+// padding, one constant row a layer. So memory grows with the width alone, and for all but very wide pictures features stay in the
+// cache.
 #pragma once
 #include <vector>
 
@@ -27,8 +29,9 @@ class Ring {
     Ring(Index rows, Index width, Index planes, Index pixel, Index bytes, Index height);
     // Where pixel 0 of row y is kept; above and below the picture the row of padding.
     char* at(Index y) const;
-    // Makes the row's ends, and once all that lies outside the picture, the padding.
+    // Makes the row's ends the padding.
     void pad(Index y) const;
+    // Makes all of it the padding, which this is from now on.
     void fill(std::int32_t padding);
     Index plane() const { return plane_; }  // bytes from one plane to the next
 
@@ -55,8 +58,5 @@ class Pipeline {
     Tail tail_;
     Memory sums_, scratch_;
 };
-
-// How many bytes a pipeline takes.
-double pipeline_bytes(const Network& network, Index width);
 
 }  // namespace sesr

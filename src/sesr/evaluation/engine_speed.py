@@ -7,7 +7,7 @@ Contenders take turns, round after round, on the same frame of luma (`sesr.evalu
 - ``native-rgb``: from an RGB picture in memory to one, chroma and all;
 - ``openvino``: OpenVINO on bare luma of the same type, whole frames.
 
-Each round also multiplies and adds in registers alone for a moment, with as many threads: that is the *peak*, and a
+Each round also multiplies and adds for a moment, with next to nothing else and as many threads: that is the *peak*, and a
 contender's share of it says how much of the processor is used. `times_openvino` and shares are medians over the rounds
 of what was found within one round, which a machine that slows down in between does not change.
 
@@ -216,7 +216,7 @@ def _openvino(network: Checkpoint | QuantizedNetwork, threads: int) -> OpenVINOE
 
 
 def _peak(int8: bool, threads: int) -> float:
-    """Multiply-adds a second of so many threads together, in registers alone."""
+    """Multiply-adds a second of so many threads together, with next to nothing else to do."""
 
     def spin(_: int) -> float:
         stop, done = time.perf_counter() + PEAK_SECONDS, 0

@@ -1,8 +1,8 @@
 """Our own engine: the network as a pipeline of rows, at the speed that the processor allows.
 
 A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
-luma go in at one end and rows of the result come out at the other; each layer keeps the three or five rows that the
-next one needs, all of which stay in the cache. So there is nothing to cut into tiles, memory does not grow with the
+luma go in at one end and rows of the result come out at the other; each layer keeps the few rows that others still
+need, which for all but very wide pictures stay in the cache. So there is nothing to cut into tiles, memory does not grow with the
 height, and a band of rows is what a thread works on. How it is built and what it reaches: docs/engine.md; the code,
 in C++, is in src/native.
 
@@ -11,7 +11,7 @@ the collapsed network, and the same for every number of threads.
 
 `NativeEngine.enlarge` takes whole pictures, grey or RGB: the way to luma and back and the chroma's bicubic run in the
 same pipeline. There an int8 network's convolutions still see 8-bit luma, but what they find is added to luma as it was
-before rounding, and not rounded again before it becomes RGB: rounding luma would cost 0.04 dB at 37 dB each time.
+before rounding, and not rounded again before it becomes RGB: 0.07 dB of the shipped M5 on Set5 (docs/int8.md).
 
 The processor's best kernels are used: the environment variable ``SESR_KERNEL`` names others.
 """
@@ -124,7 +124,7 @@ class NativeEngine:
 
 
 def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None) -> Bytes:
-    """MATLAB's bicubic, as `sesr.imaging.resize.upscale` to at most 1 step in ties.
+    """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: equal, but for ties at x3, which may be off by a step.
 
     Args:
         picture: uint8 (H, W) or (H, W, C) with up to 4 channels.
@@ -147,7 +147,7 @@ def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, th
 
 
 def multiply_adds(rounds: int, *, int8: bool) -> int:
-    """Multiplies and adds in one thread's registers alone, as fast as the processor can; returns how often it did.
+    """Multiplies and adds in one thread, as fast as the processor can; returns how often it did.
 
     The time that this takes is what a network's speed is to be compared with (`sesr benchmark engine`).
     """

@@ -1,7 +1,10 @@
 """What `import sesr` gives, and what it does not load."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +45,24 @@ def test_upscaling_loads_no_torch() -> None:
     loaded = modules_after("from sesr import load, upscale, Upscaler")
     assert "numpy" in loaded
     assert not loaded & {"openvino", "torch"}
+
+
+EXTRAS = ("ai_edge_litert", "flatbuffers", "matplotlib", "openvino", "pooch", "scipy", "tensorboard", "torch")
+
+
+def test_upscaling_needs_no_extra() -> None:
+    """All that the default engine takes are the packages that are always there, for float and for int8."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.split("[^a-z0-9-]", line)[0] for line in project["dependencies"]]
+    assert names == ["numpy", "pillow", "safetensors", "tqdm"]
+    code = (
+        "import numpy, sys\n"
+        f"sys.modules.update(dict.fromkeys({EXTRAS}))\n"
+        "import sesr\n"
+        "print([sesr.upscale(numpy.zeros((4, 5, 3), numpy.uint8), int8=int8).shape for int8 in (False, True)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[(8, 10, 3), (8, 10, 3)]\n", "")
 
 
 def test_training_class_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,8 @@ void make_int8(sesr::Network* self, Index m, Index f, Index scale, bool residual
 
 template <class Array>
 auto plane(const Array& array) {
-    return sesr::Plane<std::remove_pointer_t<decltype(array.data())>>{
-        array.data(), static_cast<Index>(array.shape(0)), static_cast<Index>(array.shape(1))};
+    return sesr::Plane<std::remove_pointer_t<decltype(array.data())>>{array.data(), static_cast<Index>(array.shape(0)),
+                                                                      static_cast<Index>(array.shape(1))};
 }
 
 void run_bytes(const sesr::Network& network, const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index top,

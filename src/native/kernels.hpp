@@ -2,7 +2,8 @@
 //
 // Features are stored channels last: a pixel is 16 channels, or 32, 48 ... with zeros behind the last real one. The
 // unit of all arithmetic is the *dword*, 32 bits that hold one float, two int16 or four bytes, neighbouring channels of
-// one pixel; a *vector* has 16 of them. Every family computes on vectors of 16 lanes, however many registers that takes.
+// one pixel; a *vector* has 16 of them. Every family computes on vectors of 16 lanes, however many registers that
+// takes.
 //
 // Rows have MARGIN pixels before their first and SLACK behind their last, so that kernels may run over both ends. What
 // lies in the two next to the row must be the padding; the rest meets weights of zero, or lanes that nobody reads.
@@ -20,22 +21,22 @@ constexpr Index SLACK = 128;
 
 // A convolution whose lanes are output channels: the first one and those in the middle.
 struct Convolution {
-    Index rows = 0;     // taps from top to bottom
-    Index columns = 0;  // taps from left to right; 1 where neighbouring pixels share a dword
-    Index dwords = 0;   // a tap reads
-    Index pixel = 0;    // elements from one input pixel to the next
-    Index origin = 0;   // elements from a pixel to its first tap, negative
-    Index groups = 0;   // of 16 outputs
-    const void* weights = nullptr;   // [group][row][column][dword][16] dwords
-    const void* bias = nullptr;      // [group][16], int32 or float
-    const float* factor = nullptr;   // [group][16]; int8: by what sums are requantised; float: slope below zero
-    std::int32_t zero = 0;           // int8: the output's zero point, as stored
+    Index rows = 0;                 // taps from top to bottom
+    Index columns = 0;              // taps from left to right; 1 where neighbouring pixels share a dword
+    Index dwords = 0;               // a tap reads
+    Index pixel = 0;                // elements from one input pixel to the next
+    Index origin = 0;               // elements from a pixel to its first tap, negative
+    Index groups = 0;               // of 16 outputs
+    const void* weights = nullptr;  // [group][row][column][dword][16] dwords
+    const void* bias = nullptr;     // [group][16], int32 or float
+    const float* factor = nullptr;  // [group][16]; int8: by what sums are requantised; float: slope below zero
+    std::int32_t zero = 0;          // int8: the output's zero point, as stored
 };
 
 // The last convolution, whose lanes are pixels: it has few outputs. Its input is planes of dwords.
 struct Tail {
-    Index dwords = 0;   // planes
-    Index plane = 0;    // dwords from one plane to the next
+    Index dwords = 0;  // planes
+    Index plane = 0;   // dwords from one plane to the next
     Index outputs = 0;
     Index together = 0;             // outputs that are computed together, 3 or 4; divides them
     const void* weights = nullptr;  // [outputs / together][5][5][dword][together] dwords
@@ -49,8 +50,8 @@ struct Addition {
 
 // Inner loops for one type of numbers.
 struct Arithmetic {
-    Index element;     // bytes a stored feature takes
-    Index channels;    // in a dword
+    Index element;        // bytes a stored feature takes
+    Index channels;       // in a dword
     std::int32_t offset;  // int8: what is stored is q + offset
     // rows[k] points to pixel 0 of the k-th row from the top; writes `width` pixels.
     void (*convolve)(const Convolution&, const void* const* rows, void* out, Index width);
@@ -103,8 +104,8 @@ struct Drawing {
     // Sums of an int8 network to 8-bit luma, or unrounded to Y/255 by adding to `luma`. Both clip.
     void (*luma_of_sums)(const Requantisation&, Index output, const std::int32_t* sums, const std::uint8_t* input,
                          std::uint8_t* luma, Index n);
-    void (*real_of_sums)(const Requantisation&, Index output, const std::int32_t* sums, const float* input,
-                         float* luma, Index n);
+    void (*real_of_sums)(const Requantisation&, Index output, const std::int32_t* sums, const float* input, float* luma,
+                         Index n);
     // The same for a float network; `input` may be null.
     void (*clip)(const float* sums, const float* input, float* luma, Index n);
 };

@@ -1,5 +1,5 @@
-// Nearly any x86 of the last ten years (Intel Haswell, AMD Zen and later): 256-bit vectors. Its only product of bytes saturates at 16 bits, so
-// features are stored as int16 here, and products are added up in pairs.
+// Nearly any x86 of the last ten years (Intel Haswell, AMD Zen and later): 256-bit vectors. Its only product of bytes
+// saturates at 16 bits, so features are stored as int16 here, and products are added up in pairs.
 #include "kernels_256.inl"
 
 namespace {
@@ -22,8 +22,8 @@ struct Int8 {
 
     using Finish = ToInt16;
     static void store(Element* out, Index, const Sum* sums, const Finish& finish) {
-        const __m256i q = _mm256_max_epi16(_mm256_min_epi16(finish(*sums), _mm256_set1_epi16(127)),
-                                           _mm256_set1_epi16(-128));
+        const __m256i q =
+            _mm256_max_epi16(_mm256_min_epi16(finish(*sums), _mm256_set1_epi16(127)), _mm256_set1_epi16(-128));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), q);
     }
     static void keep(std::uint32_t* out, Sum sum) { keep_two(out, sum); }

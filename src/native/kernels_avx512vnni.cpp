@@ -1,4 +1,5 @@
-// Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and u8 x s8 products added up four at a time.
+// Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and u8 x s8
+// products added up four at a time.
 #include <immintrin.h>
 
 #include "loops.inl"

@@ -1,10 +1,11 @@
-// Intel's desktop and laptop processors from Alder Lake on, which have no AVX-512: 256-bit vectors, and u8 x s8 products added up four at a time.
+// Intel's desktop and laptop processors from Alder Lake on, which have no AVX-512: 256-bit vectors, and u8 x s8
+// products added up four at a time.
 //
 // The same file is compiled once more for AVX-512's 256-bit half (SESR_VNNI_256), so that processors that have only
 // that can test it: the instructions differ in their encoding alone.
-#include "kernels_256.inl"
-
 #include <cpuid.h>
+
+#include "kernels_256.inl"
 
 #ifdef SESR_VNNI_256
 #define SESR_DPBUSD _mm256_dpbusd_epi32
@@ -57,7 +58,8 @@ bool supported() {
 extern const sesr::Kernels SESR_KERNELS;
 #ifdef SESR_VNNI_256
 const sesr::Kernels kernels_vnni256 = {
-    "vnni256", "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "vnni256", "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    drawing()};
 #else
 const sesr::Kernels kernels_avxvnni = {
     "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};

@@ -1,5 +1,6 @@
-// 64-bit ARM with the dot product instructions (optional from ARMv8.2, there from ARMv8.4 on; all Apple Silicon): 128-bit vectors, four to a
-// vector of 16 lanes, and s8 x s8 products added up four at a time. Features are stored as they are.
+// 64-bit ARM with the dot product instructions (optional from ARMv8.2, there from ARMv8.4 on; all Apple Silicon):
+// 128-bit vectors, four to a vector of 16 lanes, and s8 x s8 products added up four at a time. Features are stored as
+// they are.
 #include <arm_neon.h>
 #if defined(__linux__)
 #include <sys/auxv.h>

@@ -376,8 +376,7 @@ inline void real_of_sums(const sesr::Requantisation& how, Index output, const st
                          float* luma, Index n) {
     const float factor = how.factor[output] * how.scale;
     if (how.residual)
-        for (Index x = 0; x < n; ++x)
-            luma[x] = clamped(static_cast<float>(sums[x]) * factor + input[x], 0.0f, 1.0f);
+        for (Index x = 0; x < n; ++x) luma[x] = clamped(static_cast<float>(sums[x]) * factor + input[x], 0.0f, 1.0f);
     else
         for (Index x = 0; x < n; ++x) luma[x] = clamped(static_cast<float>(sums[x]) * factor, 0.0f, 1.0f);
 }
@@ -391,19 +390,32 @@ inline void clip(const float* sums, const float* input, float* luma, Index n) {
 
 template <class V>
 constexpr sesr::Arithmetic int8_arithmetic() {
-    return {sizeof(typename V::Element), V::CHANNELS, V::OFFSET, convolve<V>, tail<V>, add_int8<V>,
+    return {sizeof(typename V::Element), V::CHANNELS,         V::OFFSET, convolve<V>, tail<V>, add_int8<V>,
             luma_u8_to_int8<V>,          luma_f32_to_int8<V>, lookup<V>, spin<V>};
 }
 
 template <class V>
 constexpr sesr::Arithmetic float32_arithmetic() {
-    return {sizeof(float), 1, 0, convolve<V>, tail<V>, add_float32, luma_u8_to_float32, luma_f32_to_float32,
-            lookup_none, spin<V>};
+    return {sizeof(float),       1,           0,      convolve<V>, tail<V>, add_float32, luma_u8_to_float32,
+            luma_f32_to_float32, lookup_none, spin<V>};
 }
 
 constexpr sesr::Drawing drawing() {
-    return {luma_of_grey, luma_of_rgb, differences, weigh, grey_of, rgb_of, luma_of_bytes, bytes_of_luma, round_bytes, widen, weave<std::uint8_t>,
-            weave<float>, luma_of_sums, real_of_sums, clip};
+    return {luma_of_grey,
+            luma_of_rgb,
+            differences,
+            weigh,
+            grey_of,
+            rgb_of,
+            luma_of_bytes,
+            bytes_of_luma,
+            round_bytes,
+            widen,
+            weave<std::uint8_t>,
+            weave<float>,
+            luma_of_sums,
+            real_of_sums,
+            clip};
 }
 
 }  // namespace

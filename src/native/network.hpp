@@ -73,7 +73,7 @@ class Network {
     Index radius() const { return shape_.m + 4; }
     Index groups() const { return (shape_.f + LANES - 1) / LANES; }
     Index outputs() const { return shape_.scale * shape_.scale; }
-    Index pixel() const { return groups() * LANES; }                // elements of a pixel's features
+    Index pixel() const { return groups() * LANES; }  // elements of a pixel's features
     Index dwords() const { return (shape_.f + arithmetic().channels - 1) / arithmetic().channels; }
 
     // The first convolution and those in the middle.

@@ -48,7 +48,8 @@ struct Phase {
     Phase(Index p, Index scale) {
         const double centre = (static_cast<double>(p) + 0.5) / static_cast<double>(scale) - 0.5;
         first = centre < 0 ? -BEFORE : 1 - BEFORE;
-        for (Index tap = 0; tap < TAPS; ++tap) weights[tap] = static_cast<float>(cubic(static_cast<double>(first + tap) - centre));
+        for (Index tap = 0; tap < TAPS; ++tap)
+            weights[tap] = static_cast<float>(cubic(static_cast<double>(first + tap) - centre));
     }
 };
 

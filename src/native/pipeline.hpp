@@ -3,8 +3,8 @@
 // Each layer keeps the rows of its output that others still need in a ring: 3, or 5 for the last convolution, or m + 1
 // for the first, whose features are added to the last ones.
 // For every row that enters, each layer makes one. Rows above and below the picture are not computed: they are the
-// padding, one constant row a layer. So memory grows with the width alone, and for all but very wide pictures features stay in the
-// cache.
+// padding, one constant row a layer. So memory grows with the width alone, and for all but very wide pictures features
+// stay in the cache.
 #pragma once
 #include <vector>
 

@@ -21,7 +21,7 @@ const Kernels* const* all_kernels() {
 #elif defined(SESR_ARM)
         &kernels_neon,
 #endif
-        &kernels_portable, nullptr};
+        &kernels_portable,   nullptr};
     return all;
 }
 

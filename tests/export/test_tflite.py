@@ -81,7 +81,7 @@ def test_both_runtimes_equal_pytorch(config: SESRConfig, tmp_path: Path) -> None
     reference = network(config)
     checkpoint = reference.to_checkpoint({})
     export_tflite(checkpoint, tmp_path / "net.tflite")
-    litert, openvino = LiteRT((tmp_path / "net.tflite").read_bytes()), load_engine(tmp_path / "net.tflite")
+    litert, openvino = LiteRT((tmp_path / "net.tflite").read_bytes()), load_engine(tmp_path / "net.tflite", "openvino")
     for size in SIZES:
         plane = luma(*size)
         wanted = expected(reference, plane)
@@ -106,7 +106,7 @@ def test_channel_order(scale: int, tmp_path: Path) -> None:
         zeros.tail.bias.copy_(torch.from_numpy(levels))
     content = write_tflite(zeros.to_checkpoint({}))
     (tmp_path / "net.tflite").write_bytes(content)
-    for engine in (LiteRT(content), load_engine(tmp_path / "net.tflite")):
+    for engine in (LiteRT(content), load_engine(tmp_path / "net.tflite", "openvino")):
         patch = engine.run(np.zeros((2, 3), np.float32))
         np.testing.assert_array_equal(patch, np.tile(levels.reshape(scale, scale), (2, 3)))
 

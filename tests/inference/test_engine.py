@@ -1,4 +1,4 @@
-"""Both engines compute the same, find scale and radius by themselves, and refuse what is not a network."""
+"""All engines compute the same, find scale and radius by themselves, and refuse what is not a network."""
 
 import importlib
 import itertools
@@ -13,12 +13,14 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.network.quantized_networks import random_network
 
 from sesr.errors import EngineError, SesrError, UsageError, WeightsError
 from sesr.export.flatbuffer import Graph
 from sesr.export.tflite import export_tflite
 from sesr.inference import engine as engine_module
 from sesr.inference.engine import Backend, OpenVINOEngine, TorchEngine, load_engine
+from sesr.inference.native import NativeEngine
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import Activation, SESRConfig
 
@@ -45,6 +47,7 @@ def pair(tmp_path: Path) -> Path:
     return tmp_path / "net.safetensors"
 
 
+BACKENDS: tuple[Backend, ...] = ("native", "openvino", "torch")
 ACTIVATIONS: tuple[Activation, ...] = ("prelu", "relu")
 KINDS = [
     SESRConfig(m=m, f=4, scale=scale, activation=activation, input_residual=scale != 3)
@@ -55,7 +58,7 @@ KINDS = [
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_engines_agree_and_know_themselves(config: SESRConfig, tmp_path: Path) -> None:
     checkpoint(config).save(tmp_path / "net.safetensors")
-    engines = [load_engine(tmp_path / "net.safetensors", backend) for backend in ("openvino", "torch")]
+    engines = [load_engine(tmp_path / "net.safetensors", backend) for backend in BACKENDS]
     for engine in engines:
         assert (engine.scale, engine.receptive_radius) == (config.scale, config.receptive_radius)
     for size in ((1, 1), (19, 30), (4, 3)):
@@ -64,18 +67,19 @@ def test_engines_agree_and_know_themselves(config: SESRConfig, tmp_path: Path) -
             assert plane.shape == (size[0] * config.scale, size[1] * config.scale)
             assert plane.dtype == np.float32
             assert 0 <= plane.min() <= plane.max() <= 1
-        np.testing.assert_allclose(planes[0], planes[1], rtol=0, atol=1e-6)
+        for plane in planes[1:]:
+            np.testing.assert_allclose(plane, planes[0], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["openvino", "torch"])
-def test_both_kinds_of_file_serve_both_engines(pair: Path, backend: Backend) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_both_kinds_of_file_serve_all_engines(pair: Path, backend: Backend) -> None:
     plane = luma(9, 12)
     one = load_engine(pair, backend, threads=1).run(plane)
     other = load_engine(pair.with_suffix(".tflite"), backend, threads=1).run(plane)
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("backend", ["openvino", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_results_are_the_callers_own(pair: Path, backend: Backend) -> None:
     """A later run does not write into an earlier result, and the input is left alone."""
     engine = load_engine(pair, backend)
@@ -88,7 +92,7 @@ def test_results_are_the_callers_own(pair: Path, backend: Backend) -> None:
     np.testing.assert_array_equal(plane, before)
 
 
-@pytest.mark.parametrize("backend", ["openvino", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_planes_of_any_memory_order(pair: Path, backend: Backend) -> None:
     engine = load_engine(pair, backend)
     plane = luma(12, 9)
@@ -99,9 +103,10 @@ def test_planes_of_any_memory_order(pair: Path, backend: Backend) -> None:
         np.testing.assert_array_equal(engine.run(same), wanted)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4,), (4, 4, 1)])
-def test_not_a_plane(pair: Path, shape: tuple[int, ...]) -> None:
-    engine = load_engine(pair)
+def test_not_a_plane(pair: Path, backend: Backend, shape: tuple[int, ...]) -> None:
+    engine = load_engine(pair, backend)
     with pytest.raises(UsageError, match="luma must be a plane"):
         engine.run(np.zeros(shape, np.float32))
 
@@ -109,41 +114,45 @@ def test_not_a_plane(pair: Path, shape: tuple[int, ...]) -> None:
 def test_computes_in_float32(pair: Path) -> None:
     """bfloat16, which OpenVINO would choose on some processors, is off by a hundred times more."""
     plane = luma(30, 40)
-    difference = load_engine(pair).run(plane) - load_engine(pair, "torch").run(plane)
+    difference = load_engine(pair, "openvino").run(plane) - load_engine(pair, "torch").run(plane)
     assert np.abs(difference).max() < 1e-6
 
 
 def test_shipped_checkpoint_uses_the_file_beside_it(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
     with pytest.raises(EngineError, match=r"pip install 'sesr\[export\]'"):
-        load_engine(pair)
+        load_engine(pair, "openvino")
     monkeypatch.setattr(engine_module, "WEIGHTS", pair.parent)
-    assert load_engine(pair).scale == 2
+    assert load_engine(pair, "openvino").scale == 2
 
 
 def test_engine_not_installed(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(EngineError, match="OpenVINO is not installed"):
-        load_engine(pair.with_suffix(".tflite"))
+    with pytest.raises(EngineError, match=r"OpenVINO is not installed.*pip install 'sesr\[openvino\]'"):
+        load_engine(pair.with_suffix(".tflite"), "openvino")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineError, match="PyTorch is not installed"):
         load_engine(pair, "torch")
+    assert load_engine(pair).scale == 2
 
 
-def test_torch_wants_the_checkpoint(pair: Path) -> None:
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_some_want_the_checkpoint(pair: Path, backend: Backend) -> None:
     pair.unlink()
-    with pytest.raises(EngineError, match=r"net\.safetensors is not beside it"):
-        load_engine(pair.with_suffix(".tflite"), "torch")
+    with pytest.raises(EngineError, match=rf"the {backend} engine reads .*net\.safetensors is not beside it") as caught:
+        load_engine(pair.with_suffix(".tflite"), backend)
+    assert str(caught.value).endswith("take --engine openvino for a .tflite alone")
 
 
-def test_threads_below_one(pair: Path) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_threads_below_one(pair: Path, backend: Backend) -> None:
     with pytest.raises(UsageError, match="threads must be at least 1, not 0"):
-        load_engine(pair, threads=0)
+        load_engine(pair, backend, threads=0)
 
 
-def refused(path: Path, reason: str) -> None:
+def refused(path: Path, reason: str, backend: Backend = "openvino") -> None:
     with pytest.raises(WeightsError, match=reason) as caught:
-        load_engine(path)
+        load_engine(path, backend)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
@@ -159,6 +168,9 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, reason)
+        if not name.endswith(".tflite"):
+            refused(tmp_path / name, reason, "native")
+    refused(tmp_path / "none.safetensors", "no such file", "native")
 
 
 def test_truncated_file(pair: Path, tmp_path: Path) -> None:
@@ -166,6 +178,10 @@ def test_truncated_file(pair: Path, tmp_path: Path) -> None:
     for length in (16, 100, len(content) // 2, len(content) - 500):
         (tmp_path / "cut.tflite").write_bytes(content[:length])
         refused(tmp_path / "cut.tflite", "damaged")
+    content = pair.read_bytes()
+    for length in (0, 16, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "cut.safetensors").write_bytes(content[:length])
+        refused(tmp_path / "cut.safetensors", "not a whole SESR network", "native")
 
 
 def test_flipped_bytes_never_crash(pair: Path, tmp_path: Path) -> None:
@@ -177,14 +193,34 @@ def test_flipped_bytes_never_crash(pair: Path, tmp_path: Path) -> None:
         damaged = np.frombuffer(content, np.uint8).copy()
         damaged[rng.integers(8, len(content), 8)] = rng.integers(0, 256, 8)
         (tmp_path / "flipped.tflite").write_bytes(damaged.tobytes())
-        refusals += one_line(tmp_path / "flipped.tflite")
+        refusals += one_line(tmp_path / "flipped.tflite", "openvino")
     assert refusals
 
 
-def one_line(path: Path) -> bool:
+@pytest.mark.parametrize("int8", [False, True])
+def test_flipped_bytes_never_crash_our_own(tmp_path: Path, int8: bool) -> None:
+    """No checksum protects these: what loads runs, and gives pixels."""
+    path, config = tmp_path / "net.safetensors", SESRConfig(m=2, f=4)
+    (random_network(config) if int8 else checkpoint(config)).save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refusals = 0
+    for _ in range(300):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        damaged[rng.integers(0, len(content), 2)] = rng.integers(0, 256, 2)
+        path.write_bytes(damaged.tobytes())
+        if one_line(path, "native"):
+            refusals += 1
+        else:
+            result = load_engine(path, "native").run(luma(9, 12))
+            assert 0 <= result.min() <= result.max() <= 1
+    assert 0 < refusals < 300
+
+
+def one_line(path: Path, backend: Backend) -> bool:
     """Whether a file is refused, and then in one line."""
     try:
-        load_engine(path)
+        load_engine(path, backend)
     except SesrError as error:
         message = str(error)
     else:
@@ -262,13 +298,15 @@ def schema() -> Any:  # noqa: ANN401 - generated, without types
 
 
 def test_importing_is_light_and_running_is_silent(pair: Path) -> None:
-    """No OpenVINO and no PyTorch before they are asked for; nothing on the terminal when they are."""
+    """No OpenVINO and no PyTorch before they are asked for, or by default; nothing on the terminal when they are."""
     script = (
         "import sys, numpy, pathlib\n"
         "from sesr.inference import engine, strips, zoo\n"
         "assert not {'openvino', 'torch', 'ai_edge_litert', 'flatbuffers'} & set(sys.modules), 'heavy import'\n"
-        f"found = engine.load_engine(pathlib.Path({str(pair.with_suffix('.tflite'))!r}))\n"
-        "assert found.run(numpy.zeros((3, 5), numpy.float32)).shape == (6, 10)\n"
+        f"file = pathlib.Path({str(pair.with_suffix('.tflite'))!r})\n"
+        "assert engine.load_engine(file).run(numpy.zeros((3, 5), numpy.float32)).shape == (6, 10)\n"
+        "assert 'openvino' not in sys.modules\n"
+        "assert engine.load_engine(file, 'openvino').run(numpy.zeros((3, 5), numpy.float32)).shape == (6, 10)\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -278,7 +316,9 @@ def test_importing_is_light_and_running_is_silent(pair: Path) -> None:
 def test_kinds_of_engine(pair: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert isinstance(load_engine(pair), OpenVINOEngine)
+        assert isinstance(load_engine(pair), NativeEngine)
+        assert isinstance(load_engine(pair, "native"), NativeEngine)
+        assert isinstance(load_engine(pair, "openvino"), OpenVINOEngine)
         assert isinstance(load_engine(pair, "torch"), TorchEngine)
 
 

@@ -46,7 +46,7 @@ def test_equals_openvino(config: SESRConfig, tmp_path: Path) -> None:
     network.save(tmp_path / "net.safetensors")
     export_tflite(network, tmp_path / "net.tflite")
     engines = [load_engine(tmp_path / f"net.{kind}", "litert", threads=1) for kind in ("tflite", "safetensors")]
-    openvino = load_engine(tmp_path / "net.tflite", threads=1)
+    openvino = load_engine(tmp_path / "net.tflite", "openvino", threads=1)
     for engine in engines:
         assert isinstance(engine, LiteRTEngine)
         assert (engine.scale, engine.receptive_radius) == (config.scale, config.receptive_radius)
@@ -94,7 +94,7 @@ def test_a_file_without_our_header(tmp_path: Path) -> None:
     refused(path, "a .tflite, but not a SESR network's")
     path.write_bytes(content[:-40])
     refused(path, "damaged, or not a .tflite that `sesr export` wrote; export it again")
-    assert load_engine(path).receptive_radius == CONFIG.receptive_radius
+    assert load_engine(path, "openvino").receptive_radius == CONFIG.receptive_radius
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sesr.errors import UsageError
 from sesr.inference.engine import Engine, load_engine
-from sesr.inference.strips import BAND_PIXELS, PIXELS, Span, plan, run_plane, run_strips
+from sesr.inference.strips import BAND_PIXELS, PIXELS, Span, plan, plan_rows, run_plane, run_strips
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 
@@ -57,8 +57,8 @@ def test_a_halo_one_pixel_short_shows() -> None:
     assert not np.array_equal(run_plane(Liar(3), luma, 10), Liar(3).run(luma))
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+@pytest.fixture(scope="module", params=["native", "openvino"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A small network of random weights that all matter, biases too, so that its padding shows."""
     config = SESRConfig(m=1, f=4)
     rng = np.random.default_rng(5)
@@ -68,12 +68,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     }
     path = tmp_path_factory.mktemp("strips") / "net.safetensors"
     Checkpoint(config, tensors).save(path)
-    return load_engine(path, threads=1)
+    return load_engine(path, request.param, threads=1)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(height=st.integers(1, 50), width=st.integers(1, 50), tile=TILES)
-def test_equal_to_the_whole_frame_with_openvino(engine: Engine, height: int, width: int, tile: int | None) -> None:
+def test_equal_to_the_whole_frame_with_a_network(engine: Engine, height: int, width: int, tile: int | None) -> None:
     assert engine.receptive_radius == 5
     luma = np.random.default_rng(height * 99 + width).random((height, width), np.float32)
     np.testing.assert_allclose(run_plane(engine, luma, tile), engine.run(luma), rtol=0, atol=1e-6)
@@ -115,6 +115,22 @@ def test_kept_rows_follow_each_other(height: int, radius: int, tile: int) -> Non
         assert span.keep_start - span.start >= radius or span.start == 0
         assert span.stop - span.keep_stop >= radius or span.stop == height
         assert span.keep_stop - span.keep_start <= tile + 2 * radius
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 20000), st.integers(1, 500_000), st.integers(1, 40))
+def test_rows_for_engines_that_need_no_columns(height: int, width: int, radius: int) -> None:
+    """Over the full width, with whole halos, bounded as bands are but for six radii."""
+    bands = plan_rows(height, width, radius)
+    rows = [band.rows for band in bands]
+    assert all(band.columns == (Span(0, width, 0, width),) for band in bands)
+    assert [span.keep_start for span in rows] == [0, *[span.keep_stop for span in rows[:-1]]]
+    assert rows[-1].keep_stop == height
+    for span in rows:
+        assert span.keep_start - span.start >= radius or span.start == 0
+        assert span.stop - span.keep_stop >= radius or span.stop == height
+        assert (span.stop - span.start) * width <= max(BAND_PIXELS, 6 * radius * width)
+    assert len(rows) == 1 or 2 * (rows[0].stop - rows[0].start) * width > min(BAND_PIXELS, height * width)
 
 
 def test_reads_each_band_once_and_hands_it_over() -> None:

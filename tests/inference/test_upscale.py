@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
+from tests.network.quantized_networks import calm_network
 
 import sesr
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.export.tflite import export_tflite
+from sesr.imaging.files import Picture
 from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.engine import Luma
+from sesr.inference.engine import Backend, Luma
 from sesr.inference.upscale import Upscaler, load
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
@@ -52,7 +54,7 @@ class Breaking:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network with random weights, x2."""
+    """A network with random weights, x2: a `.tflite`, its `.safetensors` beside."""
     config = SESRConfig(m=3)
     generator = np.random.default_rng(1)
     tensors = {
@@ -60,6 +62,15 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     path = tmp_path_factory.mktemp("network") / "random.tflite"
     export_tflite(Checkpoint(config, tensors), path)
+    Checkpoint(config, tensors).save(path.with_suffix(".safetensors"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def int8_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An int8 network with random weights, x2."""
+    path = tmp_path_factory.mktemp("int8") / "random.safetensors"
+    calm_network(SESRConfig(m=3, activation="relu")).save(path)
     return path
 
 
@@ -67,14 +78,57 @@ def noise(*shape: int) -> Bytes:
     return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_any_cut_gives_the_same_picture(network: Path) -> None:
+ENGINES: tuple[Backend, ...] = ("native", "openvino")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_any_cut_gives_the_same_picture(network: Path, engine: Backend) -> None:
     picture = noise(61, 47, 4)
     picture[20:40, :30, 3] = 0
-    whole = load(network).upscale(picture)
+    whole = load(network, engine=engine).upscale(picture)
     for tile in (1, 16, 30):
-        difference = load(network, tile=tile).upscale(picture).astype(int) - whole
+        difference = load(network, engine=engine, tile=tile).upscale(picture).astype(int) - whole
         assert np.abs(difference).max() <= 1
         assert (difference != 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_any_cut_gives_the_same_int8_picture_exactly(int8_network: Path, mode: str) -> None:
+    image = drawn(mode)
+    whole = np.asarray(load(int8_network).upscale(image))
+    for tile in (1, 16, 30):
+        assert np.array_equal(np.asarray(load(int8_network, tile=tile).upscale(image)), whole)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_rows_of_the_own_engine_equal_the_whole_exactly(
+    network: Path, int8_network: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its strips over the full width, that large pictures have; for floats too."""
+    image = drawn(mode)
+    for path in (network, int8_network):
+        upscaler = load(path)
+        whole = np.asarray(upscaler.upscale(image))
+        with monkeypatch.context() as patch:
+            patch.setattr("sesr.inference.strips.BAND_PIXELS", 1)
+            assert len(list(upscaler.bands(Picture.from_image(image)))) > 1
+            assert np.array_equal(np.asarray(upscaler.upscale(image)), whole)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_engines_make_the_same_picture(network: Path, mode: str) -> None:
+    """To a step: the own engine does colours and alpha in C++, which for others are done in NumPy."""
+    image = drawn(mode)
+    ours, theirs = (np.asarray(load(network, engine=engine).upscale(image)).astype(int) for engine in ENGINES)
+    assert np.abs(ours - theirs).max() <= 1
+    assert (ours != theirs).mean() < 1e-3
+
+
+def drawn(mode: str) -> Image.Image:
+    """Noise with a hole, where the mode has alpha."""
+    pixels = noise(91, 47, 4)
+    pixels[20:40, :30, 3] = 0
+    return Image.fromarray(pixels).convert(mode)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
@@ -104,8 +158,9 @@ def test_flat_colour_and_alpha_stay_flat(colour: tuple[int, ...], width: int, he
     assert np.array_equal(enlarged, np.tile(np.array(colour, np.uint8), (2 * height, 2 * width, 1)))
 
 
-def test_opaque_alpha_changes_no_colour_and_alpha_is_bicubic(network: Path) -> None:
-    upscaler, picture = load(network, tile=20), noise(50, 20, 4)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_opaque_alpha_changes_no_colour_and_alpha_is_bicubic(network: Path, engine: Backend) -> None:
+    upscaler, picture = load(network, engine=engine, tile=20), noise(50, 20, 4)
     picture[..., 3] |= 1
     enlarged = upscaler.upscale(picture)
     assert np.array_equal(enlarged[..., :3], upscaler.upscale(np.ascontiguousarray(picture[..., :3])))
@@ -214,7 +269,7 @@ def test_scale_that_the_file_does_not_have(network: Path) -> None:
 
 
 def test_unknown_engine(network: Path) -> None:
-    with pytest.raises(UsageError, match="engine 'x' is unknown: use one of openvino, litert, torch"):
+    with pytest.raises(UsageError, match="engine 'x' is unknown: use one of native, openvino, litert, torch"):
         load(network, engine="x")  # type: ignore[arg-type]
 
 

@@ -89,7 +89,7 @@ struct Planes {
     }
 };
 
-// A convolution and what its numbers become. `Given` has the meaning of all but `table`, which may be empty.
+// A convolution, and what its sums become: sesr::Given says what all this means. `factor` and `table` may be empty.
 template <class Weight, class Bias>
 struct Layer {
     Index inputs = 0, outputs = 0, k = 0;
@@ -143,6 +143,9 @@ struct Layer {
         }
     }
 };
+
+using FloatLayer = Layer<float, float>;
+using Int8Layer = Layer<std::int8_t, std::int32_t>;
 
 // Channel scale * dy + dx is the pixel (dy, dx).
 Doubles depth_to_space(const Planes& planes, Index scale) {
@@ -222,25 +225,25 @@ class FloatModel : public Model {
             shape.scale);
     }
 
-    std::vector<Layer<float, float>> layers;
+    std::vector<FloatLayer> layers;
 
   private:
     // Weights that make numbers of the order of `gain` of such of the order of 1.
     void add(Random& random, Index inputs, Index outputs, Index k, double gain) {
-        Layer<float, float> layer(inputs, outputs, k);
+        FloatLayer layer(inputs, outputs, k);
         const double most = gain * std::sqrt(3.0 / static_cast<double>(inputs * k * k));
         for (float& weight : layer.weight) weight = static_cast<float>(random.real(-most, most));
         for (float& bias : layer.bias) bias = static_cast<float>(random.real(-0.3, 0.3));
         layers.push_back(std::move(layer));
     }
-    static void activate(Random& random, Layer<float, float>& layer) {
+    static void activate(Random& random, FloatLayer& layer) {
         const bool relu = random.one_in(3);
         if (!relu && random.one_in(2)) return;
         for (Index o = 0; o < layer.outputs; ++o)
             layer.factor.push_back(relu ? 0.0f : static_cast<float>(random.real(-0.2, 0.8)));
     }
     Planes features(Index index, const Planes& in) const {
-        const Layer<float, float>& layer = layers.data()[index];
+        const FloatLayer& layer = layers.data()[index];
         return layer.sums(in).mapped([&](double sum, Index channel) {
             return sum >= 0 || layer.factor.empty() ? sum : sum * static_cast<double>(layer.factor.data()[channel]);
         });
@@ -284,10 +287,9 @@ class Int8Model : public Model {
     const char* kind() const override { return "int8"; }
     Wanted bytes(const Bytes& in, Index width) const override {
         const Planes input = luma_plane(in, width);
-        const Layer<std::int8_t, std::int32_t>& tail = layers.back();
-        Planes q = sums(input).mapped([&](double sum, Index channel) {
-            return requantised(sum, tail.factor.data()[channel], tail.zero_out);
-        });
+        const Int8Layer& tail = layers.back();
+        Planes q = sums(input).mapped(
+            [&](double sum, Index channel) { return requantised(sum, tail.factor.data()[channel], tail.zero_out); });
         if (shape.input_residual)
             q = q.with(input, [&](double value, double pixel) { return added(output, value, pixel - 128); });
         return {depth_to_space(q.mapped([](double value, Index) { return value + 128; }), shape.scale), EXACT};
@@ -312,27 +314,27 @@ class Int8Model : public Model {
             shape.scale);
     }
 
-    std::vector<Layer<std::int8_t, std::int32_t>> layers;
+    std::vector<Int8Layer> layers;
     sesr::GivenAddition total, output;
     float tail_scale = 0;
 
   private:
     void add(Random& random, Index inputs, Index outputs, Index k, std::int32_t zero_in) {
-        Layer<std::int8_t, std::int32_t> layer(inputs, outputs, k);
+        Int8Layer layer(inputs, outputs, k);
         layer.zero_in = zero_in;
         layer.zero_out = random.one_in(3) ? -128 : random.small(-128, 127);
         for (std::int8_t& weight : layer.weight) weight = static_cast<std::int8_t>(random.whole(-127, 127));
         for (Index o = 0; o < outputs; ++o) add_factor(random, layer, o);
         layers.push_back(std::move(layer));
     }
-    static void activate(Random& random, Layer<std::int8_t, std::int32_t>& layer) {
+    static void activate(Random& random, Int8Layer& layer) {
         if (random.one_in(2)) return;
         layer.zero_table = random.small(-128, 127);
         for (Index i = 0; i < layer.outputs * 256; ++i)
             layer.table.push_back(static_cast<std::int8_t>(random.whole(-128, 127)));
     }
     // Mostly such that results spread over the range; now and then at the limits of what is accepted.
-    static void add_factor(Random& random, Layer<std::int8_t, std::int32_t>& layer, Index o) {
+    static void add_factor(Random& random, Int8Layer& layer, Index o) {
         const Index taps = layer.inputs * layer.k * layer.k;
         std::int8_t* weights = layer.weight.data() + o * taps;
         const bool extreme = random.one_in(20);
@@ -361,11 +363,13 @@ class Int8Model : public Model {
         }
         const double one = random.real(0.2, 1.2), other = random.real(0.2, 1.2);
         const int shift = 20 - std::ilogb(std::max(one, other));
-        const auto fixed = [&](double ratio) { return static_cast<std::int32_t>(std::nearbyint(std::ldexp(ratio, shift))); };
+        const auto fixed = [&](double ratio) {
+            return static_cast<std::int32_t>(std::nearbyint(std::ldexp(ratio, shift)));
+        };
         return {fixed(one), fixed(other), shift, zero_one, zero_other, zero_out};
     }
     Planes features(Index index, const Planes& in) const {
-        const Layer<std::int8_t, std::int32_t>& layer = layers.data()[index];
+        const Int8Layer& layer = layers.data()[index];
         const Planes real = in.mapped([&](double q, Index) { return q - layer.zero_in; });
         return layer.sums(real).mapped([&](double sum, Index channel) {
             const double q = requantised(sum, layer.factor.data()[channel], layer.zero_out);
@@ -434,8 +438,7 @@ double weighed(Index i, Index size, Index scale, Value value) {
     const double place = (static_cast<double>(i) + 0.5) / static_cast<double>(scale) - 0.5;
     const auto first = static_cast<Index>(std::floor(place)) - 1;
     double sum = 0;
-    for (Index k = first; k < first + 4; ++k)
-        sum += cubic(static_cast<double>(k) - place) * value(mirrored(k, size));
+    for (Index k = first; k < first + 4; ++k) sum += cubic(static_cast<double>(k) - place) * value(mirrored(k, size));
     return sum;
 }
 
@@ -687,9 +690,9 @@ void check_numbers(const Kernels& kernels, const Int8Model& model) {
         wrong.layers[1].factor[0] = 1;
     });
     for (const float factor : {0.0f, -1.0f, 1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
-        wrong_one("factor " + std::to_string(factor), [&](Int8Model& wrong) { wrong.layers[1].factor[0] = factor; });
-    for (const float factor : {1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
-        wrong_one("factor " + std::to_string(factor), [&](Int8Model& wrong) { wrong.layers[2].factor[0] = factor; });
+        for (const std::size_t layer : {std::size_t{1}, model.layers.size() - 1})
+            wrong_one("factor " + std::to_string(factor),
+                      [&](Int8Model& wrong) { wrong.layers[layer].factor[0] = factor; });
     for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")})
         wrong_one("scale " + std::to_string(scale), [&](Int8Model& wrong) { wrong.tail_scale = scale; });
     wrong_one("no factors", [](Int8Model& wrong) { wrong.layers[1].factor.clear(); });
@@ -807,6 +810,7 @@ void check_selection() {
 }
 
 void check_all(Index pictures, const std::string& required) {
+    if (pictures < 1) fail("at least one picture is needed");
     if (!required.empty()) sesr::select_kernels(required.c_str());
     check_selection();
     for (const Kernels* kernels : supported_kernels()) {
@@ -815,7 +819,7 @@ void check_all(Index pictures, const std::string& required) {
     }
     Spread spread;
     for (Index number = 0; number < pictures; ++number) check_picture(Case(number), spread);
-    if (pictures > 0 && spread.share() < 0.6) fail("too many results are black or white");
+    if (spread.share() < 0.6) fail("too many results are black or white");
     for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
         if ((*kernels)->supported())
             std::printf("%s: %td networks equal\n", (*kernels)->name, 2 * pictures);

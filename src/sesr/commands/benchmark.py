@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_network, add_scale, add_threads, positive
+from sesr.commands.arguments import Arguments, add_command, add_int8, add_network, add_scale, add_threads, positive
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ def add_benchmark(commands: "Commands") -> None:
     parser = commands.add_parser("benchmark", help="measure speed and memory", description="Measure speed and memory.")
     kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
     _add_engine(kinds)
+    _add_engine_memory(kinds)
     _add_speed(kinds)
     _add_memory(kinds)
     _add_training_speed(kinds)
@@ -50,6 +51,38 @@ def _benchmark_engine(arguments: Arguments) -> int:
         )
     if arguments.output:
         write_csv(timings, arguments.output)
+    return 0
+
+
+def _add_engine_memory(kinds: "Commands") -> None:
+    parser = add_command(
+        kinds, "engine-memory", _benchmark_engine_memory, "our engine's memory beyond input and output"
+    )
+    add_network(parser)
+    add_int8(parser)
+    parser.add_argument("--width", type=positive, default=8000, metavar="N", help="of the input (default: %(default)s)")
+    parser.add_argument(
+        "--height", type=positive, default=10000, metavar="N", help="of the input (default: %(default)s)"
+    )
+    add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_engine_memory(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.engine_memory import measure_working_memory, write_csv
+    from sesr.inference.zoo import find_network
+
+    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
+    if arguments.output:
+        check_writable(arguments.output)
+    row = measure_working_memory(network, arguments.width, arguments.height, arguments.threads)
+    print(
+        f"{row.network} x{row.scale} {row.values}, {row.width} x {row.height}, {row.threads} threads: "
+        f"{row.working_mb:.1f} MB beyond input and output, {row.seconds:.1f} s"
+    )
+    if arguments.output:
+        write_csv([row], arguments.output)
     return 0
 
 

@@ -7,9 +7,9 @@ Contenders take turns, round after round, on the same frame of luma (`sesr.evalu
 - ``native-rgb``: from an RGB picture in memory to one, chroma and all;
 - ``openvino``: OpenVINO on bare luma of the same type, whole frames.
 
-Each round also multiplies and adds for a moment, with next to nothing else and as many threads: that is the *peak*, and a
-contender's share of it says how much of the processor is used. `times_openvino` and shares are medians over the rounds
-of what was found within one round, which a machine that slows down in between does not change.
+Each round also multiplies and adds for a moment, with next to nothing else and as many threads: that is the *peak*,
+and a contender's share of it says how much of the processor is used. `times_openvino` and shares are medians over the
+rounds of what was found within one round, which a machine that slows down in between does not change.
 
 Speed does not depend on weights. They are random here, so that every variant can be measured.
 """

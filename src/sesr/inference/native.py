@@ -2,9 +2,9 @@
 
 A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
 luma go in at one end and rows of the result come out at the other; each layer keeps the few rows that others still
-need, which for all but very wide pictures stay in the cache. So there is nothing to cut into tiles, memory does not grow with the
-height, and a band of rows is what a thread works on. How it is built and what it reaches: docs/engine.md; the code,
-in C++, is in src/native.
+need, which for all but very wide pictures stay in the cache. So there is nothing to cut into tiles, memory does not
+grow with the height, and a band of rows is what a thread works on. How it is built and what it reaches: docs/engine.md;
+the code, in C++, is in src/native.
 
 An int8 network gives the very bits of the reference (`sesr.network.quantized`). A float one is within float rounding of
 the collapsed network, and the same for every number of threads.
@@ -88,8 +88,8 @@ class NativeEngine:
         """
         if luma.ndim != 2 or 0 in luma.shape:
             raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
-        source = np.ascontiguousarray(luma, np.float32)[..., None]
-        with _enough_memory(source):
+        with _enough_memory(luma):
+            source = np.ascontiguousarray(luma, np.float32)[..., None]
             result = _room(source, self.scale, slice(0, len(source)))
             self._network.luma(source, result, rounded, 0, self.threads)
         return result[..., 0]
@@ -178,7 +178,9 @@ def _pixels(picture: Bytes) -> Bytes:
         raise UsageError(f"pixels must be uint8, not {picture.dtype}")
     if picture.ndim not in (2, 3) or 0 in picture.shape:
         raise UsageError(f"a picture must be (H, W) or (H, W, C) and not empty, not {picture.shape}")
-    return np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])
+    with _enough_memory(picture):
+        source = np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])
+    return source
 
 
 def _rows(source: Bytes, rows: slice | None) -> slice:

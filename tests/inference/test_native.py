@@ -49,8 +49,8 @@ CONFIGS = st.builds(
     input_residual=st.booleans(),
 )
 SEEDS, THREADS, CHANNELS = st.integers(0, 10**6), st.integers(1, 5), st.sampled_from((None, 3))
-SOME = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MANY = settings(SOME, max_examples=60)
+SOME = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(SOME, max_examples=150)
 HEIGHTS, WIDTHS = st.integers(1, 20), st.integers(1, 70)
 EDGES = (1, 2, 3, 4, 5, 15, 16, 17, 23, 24, 25, 31, 32, 33, 63, 64, 65, 1000)
 """Widths about those of vectors and of blocks of pixels, and a wide one."""
@@ -389,8 +389,8 @@ class TestArrays:
             if channels is None:
                 np.testing.assert_array_equal(engine.run_bytes(same), engine.run_bytes(pixels))
         luma = plane(12, 9)
-        for floats in (*same_values(luma), luma.astype(">f4"), luma.astype(np.float64)):
-            np.testing.assert_array_equal(engine.run(floats.astype(floats.dtype, copy=False)), engine.run(luma))
+        for same in (*same_values(luma), luma.astype(">f4"), luma.astype(np.float64)):
+            np.testing.assert_array_equal(engine.run(same), engine.run(luma))
 
     def test_results_are_the_callers_own(self) -> None:
         """A later run does not write into an earlier result, and the input is left alone."""

@@ -15,9 +15,11 @@ from tests.network.quantized_networks import calm_network
 import sesr
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.export.tflite import export_tflite
+from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.files import Picture
 from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.engine import Backend, Luma
+from sesr.inference.engine import Backend, Luma, load_engine
+from sesr.inference.native import NativeEngine
 from sesr.inference.upscale import Upscaler, load
 from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
@@ -122,6 +124,18 @@ def test_engines_make_the_same_picture(network: Path, mode: str) -> None:
     ours, theirs = (np.asarray(load(network, engine=engine).upscale(image)).astype(int) for engine in ENGINES)
     assert np.abs(ours - theirs).max() <= 1
     assert (ours != theirs).mean() < 1e-3
+
+
+def test_int8_luma_is_not_rounded_on_its_way_to_a_picture(int8_network: Path) -> None:
+    """It would be for an engine that answers in 8 bits."""
+    picture, engine = noise(40, 50, 3), load_engine(int8_network)
+    assert isinstance(engine, NativeEngine)
+    found = Upscaler(engine).upscale(picture)
+    real, rounded = (
+        compose_rgb(engine.run(network_luma(picture), rounded=rounded), picture, 2) for rounded in (False, True)
+    )
+    assert (found != real).mean() < 1e-3
+    assert (found != rounded).mean() > 0.1
 
 
 def drawn(mode: str) -> Image.Image:

@@ -19,9 +19,13 @@ constexpr Index LANES = 16;
 constexpr Index MARGIN = 16;
 constexpr Index SLACK = 128;
 
+// Where a dword holds so many channels, the first convolution reads four rows of luma from one dword a pixel, and the
+// fifth row for itself.
+constexpr Index STACKED = 4;
+
 // A convolution whose lanes are output channels: the first one and those in the middle.
 struct Convolution {
-    Index rows = 0;                 // taps from top to bottom
+    Index rows = 0;                 // taps from top to bottom; 1 where rows are stacked
     Index columns = 0;              // taps from left to right; 1 where neighbouring pixels share a dword
     Index dwords = 0;               // a tap reads
     Index pixel = 0;                // elements from one input pixel to the next
@@ -53,7 +57,9 @@ struct Arithmetic {
     Index element;        // bytes a stored feature takes
     Index channels;       // in a dword
     std::int32_t offset;  // int8: what is stored is q + offset
-    // rows[k] points to pixel 0 of the k-th row from the top; writes `width` pixels.
+    // The first convolution. rows[k] points to pixel 0 of the k-th row from the top; writes `width` pixels.
+    void (*head)(const Convolution&, const void* const* rows, void* scratch, void* out, Index width);
+    // Those in the middle; likewise.
     void (*convolve)(const Convolution&, const void* const* rows, void* out, Index width);
     // Sums of `width` pixels, plane after plane of `stride` 32-bit numbers.
     void (*tail)(const Tail&, const void* const* rows, void* sums, Index stride, Index width);

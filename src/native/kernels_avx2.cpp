@@ -9,6 +9,7 @@ struct Int8 {
     using Sum = Two;
     using Dwords = Two;
     static constexpr Index CHANNELS = 2, PIXELS = 5, FEW = 2, STORED = 1, VECTORS = 1;
+    static constexpr Index ADDED = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return load_two(at); }

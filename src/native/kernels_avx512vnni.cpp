@@ -11,6 +11,7 @@ struct Int8 {
     using Sum = __m512i;
     using Dwords = __m512i;
     static constexpr Index CHANNELS = 4, PIXELS = 16, FEW = 4, STORED = 4, VECTORS = 4;
+    static constexpr Index ADDED = 4;
     static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return _mm512_loadu_si512(at); }
@@ -29,28 +30,60 @@ struct Int8 {
         __m512 factor;
         __m512i zero;
         Finish(const Convolution& layer, Index group)
-            : factor(_mm512_loadu_ps(layer.factor + group * LANES)), zero(_mm512_set1_epi32(layer.zero)) {}
-        __m512i operator()(Sum sum) const {
-            return _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor)), zero);
+            : factor(_mm512_loadu_ps(layer.factor + group * LANES)),
+              zero(_mm512_set1_epi16(static_cast<std::int16_t>(layer.zero))) {}
+        __m512i rounded(Sum sum) const { return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor)); }
+        // Of two pixels, as int16 that saturate before they could leave the range of a byte.
+        __m512i operator()(Sum one, Sum other) const {
+            return _mm512_adds_epi16(_mm512_packs_epi32(rounded(one), rounded(other)), zero);
         }
     };
 
     // Packing leaves dword i of all four pixels in 128-bit lane i; one permutation puts them pixel after pixel.
     static void store(Element* out, Index pixel, const Sum* sums, const Finish& finish) {
-        const __m512i low = _mm512_packs_epi32(finish(sums[0]), finish(sums[1]));
-        const __m512i high = _mm512_packs_epi32(finish(sums[2]), finish(sums[3]));
+        const __m512i low = finish(sums[0], sums[1]), high = finish(sums[2], sums[3]);
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
         if (pixel == LANES) {
             _mm512_storeu_si512(out, bytes);
             return;
         }
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(bytes));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + pixel), _mm512_extracti32x4_epi32(bytes, 1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * pixel), _mm512_extracti32x4_epi32(bytes, 2));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * pixel), _mm512_extracti32x4_epi32(bytes, 3));
+        store_lane<0>(out, bytes);
+        store_lane<1>(out + pixel, bytes);
+        store_lane<2>(out + 2 * pixel, bytes);
+        store_lane<3>(out + 3 * pixel, bytes);
     }
     static void keep(std::uint32_t* out, Sum sum) { _mm512_storeu_si512(out, sum); }
+
+    // Here the order that packing leaves is the one that is wanted: a 128-bit lane for each plane.
+    static void add(const Addition& sum, const Element* one, const Element* other, std::uint32_t* planes, Index plane) {
+        const __m512i factor = _mm512_set1_epi32(sum.one), other_factor = _mm512_set1_epi32(sum.other);
+        const __m512i constant = _mm512_set1_epi32(sum.constant);
+        const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(sum.zero));
+        const __m128i shift = _mm_cvtsi32_si128(sum.shift);
+        __m512i totals[4];
+#pragma GCC unroll 4
+        for (Index p = 0; p < 4; ++p) {
+            const __m512i a = widened(one + p * LANES), b = widened(other + p * LANES);
+            const __m512i products =
+                _mm512_add_epi32(_mm512_mullo_epi32(a, factor), _mm512_mullo_epi32(b, other_factor));
+            totals[p] = _mm512_sra_epi32(_mm512_add_epi32(products, constant), shift);
+        }
+        const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(totals[0], totals[1]), zero);
+        const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(totals[2], totals[3]), zero);
+        const __m512i bytes = _mm512_packus_epi16(low, high);
+        store_lane<0>(planes, bytes);
+        store_lane<1>(planes + plane, bytes);
+        store_lane<2>(planes + 2 * plane, bytes);
+        store_lane<3>(planes + 3 * plane, bytes);
+    }
+    static __m512i widened(const Element* bytes) {
+        return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+    }
+    template <int LANE>
+    static void store_lane(void* out, __m512i bytes) {
+        _mm_storeu_si128(static_cast<__m128i*>(out), _mm512_extracti32x4_epi32(bytes, LANE));
+    }
 };
 
 struct Float32 {

@@ -19,6 +19,7 @@ struct Int8 {
         int8x16_t part[4];
     };
     static constexpr Index CHANNELS = 4, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
+    static constexpr Index ADDED = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) {

@@ -41,6 +41,7 @@ struct Int8 {
     using Sum = Parts<Whole>;
     using Dwords = Parts<Bits>;
     static constexpr Index CHANNELS = 2, PIXELS = 2, FEW = 1, STORED = 1, VECTORS = 1;
+    static constexpr Index ADDED = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return read<Bits>(at); }

@@ -51,6 +51,17 @@ std::int32_t shifted_bias(std::int32_t bias, const std::int8_t* weights, Index c
     return static_cast<std::int32_t>(shifted);
 }
 
+// Where a tap is read: row, column, and channel, of which dwords hold a few.
+struct Place {
+    Index row, column, channel;
+};
+
+// Four rows share the dword of a column; the fifth row comes after, four columns a dword.
+Place stacked_place(Index row, Index column) {
+    constexpr Index COLUMNS = 5;
+    return {0, 0, row < STACKED ? column * STACKED + row : COLUMNS * STACKED + column};
+}
+
 float shifted_bias(float bias, const float*, Index, std::int32_t, float) { return bias; }
 
 }  // namespace
@@ -131,9 +142,10 @@ void Network::pack_layer(const Given<Weight, Bias>& given, bool head) {
     const Index inputs = head ? 1 : shape_.f, k = head ? 5 : 3, taps = inputs * k * k;
     Layer layer;
     Convolution& packed = layer.convolution;
-    packed.rows = k;
+    const bool stacked = head && own.channels == STACKED;
+    packed.rows = stacked ? 1 : k;
     packed.columns = head ? 1 : k;
-    packed.dwords = head ? (k + own.channels - 1) / own.channels : dwords();
+    packed.dwords = stacked ? k + 2 : head ? (k + own.channels - 1) / own.channels : dwords();
     packed.pixel = head ? 1 : pixel();
     packed.origin = -(k / 2) * packed.pixel;
     packed.groups = groups();
@@ -152,11 +164,12 @@ void Network::pack_layer(const Given<Weight, Bias>& given, bool head) {
         for (Index i = 0; i < inputs; ++i)
             for (Index row = 0; row < k; ++row)
                 for (Index column = 0; column < k; ++column) {
-                    // pixels of the luma row share dwords as channels do elsewhere
-                    const Index channel = head ? column : i;
-                    const Index tap = ((o / LANES) * k + row) * packed.columns + (head ? 0 : column);
-                    const Index dword = (tap * packed.dwords + channel / own.channels) * LANES + o % LANES;
-                    put(own, weights, dword, channel % own.channels, kernel[(i * k + row) * k + column]);
+                    const Place place = stacked ? stacked_place(row, column)
+                                        : head  ? Place{row, 0, column}  // pixels of a row share dwords
+                                                : Place{row, column, i};
+                    const Index tap = ((o / LANES) * packed.rows + place.row) * packed.columns + place.column;
+                    const Index dword = (tap * packed.dwords + place.channel / own.channels) * LANES + o % LANES;
+                    put(own, weights, dword, place.channel % own.channels, kernel[(i * k + row) * k + column]);
                 }
     }
     packed.weights = weights;

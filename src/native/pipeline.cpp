@@ -88,10 +88,10 @@ void Pipeline::run(Rows& rows, Index first, Index last) {
             luma_.pad(y);
         }
         Index row = y - 2;
-        if (wanted(row, m + 2)) advance(rows, 0, row);
+        if (wanted(row, m + 2)) advance(0, row);
         for (Index layer = 1; layer <= m; ++layer) {
             row = y - 2 - layer;
-            if (wanted(row, m + 2 - layer)) advance(rows, static_cast<std::size_t>(layer), row);
+            if (wanted(row, m + 2 - layer)) advance(static_cast<std::size_t>(layer), row);
         }
         if (wanted(row, 2)) {
             network_.arithmetic().add(network_.total(), features_.back().at(row), features_.front().at(row),
@@ -109,14 +109,17 @@ void Pipeline::run(Rows& rows, Index first, Index last) {
 }
 
 // Makes one row of a layer's output.
-void Pipeline::advance(Rows&, std::size_t stage, Index y) {
+void Pipeline::advance(std::size_t stage, Index y) {
     const Layer& layer = network_.layers()[stage];
     const Ring& source = stage == 0 ? luma_ : features_[stage - 1];
-    const Index taps = layer.convolution.rows;
+    const Index taps = stage == 0 ? 5 : 3;
     const void* around[5];
     for (Index tap = 0; tap < taps; ++tap) around[tap] = source.at(y + tap - taps / 2);
     char* out = features_[stage].at(y);
-    network_.arithmetic().convolve(layer.convolution, around, out, width_);
+    if (stage == 0)
+        network_.arithmetic().head(layer.convolution, around, scratch_.data(), out, width_);
+    else
+        network_.arithmetic().convolve(layer.convolution, around, out, width_);
     if (layer.table != nullptr) network_.arithmetic().lookup(layer.table, out, network_.pixel(), width_);
     features_[stage].pad(y);
 }

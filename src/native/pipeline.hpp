@@ -49,7 +49,7 @@ class Pipeline {
     void run(Rows& rows, Index first, Index last);
 
   private:
-    void advance(Rows& rows, std::size_t stage, Index y);
+    void advance(std::size_t stage, Index y);
     const Network& network_;
     Index width_, height_, stride_;
     Ring luma_;

@@ -2,7 +2,8 @@
 
 A process of its own makes a plane of luma and the engine, notes the most memory that it has held so far, enlarges the
 plane, and notes it again. What came on top, less the result, is what the rows in between took
-(`sesr.inference.native`).
+(`sesr.inference.native`). A second process stands between, because Linux lets a process begin with the peak of the one
+that started it.
 """
 
 import csv
@@ -39,6 +40,9 @@ print(peak() - before - result.nbytes, time.perf_counter() - start)
 """
 
 
+_BETWEEN = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+
+
 @dataclass(frozen=True)
 class WorkingMemory:
     """One plane enlarged.
@@ -71,10 +75,11 @@ def measure_working_memory(network: Network, width: int, height: int, threads: i
     if sys.platform == "win32":
         raise EngineError("peak memory cannot be measured on Windows; use Linux or macOS")
     threads = threads or available_threads()
-    command = [sys.executable, "-c", _SCRIPT, str(network.file), str(width), str(height), str(threads)]
+    python = [sys.executable, "-c"]
+    command = [*python, _BETWEEN, *python, _SCRIPT, str(network.file), str(width), str(height), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"ended by signal {-done.returncode}"])[-1]
+        reason = (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]
         raise EngineError(f"a plane of {width} x {height} pixels could not be enlarged: {reason}")
     working, seconds = map(float, done.stdout.split())
     scale = network.config.scale if network.config else 0

@@ -124,7 +124,7 @@ class NativeEngine:
 
 
 def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None) -> Bytes:
-    """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: equal, but for ties at x3, which may be off by a step.
+    """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: bit for bit.
 
     Args:
         picture: uint8 (H, W) or (H, W, C) with up to 4 channels.

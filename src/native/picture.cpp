@@ -6,7 +6,6 @@
 #include <exception>
 #include <functional>
 #include <stdexcept>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,6 +16,7 @@ namespace sesr {
 namespace {
 
 constexpr Index TAPS = 4, BEFORE = 2;
+constexpr Index MOST_THREADS = 256;
 
 template <class T>
 class Buffer {
@@ -99,7 +99,7 @@ class RowCache {
 
 // Does work on bands of rows first..last, one a thread. What a thread throws is thrown here.
 void in_bands(Index first, Index last, Index threads, const std::function<void(Index, Index)>& work) {
-    const Index count = std::max<Index>(1, std::min(threads, last - first));
+    const Index count = std::max<Index>(1, std::min({threads, last - first, MOST_THREADS}));
     std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
     const auto band = [&](Index i) noexcept {
         try {
@@ -113,7 +113,7 @@ void in_bands(Index first, Index last, Index threads, const std::function<void(I
     Index started = 1;
     try {
         for (; started < count; ++started) others.emplace_back(band, started);
-    } catch (const std::system_error&) {  // no more threads to be had: the rest is done here
+    } catch (const std::exception&) {  // no more threads, or no memory for them: the rest is done here
     }
     band(0);
     for (Index i = started; i < count; ++i) band(i);

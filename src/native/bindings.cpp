@@ -52,6 +52,7 @@ bool has_shape(const T& array, std::initializer_list<Index> shape) {
 // Shape and number of the index-th convolution are right.
 template <class Layers>
 void check_layers(const sesr::Shape& shape, const Layers& layers) {
+    require(shape.scale >= 2 && shape.scale <= 4, "scale must be 2, 3 or 4");
     require(shape.m >= 0 && layers.size() == static_cast<std::size_t>(shape.m) + 2, "there must be m + 2 convolutions");
     for (std::size_t index = 0; index < layers.size(); ++index) {
         const bool head = index == 0, tail = index + 1 == layers.size();

@@ -105,6 +105,7 @@ Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<G
         for (const std::int32_t zero : {layer.zero_in, layer.zero_out, layer.zero_table})
             require(zero >= -128 && zero <= 127, "zero points lie in -128..127");
     }
+    require(!layers.empty() && layers.front().zero_in == 0, "the first convolution's input has zero point 0");
     require(std::isfinite(tail_scale) && tail_scale > 0, "scales are positive");
     pack(layers);
 

@@ -291,6 +291,18 @@ class TestPictures:
         assert np.array_equal(result[..., 0], result[..., 1])
         assert np.array_equal(result[..., 0], result[..., 2])
 
+    @pytest.mark.parametrize("name", ["m5", "m5-int8"])
+    def test_columns_equal_the_whole_frame(self, kernel: str, name: str) -> None:
+        """Bit for bit: what a pixel becomes does not depend on where in a vector it lies."""
+        (network,) = [each for each in list_networks() if each.name == name and each.config and each.config.scale == 2]
+        assert network.safetensors is not None
+        engine = NativeEngine(load_network(network.safetensors))
+        noise = np.random.default_rng(0).integers(0, 256, (120, 403, 3), np.uint8)
+        whole, radius = engine.enlarge(noise), engine.receptive_radius
+        for start in range(20, 380, 37):
+            part = engine.enlarge(noise[:, start - radius : start + 10 + radius])
+            assert np.array_equal(part[:, 2 * radius : -2 * radius], whole[:, 2 * start : 2 * start + 20])
+
     @SOME
     @given(data=st.data(), config=CONFIGS, seed=SEEDS, width=WIDTHS, channels=CHANNELS, int8=st.booleans())
     def test_strips_equal_the_whole_frame(
@@ -500,7 +512,7 @@ class TestArrays:
             "    except EngineError as error:\n"
             "        print(error)\n"
         )
-        message = "not enough memory to enlarge 4000000 x 2 pixels at once; do it in strips\n"
+        message = "not enough memory to enlarge 4000000 x 2 pixels at once; a smaller tile needs less\n"
         assert output_of(script) == 3 * message
 
 

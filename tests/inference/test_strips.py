@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sesr.errors import UsageError
 from sesr.inference.engine import Engine, load_engine
-from sesr.inference.strips import BAND_PIXELS, PIXELS, Span, plan, plan_rows, run_plane, run_strips
+from sesr.inference.strips import BAND_PIXELS, PIXELS, WORKING_BYTES, Span, plan, plan_rows, run_plane, run_strips
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 
@@ -119,9 +119,9 @@ def test_kept_rows_follow_each_other(height: int, radius: int, tile: int) -> Non
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(1, 20000), st.integers(1, 500_000), st.integers(1, 40))
-def test_rows_for_engines_that_need_no_columns(height: int, width: int, radius: int) -> None:
-    """Over the full width, with whole halos, bounded as bands are but for six radii."""
-    bands = plan_rows(height, width, radius)
+def test_rows_for_engines_that_keep_few(height: int, width: int, radius: int) -> None:
+    """Over the full width where memory allows, with whole halos, bounded as bands are but for six radii."""
+    bands = plan_rows(height, width, radius, WORKING_BYTES // width)
     rows = [band.rows for band in bands]
     assert all(band.columns == (Span(0, width, 0, width),) for band in bands)
     assert [span.keep_start for span in rows] == [0, *[span.keep_stop for span in rows[:-1]]]
@@ -131,6 +131,16 @@ def test_rows_for_engines_that_need_no_columns(height: int, width: int, radius: 
         assert span.stop - span.keep_stop >= radius or span.stop == height
         assert (span.stop - span.start) * width <= max(BAND_PIXELS, 6 * radius * width)
     assert len(rows) == 1 or 2 * (rows[0].stop - rows[0].start) * width > min(BAND_PIXELS, height * width)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500_000), st.integers(1, 40), st.integers(1, 100_000))
+def test_columns_where_rows_would_take_too_much(width: int, radius: int, column_bytes: int) -> None:
+    (band,) = plan_rows(radius, width, radius, column_bytes)
+    assert [span.keep_start for span in band.columns] == [0, *[span.keep_stop for span in band.columns[:-1]]]
+    assert band.columns[-1].keep_stop == width
+    for span in band.columns:
+        assert (span.stop - span.start) * column_bytes <= max(WORKING_BYTES, 6 * radius * column_bytes)
 
 
 def test_reads_each_band_once_and_hands_it_over() -> None:

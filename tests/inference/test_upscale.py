@@ -106,7 +106,7 @@ def test_any_cut_gives_the_same_int8_picture_exactly(int8_network: Path, mode: s
 def test_rows_of_the_own_engine_equal_the_whole_exactly(
     network: Path, int8_network: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its strips over the full width, that large pictures have; for floats too."""
+    """Its strips, that large pictures have, and columns, that very wide ones have; for floats too."""
     image = drawn(mode)
     for path in (network, int8_network):
         upscaler = load(path)
@@ -114,6 +114,8 @@ def test_rows_of_the_own_engine_equal_the_whole_exactly(
         with monkeypatch.context() as patch:
             patch.setattr("sesr.inference.strips.BAND_PIXELS", 1)
             assert len(list(upscaler.bands(Picture.from_image(image)))) > 1
+            assert np.array_equal(np.asarray(upscaler.upscale(image)), whole)
+            patch.setattr("sesr.inference.strips.WORKING_BYTES", 1)
             assert np.array_equal(np.asarray(upscaler.upscale(image)), whole)
 
 

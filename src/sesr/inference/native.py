@@ -39,6 +39,7 @@ from sesr.network.quantized import (
     prelu,
     requantisation,
 )
+from sesr.network.variants import SESRConfig
 
 Bytes = NDArray[np.uint8]
 Luma = NDArray[np.float32]
@@ -60,6 +61,9 @@ class NativeEngine:
         network: float or int8.
         threads: processor threads; None takes as many as the process may use.
 
+    Attributes:
+        column_bytes: about what it holds for a column of pixels, all threads together.
+
     Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``.
     """
 
@@ -67,6 +71,7 @@ class NativeEngine:
         self.scale, self.receptive_radius = network.config.scale, network.config.receptive_radius
         self.int8 = isinstance(network, QuantizedNetwork)
         self.threads = threads or available_threads()
+        self.column_bytes = _column_bytes(network.config, self.int8) * self.threads
         kernel = chosen_kernel()
         try:
             self._network = _int8(network, kernel) if isinstance(network, QuantizedNetwork) else _float(network, kernel)
@@ -172,6 +177,12 @@ def chosen_kernel() -> str | None:
     return name
 
 
+def _column_bytes(config: SESRConfig, int8: bool) -> int:
+    """Of one thread: rows of features in rings, and what is made of them (docs/engine.md)."""
+    element, padded = 2 if int8 else 4, -(-config.f // 16) * 16  # int8 is stored as int16 at most
+    return element * (padded * (5 * config.m + 9) + 6) + 4 * config.scale**2 + 64
+
+
 def _pixels(picture: Bytes) -> Bytes:
     """As C++ takes it: (H, W, C), in one piece."""
     if picture.dtype != np.uint8:
@@ -207,7 +218,7 @@ def _enough_memory(source: NDArray[Any]) -> Iterator[None]:
         yield
     except MemoryError as error:
         size = f"{source.shape[1]} x {source.shape[0]} pixels"
-        raise EngineError(f"not enough memory to enlarge {size} at once; do it in strips") from error
+        raise EngineError(f"not enough memory to enlarge {size} at once; a smaller tile needs less") from error
 
 
 def _float(network: Checkpoint, kernel: str | None) -> _native.Network:

@@ -41,6 +41,9 @@ PIXELS = 1 << 19
 BAND_PIXELS = 1 << 21
 """Input pixels of a band, halo included, all its columns together, unless the picture is very wide."""
 
+WORKING_BYTES = 1 << 27
+"""What an engine that keeps rows may hold of them, all its threads together."""
+
 _RADII = 14
 _LEAST_RADII = 4
 
@@ -97,13 +100,17 @@ def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[
     return [Band(rows, columns) for rows in _cut(height, radius, keep_rows)]
 
 
-def plan_rows(height: int, width: int, radius: int) -> list[Band]:
-    """Strips over the full width for an engine whose memory does not grow with them, of two megapixels as bands are.
+def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[Band]:
+    """Strips for an engine whose memory grows with their width alone: of two megapixels, as bands are.
 
-    Arguments as for `plan`.
+    Args:
+        height, width, radius: as for `plan`.
+        column_bytes: what the engine holds for a column of pixels. Strips run over the full width unless they would
+            need more than `WORKING_BYTES`.
     """
     keep = max(BAND_PIXELS // width - 2 * radius, _LEAST_RADII * radius, 1)
-    columns = (Span(0, width, 0, width),)
+    across = max(WORKING_BYTES // column_bytes - 2 * radius, _LEAST_RADII * radius, 1)
+    columns = tuple(_cut(width, radius, across))
     return [Band(rows, columns) for rows in _cut(height, radius, keep)]
 
 

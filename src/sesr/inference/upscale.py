@@ -13,9 +13,10 @@ done here in NumPy, around a network that sees strips.
 A strip's luma comes with a halo of the network's receptive radius (`sesr.inference.strips`). That is more than bicubic
 needs, so the same pixels serve chroma and alpha, and the result is the same however the picture is cut.
 
-Memory, for PNG files, is the decoded picture, what the engine takes (some megabytes in ours, 230 MB for a strip in
-OpenVINO), and up to three bands of 8-bit pixels: one is written while the next is made. Bands grow with the width only
-beyond some 58,000 pixels (`sesr.inference.strips`). Other formats are collected as a whole before they are written.
+Memory, for PNG files, is the decoded picture, what the engine takes (some megabytes in ours, 130 at most, 230 for a
+strip in OpenVINO), and up to three bands of 8-bit pixels: one is written while the next is made. Bands grow with the
+width only beyond some 58,000 pixels (`sesr.inference.strips`). Other formats are collected as a whole before they are
+written.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -131,7 +132,7 @@ class Upscaler:
 
     def _plan(self, height: int, width: int) -> list[Band]:
         if self.tile is None and isinstance(self.engine, NativeEngine):
-            return plan_rows(height, width, self.engine.receptive_radius)
+            return plan_rows(height, width, self.engine.receptive_radius, self.engine.column_bytes)
         return plan(height, width, self.engine.receptive_radius, self.tile)
 
     def _band(self, source: Source, band: Band) -> Bytes:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sesr.errors import EngineError
-from sesr.evaluation.engine_memory import measure_working_memory, write_csv
+from sesr.evaluation.engine_memory import measure_working_memory
+from sesr.evaluation.rows import write_rows
 from sesr.inference.zoo import find_network
 
 
@@ -19,7 +20,7 @@ def test_it_is_small_and_does_not_grow_with_the_height(tmp_path: Path) -> None:
         ("m5-int8", 2, "int8", 2000),
     ]
     assert all(0.5 < row.working_mb < 8 for row in rows)
-    write_csv(rows, tmp_path / "table.csv")
+    write_rows(rows, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == [{key: str(value) for key, value in asdict(row).items()} for row in rows]
 

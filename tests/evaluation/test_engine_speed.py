@@ -9,7 +9,8 @@ import pytest
 
 from sesr.errors import UsageError
 from sesr.evaluation import engine_speed
-from sesr.evaluation.engine_speed import EngineTiming, measure_engine, random_float, random_int8, write_csv
+from sesr.evaluation.engine_speed import EngineTiming, measure_engine, random_float, random_int8
+from sesr.evaluation.rows import write_rows
 from sesr.inference.native import NativeEngine
 from sesr.network.quantized import run
 from sesr.network.variants import VARIANTS
@@ -28,7 +29,7 @@ def test_table(tmp_path: Path) -> None:
         assert 0 < timing.best_ms <= timing.median_ms
         assert timing.of_peak > 0
         assert (timing.times_openvino == 1) or timing.contender != "openvino"
-    write_csv(timings, tmp_path / "engine.csv")
+    write_rows(timings, tmp_path / "engine.csv")
     with (tmp_path / "engine.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [field.name for field in fields(EngineTiming)]

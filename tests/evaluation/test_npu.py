@@ -14,7 +14,8 @@ from tests.network.quantized_networks import random_network
 from sesr.errors import EngineError, SesrError
 from sesr.evaluation import npu
 from sesr.evaluation.fsrcnn import LAYERS, fsrcnn_macs, fsrcnn_tflite
-from sesr.evaluation.npu import ACCELERATORS, FRAME, TILE, Case, Estimate, estimate_npu, write_csv
+from sesr.evaluation.npu import ACCELERATORS, FRAME, TILE, Case, Estimate, estimate_npu
+from sesr.evaluation.rows import write_rows
 from sesr.export.flatbuffer import operators
 from sesr.network.variants import SESRConfig
 
@@ -102,7 +103,7 @@ def test_estimates_of_a_small_network(tmp_path: Path, monkeypatch: pytest.Monkey
         assert row.frames_per_second == pytest.approx(row.inferences_per_second / row.tiles, abs=0.01)
         assert 0 < row.mac_use <= 1
     assert rows[-1].tiles > 1
-    write_csv(rows, tmp_path / "npu.csv")
+    write_rows(rows, tmp_path / "npu.csv")
     with (tmp_path / "npu.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["accelerator"] for row in table] == [row.accelerator for row in rows]

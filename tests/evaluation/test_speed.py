@@ -11,7 +11,8 @@ from tests.network.quantized_networks import random_network
 
 from sesr.errors import EngineError, UsageError
 from sesr.evaluation import speed
-from sesr.evaluation.speed import Timing, measure_speed, write_csv
+from sesr.evaluation.rows import write_rows
+from sesr.evaluation.speed import Timing, measure_speed
 from sesr.inference.zoo import Network, find_network
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
@@ -35,7 +36,7 @@ def test_table(network: Network, tmp_path: Path) -> None:
         assert (timing.network, timing.scale, timing.width, timing.height) == ("small", 3, 40, 30)
         assert (timing.threads, timing.rounds) == (1, 2)
         assert 0 < timing.best_ms <= timing.median_ms
-    write_csv(timings, tmp_path / "speed.csv")
+    write_rows(timings, tmp_path / "speed.csv")
     with (tmp_path / "speed.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [field.name for field in fields(Timing)]

@@ -35,7 +35,8 @@ def _add_engine(kinds: "Commands") -> None:
 
 def _benchmark_engine(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.engine_speed import EngineTiming, measure_engine, write_csv
+    from sesr.evaluation.engine_speed import EngineTiming, measure_engine
+    from sesr.evaluation.rows import write_rows
 
     if arguments.output:
         check_writable(arguments.output)
@@ -50,7 +51,7 @@ def _benchmark_engine(arguments: Arguments) -> int:
             flush=True,
         )
     if arguments.output:
-        write_csv(timings, arguments.output)
+        write_rows(timings, arguments.output)
     return 0
 
 
@@ -70,7 +71,8 @@ def _add_engine_memory(kinds: "Commands") -> None:
 
 def _benchmark_engine_memory(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.engine_memory import measure_working_memory, write_csv
+    from sesr.evaluation.engine_memory import measure_working_memory
+    from sesr.evaluation.rows import write_rows
     from sesr.inference.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
@@ -82,7 +84,7 @@ def _benchmark_engine_memory(arguments: Arguments) -> int:
         f"{row.working_mb:.1f} MB beyond input and output, {row.seconds:.1f} s"
     )
     if arguments.output:
-        write_csv([row], arguments.output)
+        write_rows([row], arguments.output)
     return 0
 
 
@@ -104,7 +106,8 @@ def _add_speed(kinds: "Commands") -> None:
 
 def _benchmark_speed(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.speed import measure_speed, write_csv
+    from sesr.evaluation.rows import write_rows
+    from sesr.evaluation.speed import measure_speed
     from sesr.inference.zoo import WEIGHTS, find_network
 
     network = find_network(arguments.model, arguments.scale)
@@ -117,7 +120,7 @@ def _benchmark_speed(arguments: Arguments) -> int:
     for timing in timings:
         print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
     if arguments.output:
-        write_csv(timings, arguments.output)
+        write_rows(timings, arguments.output)
     return 0
 
 
@@ -194,7 +197,8 @@ def _add_npu(kinds: "Commands") -> None:
 
 def _benchmark_npu(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.npu import Estimate, estimate_npu, npu_line, ratios, write_csv
+    from sesr.evaluation.npu import Estimate, estimate_npu, npu_line, ratios
+    from sesr.evaluation.rows import write_rows
     from sesr.inference.zoo import find_network
     from sesr.network.quantized import load_quantized
 
@@ -210,5 +214,5 @@ def _benchmark_npu(arguments: Arguments) -> int:
     for line in ratios(estimates):
         print(line)
     if arguments.output:
-        write_csv(estimates, arguments.output)
+        write_rows(estimates, arguments.output)
     return 0

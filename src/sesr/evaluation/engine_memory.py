@@ -6,14 +6,10 @@ for the most that it ever held. What came on top, less the result, is what the r
 that started it.
 """
 
-import csv
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
-from sesr.atomic import writing
 from sesr.errors import EngineError
 from sesr.inference.native import available_threads
 from sesr.inference.zoo import Network
@@ -88,11 +84,3 @@ def measure_working_memory(network: Network, width: int, height: int, threads: i
     values = "int8" if network.int8 else "float32"
     megabytes = round(working / 1e6, 1)
     return WorkingMemory(network.name, scale, values, width, height, threads, megabytes, round(seconds, 1))
-
-
-def write_csv(rows: Sequence[WorkingMemory], path: Path) -> None:
-    """Writes rows as a table with a header, whole or not at all. Raises `OSError`."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(WorkingMemory)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(row) for row in rows)

@@ -15,13 +15,12 @@ rounds of what was found within one round, which a machine that slows down in be
 Speed does not depend on weights. They are random here, so that every variant can be measured.
 """
 
-import csv
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal, get_args
@@ -29,7 +28,6 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.atomic import writing
 from sesr.errors import UsageError
 from sesr.export.tflite import write_tflite
 from sesr.inference.engine import OpenVINOEngine
@@ -109,14 +107,6 @@ def measure_engine(
         for scale in scales:
             for values in get_args(Values):
                 yield from _measure(name, scale, values, (height, width), rounds, threads)
-
-
-def write_csv(timings: Sequence[EngineTiming], path: Path) -> None:
-    """Writes timings as a table with a header row, whole or not at all. Raises `OSError`."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(EngineTiming)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(timing) for timing in timings)
 
 
 def random_float(config: SESRConfig, seed: int = 0) -> Checkpoint:

@@ -17,10 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from sesr.atomic import writing
 from sesr.errors import EngineError, SesrError
 from sesr.evaluation.fsrcnn import fsrcnn_macs, fsrcnn_tflite
 from sesr.export.flatbuffer import operators
@@ -187,14 +186,6 @@ def _estimate(case: Case, accelerator: Accelerator, summary: dict[str, str], pri
         mac_use=round(case.macs / cycles / macs_a_cycle, 3) if cycles else 0.0,
         on_processor=" ".join(sorted({kinds.get(name, name) for name in left})),
     )
-
-
-def write_csv(estimates: list[Estimate], path: Path) -> None:
-    """Writes estimates as a table with a header row, whole or not at all. Raises `OSError`."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Estimate)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(estimate) for estimate in estimates)
 
 
 def npu_line(estimate: Estimate) -> str:

@@ -14,17 +14,14 @@ The contenders:
 - ``torch-channels-last``: the same with weights in the memory order that PyTorch's convolutions like, its best.
 """
 
-import csv
 import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from sesr.atomic import writing
 from sesr.errors import UsageError
 from sesr.inference.engine import Engine, Luma, TorchEngine, load_engine
 from sesr.inference.strips import run_plane
@@ -97,14 +94,6 @@ def measure_speed(
         Timing(network.name, checkpoint.config.scale, name, width, height, threads, rounds, *_summary(own, times))
         for name, own in times.items()
     ]
-
-
-def write_csv(timings: list[Timing], path: Path) -> None:
-    """Writes timings as a table with a header row, whole or not at all. Raises `OSError`."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Timing)], lineterminator="\n")
-        table.writeheader()
-        table.writerows(asdict(timing) for timing in timings)
 
 
 def _contenders(openvino: Engine, checkpoint: Checkpoint, threads: int) -> dict[str, Contender]:

@@ -128,7 +128,9 @@ class NativeEngine:
         return result if picture.ndim == 3 else result[..., 0]
 
 
-def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None) -> Bytes:
+def enlarge_by_bicubic(
+    picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None, kernel: str | None = None
+) -> Bytes:
     """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: bit for bit.
 
     Args:
@@ -136,6 +138,7 @@ def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, th
         scale: 2, 3 or 4.
         rows: of its rows those to enlarge, all of them by default.
         threads: processor threads; None takes as many as the process may use.
+        kernel: which kernels; None takes what ``SESR_KERNEL`` names, or the best.
 
     Raises `UsageError` for other shapes, types and scales.
     """
@@ -144,7 +147,7 @@ def enlarge_by_bicubic(picture: Bytes, scale: int, rows: slice | None = None, th
         raise UsageError(f"scale must be 2, 3 or 4, not {scale}")
     if source.shape[2] > 4:
         raise UsageError(f"a picture has up to 4 channels, not {source.shape[2]}")
-    wanted, kernel = _rows(source, rows), chosen_kernel()
+    wanted, kernel = _rows(source, rows), kernel or chosen_kernel()
     with _enough_memory(source):
         result = _room(source, scale, wanted)
         _native.bicubic(source, result, scale, wanted.start, threads or available_threads(), kernel)

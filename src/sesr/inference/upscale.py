@@ -265,7 +265,7 @@ def _native_piece(engine: NativeEngine, colour: Bytes, alpha: Bytes | None, rows
     kept = rows.inside()
     result = engine.enlarge(colour, kept)
     if alpha is not None:
-        result = np.dstack([result, enlarge_by_bicubic(alpha, engine.scale, kept, engine.threads)])
+        result = np.dstack([result, enlarge_by_bicubic(alpha, engine.scale, kept, engine.threads, engine.kernel)])
     return result[:, columns.inside(engine.scale)]
 
 

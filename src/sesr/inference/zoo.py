@@ -1,8 +1,8 @@
 """The networks that come with the package, found by name and scale.
 
 They lie in ``sesr/weights`` as pairs of one stem, ``sesr_m5_x2.safetensors`` and ``sesr_m5_x2.tflite``: the
-first holds hyper-parameters and card in its header, the second is what the engine reads without any further
-package. Listing reads the headers alone. A network of one's own is named by its file.
+first, which our own engine reads, holds hyper-parameters and card in its header; the second is the same network for
+OpenVINO and LiteRT. Listing reads the headers alone. A network of one's own is named by its file.
 """
 
 import difflib

@@ -9,7 +9,7 @@ struct Int8 {
     using Sum = Two;
     using Dwords = Two;
     static constexpr Index CHANNELS = 2, PIXELS = 5, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0;
+    static constexpr Index ADDED = 0, LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return load_two(at); }
@@ -38,4 +38,4 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx2;
 const sesr::Kernels kernels_avx2 = {
-    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};

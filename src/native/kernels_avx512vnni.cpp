@@ -11,7 +11,7 @@ struct Int8 {
     using Sum = __m512i;
     using Dwords = __m512i;
     static constexpr Index CHANNELS = 4, PIXELS = 16, FEW = 4, STORED = 4, VECTORS = 4;
-    static constexpr Index ADDED = 4;
+    static constexpr Index ADDED = 4, LUMA = 64;
     static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return _mm512_loadu_si512(at); }
@@ -29,21 +29,27 @@ struct Int8 {
     struct Finish {
         __m512 factor;
         __m512i zero;
+        bool shifts;
+        Finish(__m512 by, std::int32_t to)
+            : factor(by), zero(_mm512_set1_epi16(static_cast<std::int16_t>(to))), shifts(to != 0) {}
         Finish(const Convolution& layer, Index group)
-            : factor(_mm512_loadu_ps(layer.factor + group * LANES)),
-              zero(_mm512_set1_epi16(static_cast<std::int16_t>(layer.zero))) {}
+            : Finish(_mm512_loadu_ps(layer.factor + group * LANES), layer.zero) {}
         __m512i rounded(Sum sum) const { return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor)); }
-        // Of two pixels, as int16 that saturate before they could leave the range of a byte.
+        // Of two pixels, as int16 that saturate before they could leave the range of a byte. After ReLU zero is stored
+        // as 0, and a branch that always goes one way is cheaper than adding it.
         __m512i operator()(Sum one, Sum other) const {
-            return _mm512_adds_epi16(_mm512_packs_epi32(rounded(one), rounded(other)), zero);
+            const __m512i both = _mm512_packs_epi32(rounded(one), rounded(other));
+            return shifts ? _mm512_adds_epi16(both, zero) : both;
         }
     };
 
     // Packing leaves dword i of all four pixels in 128-bit lane i; one permutation puts them pixel after pixel.
-    static void store(Element* out, Index pixel, const Sum* sums, const Finish& finish) {
-        const __m512i low = finish(sums[0], sums[1]), high = finish(sums[2], sums[3]);
+    static __m512i packed(Sum first, Sum second, Sum third, Sum fourth, const Finish& finish) {
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+        return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(finish(first, second), finish(third, fourth)));
+    }
+    static void store(Element* out, Index pixel, const Sum* sums, const Finish& finish) {
+        const __m512i bytes = packed(sums[0], sums[1], sums[2], sums[3], finish);
         if (pixel == LANES) {
             _mm512_storeu_si512(out, bytes);
             return;
@@ -76,6 +82,16 @@ struct Int8 {
         store_lane<1>(planes + plane, bytes);
         store_lane<2>(planes + 2 * plane, bytes);
         store_lane<3>(planes + 3 * plane, bytes);
+    }
+    // 64 pixels. What is added to the input is split into what lies above zero and below, which fit unsigned bytes.
+    static void luma(float factor, std::int32_t zero, const std::int32_t* sums, const std::uint8_t* input,
+                     std::uint8_t* luma) {
+        const Finish finish(_mm512_set1_ps(factor), zero + OFFSET);
+        const __m512i none = _mm512_set1_epi8(static_cast<char>(zero + OFFSET));
+        const __m512i q =
+            packed(load(sums), load(sums + LANES), load(sums + 2 * LANES), load(sums + 3 * LANES), finish);
+        const __m512i brighter = _mm512_adds_epu8(_mm512_loadu_si512(input), _mm512_subs_epu8(q, none));
+        _mm512_storeu_si512(luma, _mm512_subs_epu8(brighter, _mm512_subs_epu8(none, q)));
     }
     static __m512i widened(const Element* bytes) {
         return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
@@ -125,4 +141,5 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx512vnni;
 const sesr::Kernels kernels_avx512vnni = {
-    "avx512vnni", "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "avx512vnni",   "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    drawing<Int8>()};

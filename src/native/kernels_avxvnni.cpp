@@ -22,7 +22,7 @@ struct Int8 {
     using Sum = Two;
     using Dwords = Two;
     static constexpr Index CHANNELS = 4, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0;
+    static constexpr Index ADDED = 0, LUMA = 0;
     static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return load_two(at); }
@@ -59,9 +59,9 @@ bool supported() {
 extern const sesr::Kernels SESR_KERNELS;
 #ifdef SESR_VNNI_256
 const sesr::Kernels kernels_vnni256 = {
-    "vnni256", "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    drawing()};
+    "vnni256",      "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    drawing<Int8>()};
 #else
 const sesr::Kernels kernels_avxvnni = {
-    "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};
 #endif

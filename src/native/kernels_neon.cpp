@@ -19,7 +19,7 @@ struct Int8 {
         int8x16_t part[4];
     };
     static constexpr Index CHANNELS = 4, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0;
+    static constexpr Index ADDED = 0, LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) {
@@ -120,4 +120,5 @@ bool supported() {
 
 extern const sesr::Kernels kernels_neon;
 const sesr::Kernels kernels_neon = {
-    "neon", "NEON with dot product", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "neon",         "NEON with dot product", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    drawing<Int8>()};

@@ -41,7 +41,7 @@ struct Int8 {
     using Sum = Parts<Whole>;
     using Dwords = Parts<Bits>;
     static constexpr Index CHANNELS = 2, PIXELS = 2, FEW = 1, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0;
+    static constexpr Index ADDED = 0, LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return read<Bits>(at); }
@@ -112,4 +112,4 @@ bool supported() { return true; }
 
 extern const sesr::Kernels kernels_portable;
 const sesr::Kernels kernels_portable = {
-    "portable", "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing()};
+    "portable", "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};

@@ -14,8 +14,8 @@
 //   Finish, store               what happens to the sums of a pixel, and where they go
 //   keep                        stores sums as they are
 //
-// and Int8 may bring `add`, the long residual of ADDED pixels of 16 channels, faster than what is here for all; else
-// ADDED is 0.
+// and Int8 may bring, faster than what is here for all, `add`, the long residual of ADDED pixels of 16 channels, and
+// `luma`, the result of LUMA pixels; else ADDED and LUMA are 0.
 #include "kernels.hpp"
 
 namespace {
@@ -442,8 +442,9 @@ inline __attribute__((always_inline)) void requantised(float factor, std::int32_
     }
 }
 
-inline void luma_of_sums(const sesr::Requantisation& how, Index output, const std::int32_t* sums,
-                         const std::uint8_t* input, std::uint8_t* luma, Index n) {
+template <class V>
+void luma_of_sums(const sesr::Requantisation& how, Index output, const std::int32_t* sums, const std::uint8_t* input,
+                  std::uint8_t* luma, Index n) {
     const float factor = how.factor[output];
     const Addition sum = how.addition;
     if (!how.residual) {
@@ -451,7 +452,11 @@ inline void luma_of_sums(const sesr::Requantisation& how, Index output, const st
     } else if (sum.one == sum.other && sum.one == std::int32_t{1} << sum.shift) {
         // scales are equal, as in all networks trained here: nothing is rounded
         const std::int32_t rest = (sum.constant >> sum.shift) + sum.zero;
-        requantised(factor, how.zero, sums, input, luma, n,
+        Index x = 0;
+        if constexpr (V::LUMA > 0)
+            if (rest == -how.zero)
+                for (; x + V::LUMA <= n; x += V::LUMA) V::luma(factor, how.zero, sums + x, input + x, luma + x);
+        requantised(factor, how.zero, sums + x, input + x, luma + x, n - x,
                     [rest](std::int32_t q, std::int32_t in) { return q + in + rest; });
     } else {
         requantised(factor, how.zero, sums, input, luma, n,
@@ -487,6 +492,7 @@ constexpr sesr::Arithmetic float32_arithmetic() {
             luma_f32_to_float32, lookup_none, spin<V>};
 }
 
+template <class V>
 constexpr sesr::Drawing drawing() {
     return {luma_of_grey,
             luma_of_rgb,
@@ -500,7 +506,7 @@ constexpr sesr::Drawing drawing() {
             widen,
             weave<std::uint8_t>,
             weave<float>,
-            luma_of_sums,
+            luma_of_sums<V>,
             real_of_sums,
             clip};
 }

@@ -163,8 +163,8 @@ def _evaluate(arguments: Arguments) -> int:
     from sesr.evaluation.evaluate import evaluate
     from sesr.evaluation.protocol import rounded_input, unrounded_result
     from sesr.evaluation.table import text_table, write_csv
+    from sesr.inference.networks import find_networks
     from sesr.inference.strips import run_plane
-    from sesr.inference.upscale import load
     from sesr.inference.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
@@ -172,9 +172,8 @@ def _evaluate(arguments: Arguments) -> int:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
     if arguments.card and arguments.round_input:
         raise UsageError("--card keeps the protocol's figures, and --round-input gives others; take one of them")
-    engine = load(
-        arguments.model, arguments.scale, engine=arguments.engine, threads=arguments.threads, int8=arguments.int8
-    ).engine
+    networks = find_networks(arguments.model, arguments.engine, arguments.threads, int8=arguments.int8)
+    engine = networks.step(arguments.scale or min(networks.scales)).engine
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
     upscale = rounded_input(engine) if arguments.round_input else lambda luma: run_plane(engine, luma)

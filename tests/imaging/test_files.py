@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError, UsageError
-from sesr.imaging.files import OUTPUT_FORMATS, PIXEL_LIMIT, Picture, assemble, open_picture, write_picture
+from sesr.imaging.files import OUTPUT_FORMATS, PIXEL_LIMIT, assemble, open_picture, write_picture
+from sesr.imaging.picture import Picture
 
 SUFFIXES = tuple(OUTPUT_FORMATS)
 CHANNELS = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}

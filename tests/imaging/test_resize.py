@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.errors import UsageError
-from sesr.imaging.resize import KERNEL_RADIUS, downscale, imresize, upscale
+from sesr.imaging import resize
+from sesr.imaging.resize import KERNEL_RADIUS, Resizing, downscale, imresize, upscale
 
 Exact = list[list[Fraction]]
 SIDES = st.integers(1, 13)
@@ -132,6 +133,36 @@ def test_blocks_of_rows_leave_no_trace() -> None:
     context = slice(middle.start - 3, middle.stop + 3)
     assert np.array_equal(upscale(wide, 2)[:, 60_000:60_200], upscale(wide[:, context], 2)[:, 6:-6])
     assert np.array_equal(downscale(wide, 4)[:, 100:200], downscale(wide[:, :1200], 4)[:, 100:200])
+
+
+@settings(max_examples=150, deadline=None)
+@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([np.uint8, np.uint16, np.float32]), st.data())
+def test_any_rows_have_the_whole_pictures_bits(
+    h: int, w: int, height: int, width: int, dtype: type[np.generic], data: st.DataObject
+) -> None:
+    """In pieces as small as can be, too."""
+    image = drawn(h, 3 * w).reshape(h, w, 3).astype(dtype)
+    image *= dtype(257 if dtype == np.uint16 else 1)
+    whole = imresize(image, height, width)
+    top = data.draw(st.integers(0, height - 1))
+    bottom = data.draw(st.integers(top + 1, height))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resize, "_PIECE", data.draw(st.sampled_from([1, 60, 1 << 17])))
+        patch.setattr(resize, "_ACROSS", data.draw(st.sampled_from([(1, 7), (512, 2048)])))
+        patch.setattr(resize, "_BETWEEN_BYTES", data.draw(st.sampled_from([1, 100])))
+        patch.setattr(resize, "_PERIODS", data.draw(st.sampled_from([0, 4, 1000])))
+        plan = Resizing(h, w, height, width)
+        first, last = plan.needed(top, bottom)
+        rows = plan.rows(image[first:last], top, bottom)
+    assert rows.dtype == dtype
+    assert np.array_equal(rows, whole[top:bottom])
+
+
+def test_rows_that_do_not_fit_are_refused() -> None:
+    plan = Resizing(40, 30, 20, 15)
+    assert plan.needed(10, 12) == (17, 27)
+    with pytest.raises(ValueError, match="rows 17 to 27"):
+        plan.rows(np.zeros((9, 30), np.uint8), 10, 12)
 
 
 def test_channels_are_resized_apart() -> None:

@@ -132,7 +132,7 @@ def test_int8_luma_is_not_rounded_on_its_way_to_a_picture(int8_network: Path) ->
     """It would be for an engine that answers in 8 bits."""
     picture, engine = noise(40, 50, 3), load_engine(int8_network)
     assert isinstance(engine, NativeEngine)
-    found = Upscaler(engine).upscale(picture)
+    found = Upscaler.of_engine(engine).upscale(picture)
     real, rounded = (
         compose_rgb(engine.run(network_luma(picture), rounded=rounded), picture, 2) for rounded in (False, True)
     )
@@ -152,9 +152,9 @@ def test_any_cut_gives_the_same_colours_exactly(mode: str) -> None:
     pixels = noise(33, 41, 4)
     pixels[5:25, 3:30, 3] = 0
     image = Image.fromarray(pixels).convert(mode)
-    whole = np.asarray(Upscaler(Nearest()).upscale(image))
+    whole = np.asarray(Upscaler.of_engine(Nearest()).upscale(image))
     for tile in (1, 7, 20):
-        assert np.array_equal(np.asarray(Upscaler(Nearest(), tile).upscale(image)), whole)
+        assert np.array_equal(np.asarray(Upscaler.of_engine(Nearest(), tile).upscale(image)), whole)
 
 
 @settings(deadline=None, max_examples=40)
@@ -162,7 +162,7 @@ def test_any_cut_gives_the_same_colours_exactly(mode: str) -> None:
     arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 30))), st.sampled_from([2, 3, 4]), st.integers(1, 9)
 )
 def test_grey_values_survive_the_way_through_luma(picture: Bytes, scale: int, tile: int) -> None:
-    enlarged = Upscaler(Nearest(scale), tile).upscale(picture)
+    enlarged = Upscaler.of_engine(Nearest(scale), tile).upscale(picture)
     assert np.array_equal(enlarged, picture.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
@@ -170,7 +170,7 @@ def test_grey_values_survive_the_way_through_luma(picture: Bytes, scale: int, ti
 @given(st.tuples(*[st.integers(0, 255)] * 4), st.integers(1, 12), st.integers(1, 30))
 def test_flat_colour_and_alpha_stay_flat(colour: tuple[int, ...], width: int, height: int) -> None:
     picture = np.tile(np.array(colour, np.uint8), (height, width, 1))
-    enlarged = Upscaler(Nearest(), tile=7).upscale(picture)
+    enlarged = Upscaler.of_engine(Nearest(), tile=7).upscale(picture)
     assert np.array_equal(enlarged, np.tile(np.array(colour, np.uint8), (2 * height, 2 * width, 1)))
 
 
@@ -188,7 +188,7 @@ def test_cut_out_gets_no_fringe() -> None:
     disc = np.hypot(y - 20, x - 20) < 12
     picture = np.zeros((40, 40, 4), np.uint8)
     picture[disc] = (250, 200, 150, 255)
-    enlarged = Upscaler(Nearest()).upscale(picture)
+    enlarged = Upscaler.of_engine(Nearest()).upscale(picture)
     seen = enlarged[enlarged[..., 3] > 0]
     assert len(seen) > 4 * disc.sum()
     assert np.abs(seen[:, :3].astype(int) - [250, 200, 150]).max() <= 1
@@ -198,17 +198,17 @@ def test_cut_out_gets_no_fringe() -> None:
 def test_pillow_image_comes_back_as_one(mode: str, seen: str) -> None:
     image = Image.fromarray(noise(9, 14, 3)).convert(mode)
     image.info["icc_profile"] = b"profile"
-    enlarged = Upscaler(Nearest()).upscale(image)
+    enlarged = Upscaler.of_engine(Nearest()).upscale(image)
     assert (enlarged.mode, enlarged.size) == (seen, (28, 18))
     assert enlarged.info["icc_profile"] == b"profile"
     if mode in ("L", "RGB"):
-        assert np.array_equal(np.asarray(enlarged), Upscaler(Nearest()).upscale(np.asarray(image)))
+        assert np.array_equal(np.asarray(enlarged), Upscaler.of_engine(Nearest()).upscale(np.asarray(image)))
 
 
 def test_transparent_colour_of_an_image_becomes_alpha() -> None:
     image = Image.new("P", (3, 3))
     image.info["transparency"] = 0
-    enlarged = Upscaler(Nearest()).upscale(image)
+    enlarged = Upscaler.of_engine(Nearest()).upscale(image)
     assert enlarged.mode == "RGBA"
     assert not np.asarray(enlarged)[..., 3].any()
     assert "transparency" not in enlarged.info
@@ -218,7 +218,7 @@ def test_transparent_colour_of_an_image_becomes_alpha() -> None:
     "wrong",
     [
         np.zeros((4, 4), np.float32),
-        np.zeros((4, 4), np.uint16),
+        np.zeros((4, 4), np.int16),
         np.zeros(4, np.uint8),
         np.zeros((4, 4, 2), np.uint8),
         np.zeros((4, 4, 1), np.uint8),
@@ -229,25 +229,25 @@ def test_transparent_colour_of_an_image_becomes_alpha() -> None:
 )
 def test_other_arrays_and_things_are_wrong_usage(wrong: object) -> None:
     with pytest.raises(UsageError):
-        Upscaler(Nearest()).upscale(wrong)  # type: ignore[type-var]
+        Upscaler.of_engine(Nearest()).upscale(wrong)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK", "LAB"])
+@pytest.mark.parametrize("mode", ["I", "F", "CMYK", "LAB"])
 def test_images_of_other_kinds_are_refused(mode: str) -> None:
     with pytest.raises(PictureError, match="the picture: "):
-        Upscaler(Nearest()).upscale(Image.new(mode, (4, 4)))
+        Upscaler.of_engine(Nearest()).upscale(Image.new(mode, (4, 4)))
 
 
 def test_image_without_pixels_is_refused() -> None:
     with pytest.raises(PictureError, match="0 x 4"):
-        Upscaler(Nearest()).upscale(Image.new("RGB", (0, 4)))
+        Upscaler.of_engine(Nearest()).upscale(Image.new("RGB", (0, 4)))
 
 
 def test_image_that_pillow_cannot_read_to_its_end(tmp_path: Path) -> None:
     Image.fromarray(noise(60, 60, 3)).save(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:1500])
     with Image.open(tmp_path / "a.jpg") as image, pytest.raises(PictureError, match="the picture: damaged"):
-        Upscaler(Nearest()).upscale(image)
+        Upscaler.of_engine(Nearest()).upscale(image)
 
 
 def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -> None:
@@ -256,32 +256,32 @@ def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -
     stored = Image.fromarray(noise(20, 30, 3))
     stored.save(tmp_path / "a.png", exif=exif)
     told: list[tuple[int, int]] = []
-    sizes = Upscaler(Nearest(), tile=5).upscale_file(
+    sizes = Upscaler.of_engine(Nearest(), tile=5).upscale_file(
         tmp_path / "a.png", tmp_path / "b.png", lambda *rows: told.append(rows)
     )
     assert sizes == ((20, 30), (40, 60))
-    assert sum(rows for rows, _ in told) == 30
-    assert {total for _, total in told} == {30}
+    assert sum(rows for rows, _ in told) == 60
+    assert {total for _, total in told} == {60}
     assert len(told) > 1
     upright = stored.transpose(Image.Transpose.ROTATE_270)
     with Image.open(tmp_path / "b.png") as image:
-        assert np.array_equal(np.asarray(image), Upscaler(Nearest()).upscale(np.asarray(upright)))
+        assert np.array_equal(np.asarray(image), Upscaler.of_engine(Nearest()).upscale(np.asarray(upright)))
 
 
 def test_failure_on_the_way_leaves_no_file(tmp_path: Path) -> None:
     picture = np.zeros((40, 40, 3), np.uint8)
     picture[20:] = 255
     Image.fromarray(picture).save(tmp_path / "a.png")
-    broken = Upscaler(Breaking(), tile=4)
+    broken = Upscaler.of_engine(Breaking(), tile=4)
     with pytest.raises(EngineError, match="it broke"):
         broken.upscale_file(tmp_path / "a.png", tmp_path / "b.png")
     assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_scale_that_the_file_does_not_have(network: Path) -> None:
-    assert load(network).scale == load(network, 2).scale == 2
-    with pytest.raises(UsageError, match="x2, not for x3"):
-        load(network, 3)
+def test_scale_that_the_file_does_not_have_is_reached(network: Path) -> None:
+    picture = noise(7, 9, 3)
+    assert np.array_equal(load(network).upscale(picture), load(network, 2).upscale(picture))
+    assert load(network, 3).upscale(picture).shape == (21, 27, 3)
 
 
 def test_unknown_engine(network: Path) -> None:

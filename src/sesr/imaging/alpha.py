@@ -7,6 +7,8 @@ makes visible beyond the edge, and four more for what chroma and the network see
 Partly transparent pixels keep their colour, since straight (not premultiplied) alpha leaves it valid.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +16,11 @@ REACH = 6
 """Pixels over which colour is spread: the rows of context that a strip needs."""
 
 
-def spread_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def spread_colour(pixels: NDArray[Any]) -> NDArray[Any]:
     """The colours of a picture with alpha, with visible colour spread under transparent pixels.
 
     Args:
-        pixels: (H, W, 2) grey and alpha, or (H, W, 4) RGBA.
+        pixels: uint8 or uint16, (H, W, 2) grey and alpha, or (H, W, 4) RGBA.
 
     Returns:
         (H, W, 1) or (H, W, 3): unchanged where alpha is above 0 and further than `REACH` from there.
@@ -35,7 +37,7 @@ def spread_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         known[reached] = 1
     filled = (known > 0) & ~visible
     result = colour.copy()
-    result[filled] = (spread[filled] + 0.5).astype(np.uint8)
+    result[filled] = (spread[filled] + 0.5).astype(pixels.dtype)
     return result
 
 

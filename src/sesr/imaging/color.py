@@ -93,6 +93,10 @@ BT709_LIMITED = YCbCr(kr=0.2126, kb=0.0722, limited=True)
 """High-definition video."""
 
 
+DEEP_STEPS = 257
+"""Of 16 bits, to a step of 8: 255 becomes 65535."""
+
+
 def luma_from_grey(grey: NDArray[Float]) -> NDArray[Float]:
     """Full-range grey 0..255 to limited luma 16..235: the Y of a pixel with R = G = B = grey."""
     return grey * grey.dtype.type(219 / 255) + grey.dtype.type(16)
@@ -109,6 +113,24 @@ def to_uint8(values: NDArray[Float]) -> NDArray[np.uint8]:
     np.minimum(clipped, 255, out=clipped)
     clipped += 0.5
     return clipped.astype(np.uint8)
+
+
+def code_values(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """uint8 or uint16 pixels as 8-bit code values 0..255, float32, those of 16 bits between whole numbers too."""
+    values = pixels.astype(np.float32)
+    if pixels.dtype == np.uint16:
+        values /= np.float32(DEEP_STEPS)
+    return values
+
+
+def to_pixels(values: NDArray[Float], dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """Code values to uint8 or uint16 pixels: clipped, then rounded, halves up."""
+    if dtype == np.uint8:
+        return to_uint8(values)
+    clipped = np.clip(values, 0, 255)
+    clipped *= DEEP_STEPS
+    clipped += 0.5
+    return clipped.astype(np.uint16)
 
 
 def _mixed(pixels: NDArray[Float], matrix: NDArray[np.float64]) -> NDArray[Float]:

@@ -1,34 +1,40 @@
-"""Pictures in and out: PNG, JPEG, WebP, TIFF and BMP, 8 bits a channel.
+"""Picture files in and out.
 
-A picture from a file is kept as Pillow decoded it (four bytes a pixel for colour, one for grey) and handed out as NumPy
-rows, a few at a time: `Picture.rows`. What a person sees is decided there and not in a second copy: the camera's
-orientation is applied to the rows that are asked for, palettes and black-and-white are converted as they are read.
+PNG and TIFF are read and written in strips of rows, 8 or 16 bits a channel (`sesr.imaging.scanlines`, `png`, `tiff`):
+they need no memory for the whole picture. The other formats go through Pillow, which wants it at once, four bytes a
+pixel in colour, and knows 8 bits a channel. Where that is more memory than there is, it is said before the work.
 
-A picture goes out as a series of bands, from the top down. PNG is written as the bands come and needs no memory for
-the whole (`sesr.imaging.png`). The other formats go through Pillow, which wants the whole picture at once: four bytes
-an output pixel in colour.
+What goes along: the colour profile, EXIF, XMP, the resolution and more, as far as the new format holds it
+(`sesr.imaging.metadata`; the table in docs/pictures.md). The camera's orientation is applied to the pixels.
 
-The embedded colour profile goes along. Refused, each with one clear line: more than 8 bits a channel, CMYK and Lab,
-several pages or frames, and sizes above `PIXEL_LIMIT`, read from the header before anything is decoded. Not carried
-over: EXIF and other notes (their orientation is already applied, their sizes and thumbnails would be wrong).
+Refused, each with one clear line: numbers of 32 bits, CMYK and Lab, several pages, and sizes above `PIXEL_LIMIT`, read
+from the header before anything is decoded.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sesr.atomic import writing
 from sesr.errors import PictureError, UsageError
+from sesr.imaging.memory import free_memory, gigabytes
+from sesr.imaging.metadata import Metadata, png_chunks
+from sesr.imaging.picture import CHANNELS, decoding, kind_of, read_picture
 from sesr.imaging.png import write_png
+from sesr.imaging.scanlines import Scanlines, signature
+from sesr.imaging.stream import Source
+from sesr.imaging.tiff import write_tiff
 
-INPUT_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+Pixels = NDArray[Any]
+
 OUTPUT_FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -37,104 +43,71 @@ OUTPUT_FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".jxl": "JXL",
 }
+"""Suffixes, and Pillow's names of the formats that they mean. All are read too."""
+
 PIXEL_LIMIT = 500_000_000
-"""Largest picture read, in pixels: two gigabytes as Pillow holds it. A larger claim is more likely damage or malice."""
+"""Largest picture read, in pixels, unless told otherwise. A larger claim is more likely damage or malice."""
 
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-"""Pillow's names of the four kinds of picture that go through, and their channels."""
+NOTHING = Metadata()
 
-_KINDS = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB"} | {
-    "RGBA": "RGBA",
-    "RGBa": "RGBA",
-    "YCbCr": "RGB",
-}
+_READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF", "MPO")
 _OPAQUE_FORMATS = ("JPEG", "BMP")
-_FOUR_GIGABYTE_FORMATS = ("TIFF", "BMP")
+_STRIPED_FORMATS = ("PNG", "TIFF")
+_FOUR_GIGABYTES = 1 << 32
 _LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_lzw"},
-    "BMP": {},
-}
+_LARGEST_SIDE |= {"AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
+_PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener", "heic"), "JXL": ("pillow_jxl", "", "jxl")}
+"""What Pillow needs for a format: a module, its function to call, and the extra that brings it."""
 
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ON_ITS_SIDE = (5, 6, 7, 8)
-_FROM_THE_END = (3, 4, 7, 8)
+_LARGEST_SEGMENT = 65_000  # of a JPEG, in bytes, less what comes before the content
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded picture as a person sees it: upright, and of one of four kinds.
+class Saving:
+    """How to write a picture.
 
     Attributes:
-        stored: the pixels as the file has them.
-        mode: L, LA, RGB or RGBA, which `rows` gives.
-        orientation: EXIF's, 1 (as stored) to 8, still to be applied to `stored`.
-        profile: the embedded ICC profile, if it fits the mode.
+        quality: of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; None takes 95.
     """
 
-    stored: Image.Image
-    mode: str
-    orientation: int = 1
-    profile: bytes | None = None
+    quality: int | None = None
 
-    @classmethod
-    def from_image(cls, image: Image.Image, name: str = "the picture") -> "Picture":
-        """A Pillow image as it is, without regard to its EXIF.
 
-        Raises `PictureError` for kinds that are refused, and when its file, which Pillow reads only now, is damaged.
-        """
-        with _decoding(name):
-            image.load()
-        mode = _kind(image, name)
-        return cls(image, mode, profile=_fitting_profile(image, mode))
+class OpenPicture(Source, Protocol):
+    """A picture of a file: what it shows, and what it says beside."""
 
     @property
-    def width(self) -> int:
-        return self.stored.size[1 if self.orientation in _ON_ITS_SIDE else 0]
-
-    @property
-    def height(self) -> int:
-        return self.stored.size[0 if self.orientation in _ON_ITS_SIDE else 1]
-
-    def rows(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Rows `top` to `bottom` (exclusive): uint8 (rows, width) for L, else (rows, width, channels)."""
-        if self.orientation in _FROM_THE_END:
-            top, bottom = self.height - bottom, self.height - top
-        if self.orientation in _ON_ITS_SIDE:
-            box = (top, 0, bottom, self.stored.height)
-        else:
-            box = (0, top, self.stored.width, bottom)
-        part = self.stored.crop(box)
-        if part.mode != self.mode or "transparency" in part.info:
-            part = part.convert(self.mode)
-        if self.orientation in _TURNS:
-            part = part.transpose(_TURNS[self.orientation])
-        return np.asarray(part)
+    def metadata(self) -> Metadata: ...
 
 
-def open_picture(path: Path) -> Picture:
-    """Reads and decodes a picture file.
+def open_picture(path: Path, pixel_limit: int = PIXEL_LIMIT) -> OpenPicture:
+    """Reads a picture file. Its rows have to be asked for from the top down.
 
-    Raises `PictureError` when it is missing, unreadable, damaged, not a picture, or of a kind that is refused.
+    Args:
+        path: PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF of one frame; with plugins HEIC and JPEG XL.
+        pixel_limit: pixels that it may have.
+
+    Raises `PictureError` when it is missing, unreadable, damaged, not a picture, of a kind that is refused, or too
+    large for the memory there is. Of PNG and TIFF, damage is found when its rows are read.
     """
     _check_file(path)
-    with _decoding(str(path)), _unguarded_pillow(), Image.open(path, formats=INPUT_FORMATS) as image:
-        _check_header(path, image)
-        image.load()
-        mode = _kind(image, str(path))
-        return Picture(image, mode, _orientation(image), _fitting_profile(image, mode))
+    with decoding(str(path)), path.open("rb") as file:
+        striped = signature(file)
+        if striped is not None:
+            return _open_striped(path, file, striped, pixel_limit)
+        _load_plugin(path, file)
+        with unguarded_pillow(), Image.open(file, formats=[*_READ_BY_PILLOW, *_loaded_plugins()]) as image:
+            check_size(path, *image.size, pixel_limit)
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph and its previews
+                raise _several_frames(path)
+            kind_of(image, str(path))
+            check_memory(path, 4 * image.width * image.height, "to read it")
+            return read_picture(image, str(path))
 
 
 def output_format(path: Path) -> str:
@@ -149,38 +122,43 @@ def output_format(path: Path) -> str:
 
 def write_picture(
     path: Path,
-    bands: Iterable[NDArray[np.uint8]],
+    bands: Iterable[Pixels],
     width: int,
     height: int,
     mode: str,
-    profile: bytes | None = None,
+    metadata: Metadata = NOTHING,
     *,
+    depth: int = 8,
+    saving: Saving = Saving(),
     overwrite: bool = True,
 ) -> None:
     """Writes a picture, whole or not at all.
 
     Args:
         path: where to; its suffix names the format.
-        bands: uint8 (rows, width) for L, else (rows, width, channels), from the top down; `height` rows in all.
+        bands: uint8 or uint16 (rows, width) for L, else (rows, width, channels), from the top down; `height` rows.
         width: pixels.
         height: pixels.
         mode: L, LA, RGB or RGBA.
-        profile: an ICC profile to embed.
+        metadata: what to say beside, of an upright picture of this size; what the format cannot hold is left out.
+        depth: 8 or 16 bits a channel, which the bands' type must be. Formats other than PNG and TIFF get 8.
+        saving: the quality.
         overwrite: whether a file that is there, or appears meanwhile, may be replaced.
 
     Raises `UsageError` for an unknown suffix, `PictureError` when the format cannot hold the picture or the file
     cannot be written, and whatever `bands` raises.
     """
     file_format = output_format(path)
-    _check_format(path, file_format, width, height, mode)
+    check_output(path, width, height, mode, depth)
     try:
-        with writing(path, overwrite=overwrite) as temporary:
+        with writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
             if file_format == "PNG":
-                with temporary.open("wb") as file:
-                    write_png(file, bands, width, height, CHANNELS[mode], profile)
+                write_png(file, bands, width, height, CHANNELS[mode], depth, metadata)
+            elif file_format == "TIFF":
+                write_tiff(file, bands, width, height, CHANNELS[mode], depth, metadata)
             else:
-                whole = assemble(bands, width, height, mode)
-                whole.save(temporary, file_format, icc_profile=profile, **_SAVE_OPTIONS[file_format])
+                whole = assemble(map(to_8_bits, bands), width, height, mode)
+                whole.save(file, file_format, **_options(file_format, metadata, saving))
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except OSError as error:
@@ -190,13 +168,90 @@ def write_picture(
         raise PictureError(f"{path}: {_out_of_memory(file_format)}") from error
 
 
-def assemble(bands: Iterable[NDArray[np.uint8]], width: int, height: int, mode: str) -> Image.Image:
-    """A whole Pillow image from its bands, as `write_picture` takes them."""
-    whole, top = Image.new(mode, (width, height)), 0
+def check_output(path: Path, width: int, height: int, mode: str, depth: int = 8) -> None:
+    """Raises what `write_picture` would raise for the format, before the work."""
+    file_format = output_format(path)
+    if file_format in _PLUGINS and file_format not in _loaded_plugins():
+        _load(file_format, path)
+    if file_format in _OPAQUE_FORMATS and mode in ("LA", "RGBA"):
+        raise PictureError(f"{path}: {file_format} cannot hold transparency; write .png instead")
+    if max(width, height) > _LARGEST_SIDE[file_format]:
+        limit = f"{file_format} holds at most {_LARGEST_SIDE[file_format]} a side"
+        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
+    content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
+    if file_format == "BMP" and content >= _FOUR_GIGABYTES:
+        raise PictureError(f"{path}: {width} x {height} pixels, and BMP holds at most 4 gigabytes; write .png instead")
+    if file_format not in _STRIPED_FORMATS:
+        pixel = 1 if mode == "L" else 4
+        check_memory(path, pixel * width * height, f"as {file_format}; write .png or .tiff instead, which need little")
+
+
+def check_memory(path: Path, size: int, what: str) -> None:
+    """Raises `PictureError` where `size` bytes are more than are free."""
+    free = free_memory()
+    if free is not None and size > free:
+        raise PictureError(f"{path}: {gigabytes(size)} of memory are needed and {gigabytes(free)} are free, {what}")
+
+
+def assemble(bands: Iterable[Pixels], width: int, height: int, mode: str) -> Image.Image:
+    """A whole Pillow image from its bands, as `write_picture` takes them; uint16 grey becomes I;16."""
+    whole, top = None, 0
     for band in bands:
-        whole.paste(Image.fromarray(band), (0, top))
+        if whole is None:
+            whole = Image.new("I;16" if band.dtype == np.uint16 else mode, (width, height))
+        whole.paste(Image.fromarray(np.ascontiguousarray(band)), (0, top))
         top += len(band)
-    return whole
+    return whole if whole is not None else Image.new(mode, (width, height))
+
+
+def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """uint16 rounded to uint8, halves up; uint8 as it is."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int) -> Scanlines:
+    if file_format == "PNG" and any(name == b"acTL" and content[:4] > b"\0\0\0\1" for name, content in png_chunks(file)):
+        raise _several_frames(path)
+    picture = Scanlines(path, file, file_format)
+    check_size(path, picture.width, picture.height, pixel_limit)
+    if picture.whole_bytes:
+        check_memory(path, picture.whole_bytes, "to turn it upright; turn it first, or cut it into parts")
+    return picture
+
+
+def _options(file_format: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
+    """What Pillow's `save` is told, without what is None."""
+    make: dict[str, Callable[[Metadata, Saving], dict[str, Any]]] = {
+        "JPEG": _jpeg,
+        "BMP": lambda metadata, _: {"dpi": metadata.dpi},
+        "AVIF": lambda metadata, saving: _modern(metadata, saving) | {"subsampling": "4:4:4"},
+    }
+    options = make.get(file_format, _modern)(metadata, saving)
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _modern(metadata: Metadata, saving: Saving) -> dict[str, Any]:
+    exif = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
+    return {"quality": saving.quality or 95, "icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp}
+
+
+def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
+    """A JPEG's segments hold 64 KB each: what is longer is left out, but for the profile, which may take several."""
+
+    def short(content: bytes | None) -> bytes | None:
+        return content if content is not None and len(content) <= _LARGEST_SEGMENT else None
+
+    shortened = Metadata(icc=metadata.icc, exif=short(metadata.exif), xmp=short(metadata.xmp))
+    iptc = short(metadata.iptc)
+    segment = None if iptc is None else b"\xff\xed" + (len(iptc) + 2).to_bytes(2, "big") + iptc
+    return _modern(shortened, saving) | {
+        "subsampling": "4:4:4",
+        "dpi": metadata.dpi,
+        "comment": short(metadata.comment),
+        "extra": segment,
+    }
 
 
 def _check_file(path: Path) -> None:
@@ -215,26 +270,7 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[None]:
-    """Makes what Pillow raises while it reads a picture into `PictureError`."""
-    try:
-        yield
-    except PictureError:
-        raise
-    except UnidentifiedImageError as error:
-        message = f"{name}: not a picture, or damaged; give a PNG, JPEG, WebP, TIFF or BMP file"
-        raise PictureError(message) from error
-    except PermissionError as error:
-        raise PictureError(f"{name}: no permission to read it; change its permissions") from error
-    except MemoryError as error:
-        raise PictureError(f"{name}: too large for this machine's memory; cut it into parts") from error
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{name}: damaged or incomplete ({reason}); fetch or export it again") from error
-
-
-@contextmanager
-def _unguarded_pillow() -> Iterator[None]:
+def unguarded_pillow() -> Iterator[None]:
     """Pillow without its own size limit, in whose place ours is checked, and without warnings on odd metadata."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
@@ -246,65 +282,43 @@ def _unguarded_pillow() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_header(path: Path, image: Image.Image) -> None:
-    """What can be refused before decoding."""
-    width, height = image.size
+def check_size(path: Path, width: int, height: int, pixel_limit: int) -> None:
     if width < 1 or height < 1:
         raise PictureError(f"{path}: {width} x {height} pixels, there is nothing to enlarge; export it again")
-    if width * height > PIXEL_LIMIT:
-        limit = f"the limit is {PIXEL_LIMIT // 10**6} megapixels; cut it into parts"
+    if width * height > pixel_limit:
+        limit = f"the limit is {pixel_limit / 1e6:g} megapixels; cut it into parts, or raise it with --max-megapixels"
         raise PictureError(f"{path}: {width} x {height} pixels, too large; {limit}")
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph and its previews
-        raise PictureError(f"{path}: several pages or frames; save the one you want as a picture of its own")
-    if image.format in ("PNG", "TIFF") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
-        raise _too_deep(str(path))
-    _kind(image, str(path))
 
 
-def _kind(image: Image.Image, name: str) -> str:
-    """L, LA, RGB or RGBA, whichever shows the image as it is meant. Raises `PictureError` for other kinds."""
-    if image.mode.startswith(("I", "F")):
-        raise _too_deep(name)
-    if image.mode not in _KINDS:
-        raise PictureError(f"{name}: its colours are {image.mode}, which is not supported; convert it to RGB first")
-    kind = _KINDS[image.mode]
-    if "transparency" in image.info and kind in ("L", "RGB"):
-        return {"L": "LA", "RGB": "RGBA"}[kind]
-    return kind
+def _several_frames(path: Path) -> PictureError:
+    return PictureError(f"{path}: several pages or frames; save the one you want as a picture of its own")
 
 
-def _too_deep(name: str) -> PictureError:
-    return PictureError(f"{name}: more than 8 bits a channel, which is not supported yet; convert it to 8 bits first")
+def _load_plugin(path: Path, file: BinaryIO) -> None:
+    """Makes Pillow know the file's format, if a plugin is what it takes. Raises `PictureError` if there is none."""
+    start = file.read(16)
+    file.seek(0)
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"):
+        _load("HEIF", path)
+    elif start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        _load("JXL", path)
 
 
-def _orientation(image: Image.Image) -> int:
+def _load(file_format: str, path: Path) -> None:
+    module, function, extra = _PLUGINS[file_format]
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged EXIF, and the picture is none the worse for it
-        return 1
-    return value if value in _TURNS else 1
+        plugin = import_module(module)
+    except ImportError as error:
+        raise PictureError(f"{path}: {extra.upper()} needs a plugin; pip install 'sesr[{extra}]'") from error
+    if function:
+        getattr(plugin, function)()
 
 
-def _fitting_profile(image: Image.Image, mode: str) -> bytes | None:
-    """The embedded profile, if it describes the colours that `mode` has (a palette's or grey's may not)."""
-    profile = image.info.get("icc_profile")
-    space = b"GRAY" if mode in ("L", "LA") else b"RGB "
-    return profile if isinstance(profile, bytes) and profile[16:20] == space else None
-
-
-def _check_format(path: Path, file_format: str, width: int, height: int, mode: str) -> None:
-    if file_format in _OPAQUE_FORMATS and mode in ("LA", "RGBA"):
-        raise PictureError(f"{path}: {file_format} cannot hold transparency; write .png instead")
-    if max(width, height) > _LARGEST_SIDE[file_format]:
-        limit = f"{file_format} holds at most {_LARGEST_SIDE[file_format]} a side"
-        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
-    content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
-    if file_format in _FOUR_GIGABYTE_FORMATS and content >= 2**32:
-        limit = f"{file_format} holds at most 4 gigabytes"
-        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
+def _loaded_plugins() -> list[str]:
+    return [name for name in _PLUGINS if name in Image.OPEN or name in Image.SAVE]
 
 
 def _out_of_memory(file_format: str) -> str:
-    if file_format == "PNG":
+    if file_format in _STRIPED_FORMATS:
         return "not enough memory for a band of rows; free some, or cut the picture into parts"
-    return f"{file_format} needs the whole picture in memory; write .png instead"
+    return f"{file_format} needs the whole picture in memory; write .png or .tiff instead"

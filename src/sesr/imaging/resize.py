@@ -14,14 +14,17 @@ it apart from other libraries' bicubic, and each is worth tenths of a decibel:
 Pixel centres lie at half-integers on both grids, so output pixel i looks at input position (i + 1/2) n_in /
 n_out - 1/2.
 
-How it is computed: where the ratio is a whole number the weights repeat with every pixel (*polyphase* form),
-so each tap is one multiply-add of a shifted slice; other ratios gather. Both passes run together on blocks of
-rows that stay in the processor's cache. Positions are held as whole-number fractions, so the weights of a
-pixel depend neither on where it lies nor on how large the picture is: a strip with enough context gives the
-very bits that the whole picture gives.
+How it is computed: the weights repeat with a period (*polyphase* form), so where the period is short each tap is one
+multiply-add of shifted rows; where it is long, rows are gathered. Both passes work on whole rows, the second on the
+picture turned on its side, in pieces that stay in the processor's cache. Positions are held as whole-number fractions,
+so the weights of a pixel depend neither on where it lies nor on how large the picture is: a strip with enough context
+gives the very bits that the whole picture gives. `Resizing` makes use of that: any rows of the result, from the rows of
+the picture that they need.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,7 +37,10 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 KERNEL_RADIUS = 2
 """Half the width of the cubic kernel when enlarging: the rows of context `upscale` needs beyond a strip."""
 
-_BLOCK_BYTES = 1 << 18
+_PIECE = 1 << 17
+_ACROSS = (512, 2048)
+_BETWEEN_BYTES = 1 << 21
+_PERIODS = 4
 
 
 def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
@@ -52,10 +58,8 @@ def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
     Raises:
         UsageError: the picture or the size wanted is empty, or the type is another.
     """
-    _check(image, height, width)
-    if width * image.shape[0] < height * image.shape[1]:
-        return np.ascontiguousarray(_rows_then_columns(image.swapaxes(0, 1), width, height).swapaxes(0, 1))
-    return _rows_then_columns(image, height, width)
+    _check_image(image)
+    return Resizing(image.shape[0], image.shape[1], height, width).rows(image, 0, height)
 
 
 def upscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
@@ -78,32 +82,98 @@ def downscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
     return imresize(image[: height * scale, : width * scale], height, width)
 
 
+class Resizing:
+    """`imresize` by rows: any rows of the result, from those of the picture that they need.
+
+    Args:
+        height, width: of the picture.
+        to_height, to_width: of the result.
+
+    Raises `UsageError` if a side is below 1.
+    """
+
+    def __init__(self, height: int, width: int, to_height: int, to_width: int) -> None:
+        _check_size(height, width)
+        _check_size(to_height, to_width)
+        self._down, self._across = _taps(height, to_height), _taps(width, to_width)
+        self._columns_first = to_width * height < to_height * width
+
+    def needed(self, top: int, bottom: int) -> tuple[int, int]:
+        """The rows of the picture, first and last (exclusive), that rows `top` to `bottom` (exclusive) need."""
+        rows = self._down.part(top, bottom).inputs()
+        return int(rows.min()), int(rows.max()) + 1
+
+    def rows(self, pixels: NDArray[Pixel], top: int, bottom: int) -> NDArray[Pixel]:
+        """Rows `top` to `bottom` (exclusive) of the result, bit for bit as in the whole.
+
+        Args:
+            pixels: the rows of the picture that `needed` names, (rows, width) or (rows, width, C), types as `imresize`.
+
+        Returns a new array of the same type. Raises `ValueError` for pixels that do not fit.
+        """
+        return self._made(pixels, top, bottom, _plain)
+
+    def rows_seen(self, pixels: NDArray[Pixel], top: int, bottom: int) -> NDArray[Pixel]:
+        """As `rows`, for pixels whose last channel is alpha: colour counts by how far it is seen.
+
+        Each pass makes colour the mean of colour times alpha, over that of alpha. So what transparent pixels hold never
+        shows, and a cut-out gets no halo. Where alpha is constant under the kernel the result is exactly that of
+        `rows`, and so it is where the result is transparent: colour that nobody sees is kept as if it were seen.
+
+        Args:
+            pixels: as for `rows`, (rows, width, C) with straight alpha; uint8 or uint16.
+        """
+        return self._made(pixels, top, bottom, _seen)
+
+    def _made(self, pixels: NDArray[Pixel], top: int, bottom: int, weigh: "_Weigh") -> NDArray[Pixel]:
+        first, last = self.needed(top, bottom)
+        if pixels.shape[:2] != (last - first, self._across.size):
+            raise ValueError(f"{pixels.shape} for rows {first} to {last} of pictures {self._across.size} wide")
+        image = pixels if pixels.ndim == 3 else pixels[..., None]
+        result = np.empty((bottom - top, len(self._across.first), image.shape[2]), image.dtype)
+        down = self._down.part(top, bottom).after(first)
+        if self._columns_first:
+            _both_passes(image.swapaxes(0, 1), self._across, down, result.swapaxes(0, 1), weigh)
+        else:
+            _both_passes(image, down, self._across, result, weigh)
+        return result.reshape(*result.shape[:2], *pixels.shape[2:])
+
+
 @dataclass(frozen=True)
 class _Taps:
-    """What one axis adds up: output i is the sum over k of weights[i, k] * input[first[i] + k], edges
+    """What one axis adds up: output i is the sum over k of weights[i, k] * input[first[i] + k - offset], edges
     mirrored.
 
-    `phases` and `step`: with p = i % phases and j = i // phases, first[i] = first[p] + j * step and the
-    weights are those of p; 0 where the ratio is not a whole number.
+    Attributes:
+        first, weights: of each output, (outputs,) and (outputs, taps).
+        size: of the whole input.
+        phases, step: first[i + phases] = first[i] + step, and the weights of the two are the same.
+        offset: inputs that were left away before those that there are.
     """
 
     first: NDArray[np.int64]
     weights: NDArray[np.float64]
+    size: int
     phases: int
     step: int
+    offset: int = 0
 
     @property
     def count(self) -> int:
         return int(self.weights.shape[1])
 
     def part(self, start: int, stop: int) -> "_Taps":
-        """Outputs start..stop alone; whole periods where there are phases."""
-        return _Taps(self.first[start:stop], self.weights[start:stop], self.phases, self.step)
+        """Outputs start..stop alone."""
+        return replace(self, first=self.first[start:stop], weights=self.weights[start:stop])
 
-    def mirrored(self, size: int) -> NDArray[np.int64]:
-        """Input indices that all outputs together need, folded back into 0..size-1."""
-        folded = np.arange(self.first[0], self.first[-1] + self.count) % (2 * size)
-        return np.where(folded < size, folded, 2 * size - 1 - folded)
+    def after(self, offset: int) -> "_Taps":
+        """The same for an input of which the first `offset` are left away."""
+        return replace(self, offset=offset)
+
+    def inputs(self) -> NDArray[np.int64]:
+        """Which inputs all outputs together need, in order, folded back at the edges."""
+        folded = np.arange(self.first[0], self.first[-1] + self.count) % (2 * self.size)
+        return np.where(folded < self.size, folded, 2 * self.size - 1 - folded) - self.offset
 
 
 def _taps(size: int, wanted: int) -> _Taps:
@@ -116,11 +186,8 @@ def _taps(size: int, wanted: int) -> _Taps:
     distance = ((first[:, None] + np.arange(count)) * (2 * wanted) - centre[:, None]) / (2 * wanted)
     weights = _cubic(distance / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
-    if wanted % size == 0:
-        return _Taps(first, weights, phases=wanted // size, step=1)
-    if size % wanted == 0:
-        return _Taps(first, weights, phases=1, step=size // wanted)
-    return _Taps(first, weights, phases=0, step=0)
+    common = gcd(size, wanted)
+    return _Taps(first, weights, size, phases=wanted // common, step=size // common)
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,79 +198,131 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def _rows_then_columns(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
-    """Both passes, a block of output rows at a time."""
-    work = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
-    down, across = _taps(image.shape[0], height), _taps(image.shape[1], width)
-    rows, columns = down.mirrored(image.shape[0]), across.mirrored(image.shape[1])
-    result = np.empty((height, width, *image.shape[2:]), image.dtype)
-    row_bytes = work.itemsize * max(width, image.shape[1]) * int(np.prod(image.shape[2:]))
-    block = max(_BLOCK_BYTES // row_bytes, 1) * max(down.phases, 1)
-    for start in range(0, height, block):
-        stop = min(start + block, height)
-        part = down.part(start, stop)
-        offset = part.first[0] - down.first[0]
-        needed = rows[offset : offset + part.first[-1] - part.first[0] + part.count]
-        between = _rounded(_weigh(image[needed].astype(work, copy=False), part, 0), image.dtype)
-        result[start:stop] = _rounded(_weigh(between[:, columns], across, 1), image.dtype)
-    return result
+_Weigh = Callable[[NDArray[Any], _Taps], NDArray[Any]]
+"""Weighted sums along the first axis of (inputs, across, C), which starts there at the first output's first input."""
 
 
-def _weigh(source: NDArray[Any], taps: _Taps, axis: int) -> NDArray[Any]:
-    """The weighted sums along one axis of `source`, which starts there at the first output's first input."""
-    shape = list(source.shape)
-    shape[axis] = len(taps.first)
-    if not taps.phases:
-        return _gathered(source, taps, axis)
-    out = np.empty(shape, source.dtype)
+def _both_passes(image: NDArray[Any], first: _Taps, second: _Taps, result: NDArray[Any], weigh: _Weigh) -> None:
+    """Along the first axis, then along the second, a block of the first's outputs at a time."""
+    across, channels = image.shape[1:]
+    block = max(_BETWEEN_BYTES // (across * channels * image.itemsize), 1)
+    for start in range(0, len(first.first), block):
+        goal = result[start : start + block]
+        between = np.empty((len(goal), across, channels), image.dtype)
+        _pass(image, first.part(start, start + block), between, weigh)
+        _pass(between.swapaxes(0, 1), second, goal.swapaxes(0, 1), weigh)
+
+
+def _pass(source: NDArray[Any], taps: _Taps, result: NDArray[Any], weigh: _Weigh) -> None:
+    """Along the first axis of (inputs, across, C), piece by piece."""
+    work = source.dtype if source.dtype.kind == "f" else np.dtype(np.float64)
+    for outputs, across in _pieces(taps, *source.shape[1:]):
+        part = taps.part(outputs.start, outputs.stop)
+        piece = np.array(source[:, across][_index(part.inputs())], work, order="C")
+        result[outputs, across] = _rounded(weigh(piece, part), source.dtype)
+
+
+def _pieces(taps: _Taps, across: int, channels: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of outputs, and across, that together cover all, and need about `_PIECE` inputs each."""
+    least, most = _ACROSS
+    wide = max(min(max(_PIECE // taps.count, least), most) // channels, 1)
+    room = _PIECE // (min(wide, across) * channels)
+    high = max(min(room, (room - taps.count) * taps.phases // taps.step), 1)
+    for start in range(0, len(taps.first), high):
+        for left in range(0, across, wide):
+            yield slice(start, start + high), slice(left, left + wide)
+
+
+def _index(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """A slice, which copies nothing, where no edge is mirrored."""
+    first, last = int(places[0]), int(places[-1])
+    mirrored = len(places) != last - first + 1 or (np.diff(places) != 1).any()
+    return places if mirrored else slice(first, last + 1)
+
+
+def _plain(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
+    """The weighted sums of every channel."""
+    rows = source.reshape(len(source), -1)
+    total = _phased(rows, taps) if len(taps.first) >= _PERIODS * taps.phases else _gathered(rows, taps)
+    return total.reshape(-1, *source.shape[1:])
+
+
+def _seen(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
+    """As `_plain`, colours weighted by alpha too: see `Resizing.rows_seen`."""
+    plain = _plain(source, taps)
+    alpha = source[..., -1]
+    if (alpha == alpha[0, 0]).all():
+        return plain
+    weight = plain[..., -1]
+    mixed = (weight >= 0.5) & ~_constant(alpha, taps)
+    product = _plain(source[..., :-1] * alpha[..., None], taps)
+    plain[mixed, :-1] = product[mixed] / weight[mixed, None]
+    return plain
+
+
+def _constant(plane: NDArray[Any], taps: _Taps) -> NDArray[np.bool_]:
+    """Whether all inputs of an output are equal, (outputs, across)."""
+    changes = np.zeros(plane.shape, np.int32)
+    np.cumsum(plane[1:] != plane[:-1], axis=0, out=changes[1:])
+    place = taps.first - taps.first[0]
+    constant: NDArray[np.bool_] = changes[place] == changes[place + taps.count - 1]
+    return constant
+
+
+def _phased(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
+    """The weighted sums along the first axis of (inputs, across): all outputs of the same weights together."""
+    out = np.empty((len(taps.first), source.shape[1]), source.dtype)
     for phase in range(taps.phases):
-        start = taps.first[phase] - taps.first[0]
-        length = len(taps.first) // taps.phases * taps.step
-        views = [source[_along(axis, slice(start + k, start + k + length, taps.step))] for k in range(taps.count)]
-        goal = out[_along(axis, slice(phase, None, taps.phases))]
-        _add_up(views, taps.weights[phase], goal)
+        goal = out[phase :: taps.phases]
+        start = int(taps.first[phase] - taps.first[0])
+        length = (len(goal) - 1) * taps.step + 1
+        _add_up([source[start + k : start + k + length : taps.step] for k in range(taps.count)], taps, phase, goal)
     return out
 
 
-def _gathered(source: NDArray[Any], taps: _Taps, axis: int) -> NDArray[Any]:
-    """`_weigh` for ratios that are not whole."""
+def _add_up(views: list[NDArray[Any]], taps: _Taps, phase: int, goal: NDArray[Any]) -> None:
+    """goal = sum of weights[k] * views[k], always in that order, so that equal pixels get equal bits."""
+    weights = taps.weights[phase].tolist()
+    np.multiply(views[0], weights[0], out=goal)
+    product = np.empty(goal.shape, goal.dtype)
+    for view, weight in zip(views[1:], weights[1:], strict=True):
+        np.multiply(view, weight, out=product)
+        goal += product
+
+
+def _gathered(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
+    """`_phased`, bit for bit, for long periods."""
     place = taps.first - taps.first[0]
-    shape = [1] * source.ndim
-    shape[axis] = -1
     weights = taps.weights.astype(source.dtype)
-    total: NDArray[Any] = source.take(place, axis) * weights[:, 0].reshape(shape)
+    total: NDArray[Any] = source[place]
+    total *= weights[:, :1]
+    product = np.empty_like(total)
     for k in range(1, taps.count):
-        total += source.take(place + k, axis) * weights[:, k].reshape(shape)
+        np.take(source, place + k, axis=0, out=product, mode="clip")
+        product *= weights[:, k : k + 1]
+        total += product
     return total
 
 
-def _along(axis: int, index: slice) -> tuple[slice, ...]:
-    return (slice(None),) * axis + (index,)
-
-
-def _add_up(views: list[NDArray[Any]], weights: NDArray[np.float64], goal: NDArray[Any]) -> None:
-    """goal = sum of weights[k] * views[k], always in that order, so that equal pixels get equal bits."""
-    total = np.multiply(views[0], float(weights[0]))
-    product = np.empty_like(total)
-    for view, weight in zip(views[1:], weights[1:], strict=True):
-        np.multiply(view, float(weight), out=product)
-        total += product
-    goal[...] = total
-
-
 def _rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Whole numbers within the type's range, halves away from zero, for integer types; floats as they are."""
+    """Whole numbers within the type's range, halves away from zero, for integer types; floats as they are.
+
+    The fraction that is left is cut off when the values are stored.
+    """
     if dtype.kind == "f":
         return values
+    np.clip(values, 0, np.iinfo(dtype).max, out=values)
     values += 0.5
-    np.floor(values, out=values)
-    return np.clip(values, 0, np.iinfo(dtype).max, out=values)
+    return values
 
 
-def _check(image: NDArray[Any], height: int, width: int) -> None:
+def _check_image(image: NDArray[Any]) -> None:
     if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
         raise UsageError(f"cannot resize type {image.dtype}: use uint8, uint16, float32 or float64")
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise UsageError(f"cannot resize shape {image.shape}: give (H, W) or (H, W, C), neither empty")
+
+
+def _check_size(height: int, width: int) -> None:
     if height < 1 or width < 1:
         raise UsageError(f"cannot resize to {width} x {height}: both sides must be at least 1")

@@ -1,22 +1,13 @@
-"""From a picture to a larger picture, strip by strip.
+"""From a picture to a larger picture, of any size.
 
-The network enlarges luma. What is done with the rest of a picture, here in one place:
+A picture flows through here in bands of rows from the top down: from the file through one network or several
+(`sesr.inference.step`, chosen by `sesr.inference.sizes`), through a resize to the exact size where that is another, and
+into the new file. Each link holds the rows that it works on. While one band is compressed and written, the next is
+made.
 
-- *Colour*: chroma is enlarged by bicubic (`sesr.imaging.compose`).
-- *Grey*: full-range grey becomes the luma of a pixel with R = G = B, goes through the network, and comes back grey.
-- *Alpha*: enlarged by bicubic; visible colour is first spread under transparent pixels, so that cut-outs get no fringe
-  (`sesr.imaging.alpha`).
-
-In our own engine (`sesr.inference.native`) all this runs in one pipeline of rows, alpha apart. For other engines it is
-done here in NumPy, around a network that sees strips.
-
-A strip's luma comes with a halo of the network's receptive radius (`sesr.inference.strips`). That is more than bicubic
-needs, so the same pixels serve chroma and alpha, and the result is the same however the picture is cut.
-
-Memory, for PNG files, is the decoded picture, what the engine takes (some megabytes in ours, 130 at most, 230 for a
-strip in OpenVINO), and up to three bands of 8-bit pixels: one is written while the next is made. Bands grow with the
-width only beyond some 58,000 pixels (`sesr.inference.strips`). Other formats are collected as a whole before they are
-written.
+Memory, for PNG and TIFF files, is what the engine takes (some megabytes in ours, 130 at most, 230 for a strip in
+OpenVINO), and a few bands of pixels a link. Bands grow with the width only beyond some 58,000 pixels
+(`sesr.inference.strips`). Other formats are decoded, or collected, as a whole: `sesr.imaging.files`.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -24,76 +15,71 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.errors import PictureError, UsageError
-from sesr.imaging.alpha import REACH, spread_colour
-from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
-from sesr.imaging.compose import compose_rgb, network_luma
-from sesr.imaging.files import Picture, assemble, open_picture, write_picture
-from sesr.imaging.resize import KERNEL_RADIUS
-from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.engine import DEFAULT, Backend, Engine, Luma, load_engine
-from sesr.inference.native import NativeEngine, enlarge_by_bicubic
-from sesr.inference.strips import Band, Span, plan, plan_rows
-from sesr.inference.zoo import check_int8, check_scale, find_network
+from sesr.imaging.animation import Animation, check_animated_output, open_animation, write_animation
+from sesr.imaging.files import PIXEL_LIMIT, Saving, assemble, open_picture, write_picture
+from sesr.imaging.metadata import Metadata
+from sesr.imaging.picture import Picture
+from sesr.imaging.stream import Source, Stream, resized
+from sesr.inference.engine import DEFAULT, Backend, Engine
+from sesr.inference.networks import Networks, OneNetwork, find_networks
+from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, route
 
-Bytes = NDArray[np.uint8]
+Pixels = NDArray[Any]
+"""uint8 or uint16."""
+
 Progress = Callable[[int, int], object]
-"""Is told the input rows that were done since it was last called, and how many there are in all."""
+"""Is told the output rows that were done since it was last called, and how many there are in all."""
+
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""(width, height) of a picture, and of what was made of it."""
+
 AnyPicture = TypeVar("AnyPicture", Image.Image, NDArray[Any])
-
-
-class Source(Protocol):
-    """A picture that can be read by rows: `Picture`, or an array."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def mode(self) -> str:
-        """L, LA, RGB or RGBA."""
-
-    def rows(self, top: int, bottom: int) -> Bytes:
-        """Rows `top` to `bottom` (exclusive): uint8 (rows, width) for L, else (rows, width, channels)."""
 
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A network that is ready for pictures.
+    """Networks that are ready, and the size that pictures shall get.
 
     Attributes:
-        engine: what runs the network.
-        tile: side of the square tiles that the network sees at a time, input pixels; None for strips of about half a
-            megapixel. The result does not depend on it, up to float rounding.
+        networks: see `sesr.inference.networks`.
+        size: how large pictures become.
+        pixel_limit: pixels that a picture file may have.
+        notes: whether files keep what they say beside pixels and colours: EXIF, XMP, text and the like.
     """
 
-    engine: Engine
-    tile: int | None = None
+    networks: Networks
+    size: Size
+    pixel_limit: int = PIXEL_LIMIT
+    notes: bool = True
+
+    @classmethod
+    def of_engine(cls, engine: Engine, tile: int | None = None) -> "Upscaler":
+        """One network at its own scale. `tile` is as in `sesr.inference.step.Step`."""
+        return cls(OneNetwork(engine, tile), parse_scale(engine.scale))
 
     @property
-    def scale(self) -> int:
-        """Output pixels per input pixel, along a side."""
-        return self.engine.scale
+    def label(self) -> str:
+        """What names of results say: x2."""
+        return self.size.label
 
     def upscale(self, image: AnyPicture) -> AnyPicture:
         """Enlarges a picture.
 
         Args:
-            image: a Pillow image, or a uint8 array (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
+            image: a Pillow image, or a uint8 or uint16 array (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
 
-        Returns the same kind of thing, `scale` times as high and wide. Of a Pillow image, black-and-white becomes
-        grey and a palette RGB; its notes (`info`, with the colour profile) are kept and its EXIF orientation is left
-        to the caller, as in Pillow's own `resize`.
+        Returns the same kind of thing, of the size wanted. Of a Pillow image, black-and-white becomes grey and a
+        palette RGB; its notes (`info`, with the colour profile) are kept and its EXIF orientation is left to the
+        caller, as in Pillow's own `resize`.
 
-        Raises `UsageError` for other types and shapes, `PictureError` for Pillow modes beyond 8 bits, CMYK and Lab, and
+        Raises `UsageError` for other types and shapes, `PictureError` for Pillow modes of 32 bits, CMYK and Lab, and
         for an image that Pillow opened and then cannot read, `EngineError` when the network fails.
         """
         if isinstance(image, np.ndarray):
@@ -103,74 +89,80 @@ class Upscaler:
         raise UsageError(f"give a Pillow image or a NumPy array to upscale, not {type(image).__name__}")
 
     def upscale_file(
-        self, source: Path, target: Path, progress: Progress | None = None, *, overwrite: bool = True
-    ) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Enlarges a picture file into another.
+        self,
+        source: Path,
+        target: Path,
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = True,
+        saving: Saving = Saving(),  # noqa: B008  (frozen)
+    ) -> Sizes:
+        """Enlarges a picture file into another; of an animation, every frame.
 
         Args:
-            source: PNG, JPEG, WebP, TIFF or BMP.
+            source: see `sesr.imaging.files.open_picture`.
             target: its suffix names the format; it appears whole or not at all.
-            progress: called after each strip.
+            progress: called after each band, or frame.
             overwrite: whether a file that is there, or appears meanwhile, may be replaced.
+            saving: the quality.
 
         Returns (width, height) of the source and of the target. Raises `PictureError`, `UsageError` as
         `sesr.imaging.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
         happens, the engine is at rest again afterwards.
         """
-        picture = open_picture(source)
-        width, height = picture.width * self.scale, picture.height * self.scale
-        with closing(_ahead(self.bands(picture, progress))) as ready:
-            write_picture(target, ready, width, height, picture.mode, picture.profile, overwrite=overwrite)
-        return (picture.width, picture.height), (width, height)
+        animation = open_animation(source, self.pixel_limit)
+        if animation is not None:
+            return self._upscale_animation(animation, target, progress, saving, overwrite=overwrite)
+        picture = open_picture(source, self.pixel_limit)
+        way = self._route(picture, str(source))
+        width, height = way.size
+        metadata = self._metadata(picture.metadata, *way.size)
+        with closing(_ahead(self._bands(picture, way, progress))) as ready:
+            write_picture(
+                target,
+                ready,
+                width,
+                height,
+                picture.mode,
+                metadata,
+                depth=picture.depth,
+                saving=saving,
+                overwrite=overwrite,
+            )
+        return way.source, way.size
 
-    def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Bytes]:
-        """The enlarged picture in bands of rows from the top down, of the source's mode: see `Source.rows`."""
-        for band in self._plan(source.height, source.width):
-            yield self._band(source, band)
+    def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
+        """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
+        return self._bands(source, self._route(source, "the picture"), progress)
+
+    def _route(self, source: Source, name: str) -> Route:
+        try:
+            return route(source.width, source.height, self.size, self.networks.scales)
+        except UsageError as error:
+            raise PictureError(f"{name}: {error}") from error
+
+    def _bands(self, source: Source, way: Route, progress: Progress | None) -> Iterator[Pixels]:
+        flow, bands = source, None
+        for scale in way.scales:
+            bands = self.networks.step(scale).bands(flow)
+            flow = Stream(bands, flow.width * scale, flow.height * scale, flow.mode, flow.depth)
+        if bands is None or way.shrinks:
+            bands = resized(flow, *way.size)
+        for band in bands:
+            yield band
             if progress is not None:
-                progress(band.rows.keep_stop - band.rows.keep_start, source.height)
+                progress(len(band), way.size[1])
 
-    def _plan(self, height: int, width: int) -> list[Band]:
-        if self.tile is None and isinstance(self.engine, NativeEngine):
-            return plan_rows(height, width, self.engine.receptive_radius, self.engine.column_bytes)
-        return plan(height, width, self.engine.receptive_radius, self.tile)
+    def _metadata(self, metadata: Metadata, width: int, height: int) -> Metadata:
+        kept = metadata if self.notes else metadata.without_notes()
+        return kept.enlarged(width, height)
 
-    def _band(self, source: Source, band: Band) -> Bytes:
-        """A finished band. Over its full width only 8-bit pixels are held, all else for one column at a time."""
-        margin = REACH if source.mode in ("LA", "RGBA") else 0
-        rows = _widened(band.rows, margin, source.height)
-        pixels = source.rows(rows.start, rows.stop)
-        height = (band.rows.keep_stop - band.rows.keep_start) * self.scale
-        result = np.empty((height, source.width * self.scale, *pixels.shape[2:]), np.uint8)
-        for column in band.columns:
-            wide = _widened(column, margin, source.width)
-            colour, alpha = _split(pixels[:, wide.start : wide.stop], source.mode)
-            piece = band.rows.within(rows.start), column.within(wide.start)
-            finished = self._piece(colour[piece], None if alpha is None else alpha[piece], band.rows, column)
-            result[:, column.keep_start * self.scale : column.keep_stop * self.scale] = finished
-        return result
-
-    def _piece(self, colour: Bytes, alpha: Bytes | None, rows: Span, columns: Span) -> Bytes:
-        """The kept part of a strip, finished; `colour` and `alpha` hold all that was read of it."""
-        if isinstance(self.engine, NativeEngine):
-            return _native_piece(self.engine, colour, alpha, rows, columns)
-        luma = self.engine.run(_luma(colour))
-        near_rows, near_columns = rows.near(KERNEL_RADIUS), columns.near(KERNEL_RADIUS)
-        near = near_rows.within(rows.start), near_columns.within(columns.start)
-        luma = luma[near_rows.within(rows.start, self.scale), near_columns.within(columns.start, self.scale)]
-        if colour.ndim == 3:
-            result = compose_rgb(luma, colour[near], self.scale)
-        else:
-            result = to_uint8(grey_from_luma(luma * np.float32(255)))
-        if alpha is not None:
-            result = np.dstack([result, bicubic(alpha[near], self.scale)])
-        return result[near_rows.inside(self.scale), near_columns.inside(self.scale)]
-
-    def _upscale_array(self, array: NDArray[Any]) -> Bytes:
+    def _upscale_array(self, array: NDArray[Any]) -> Pixels:
         source = _ArraySource(array)
-        height, width = source.height * self.scale, source.width * self.scale
-        result, top = np.empty((height, width, *array.shape[2:]), np.uint8), 0
-        for band in self.bands(source):
+        way = self._route(source, "the array")
+        width, height = way.size
+        result, top = np.empty((height, width, *array.shape[2:]), array.dtype), 0
+        for band in self._bands(source, way, None):
             result[top : top + len(band)] = band
             top += len(band)
         return result
@@ -179,47 +171,73 @@ class Upscaler:
         if 0 in image.size:
             raise PictureError(f"a picture of {image.width} x {image.height} pixels has nothing to enlarge")
         picture = Picture.from_image(image)
-        size = (picture.width * self.scale, picture.height * self.scale)
-        result = assemble(self.bands(picture), *size, picture.mode)
+        way = self._route(picture, "the picture")
+        result = assemble(self._bands(picture, way, None), *way.size, picture.mode)
         result.info = {key: value for key, value in image.info.items() if key != "transparency"}
         return result
+
+    def _upscale_animation(
+        self, animation: Animation, target: Path, progress: Progress | None, saving: Saving, *, overwrite: bool
+    ) -> Sizes:
+        size = animation.width, animation.height
+        larger = route(*size, self.size, self.networks.scales).size
+        check_animated_output(target, animation, *larger)
+
+        def frames() -> Iterator[tuple[Image.Image, float]]:
+            for frame, duration in animation.frames():
+                bands = self._bands(frame, self._route(frame, str(animation.path)), None)
+                yield assemble(bands, *larger, frame.mode), duration
+                if progress is not None:
+                    progress(1, animation.count)
+
+        metadata = self._metadata(animation.metadata, *larger)
+        write_animation(target, frames(), animation.loop, metadata, saving, overwrite=overwrite)
+        return size, larger
 
 
 def load(
     model: str | Path = "m5",
-    scale: int | None = None,
+    scale: float | None = None,
     *,
+    size: Size | None = None,
     engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,
     int8: bool = False,
 ) -> Upscaler:
-    """Makes a network ready, to be kept for many pictures.
+    """Makes networks ready, to be kept for many pictures.
 
     Args:
         model: name of a network that comes with the package (`sesr info` lists them), or a `.safetensors` or `.tflite`.
-        scale: the scale wanted; None takes what the network has (of the shipped ones, the smallest).
+        scale: how many times larger, from 1 to 64, also 1.5; None takes what the network has (of the shipped ones, the
+            smallest). Sizes that no network has are reached as `sesr.inference.sizes` tells.
+        size: how large instead: for instance ``sesr.inference.sizes.parse_size("3840x")``.
         engine: what runs it: "native", or "openvino", "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
-        tile: as in `Upscaler`.
+        tile: as in `sesr.inference.step.Step`.
         int8: takes the int8 network beside the one that is named, "m5-int8" for "m5": a ReLU network, whose luma is 8
             bits wide.
 
-    Raises `UsageError` for an unknown name, engine or a scale that there is not, `WeightsError` for a missing or
-    damaged file, `EngineError` when the engine is not installed.
+    Raises `UsageError` for an unknown name, engine or size, `WeightsError` for a missing or damaged file,
+    `EngineError` when the engine is not installed.
     """
-    network = find_network(str(model), scale, int8=int8)
-    ready = load_engine(network.file, engine, threads)
-    check_scale(network.file, ready.scale, scale)
-    check_int8(network.file, ready.int8, int8)
-    return Upscaler(ready, tile)
+    if scale is not None and size is not None:
+        raise UsageError("scale and size both say how large pictures become; give one of them")
+    networks = find_networks(str(model), engine, threads, tile, int8=int8)
+    smallest = min(networks.scales)
+    wanted = size or parse_scale(smallest if scale is None else scale)
+    needed = chain(wanted.times, networks.scales) if isinstance(wanted, Scale) else (smallest,)
+    for each in needed:  # now rather than in the middle of the first picture
+        networks.step(each)
+    return Upscaler(networks, wanted)
 
 
 def upscale(
     image: AnyPicture,
-    scale: int | None = None,
+    scale: float | None = None,
     model: str | Path = "m5",
     *,
+    size: Size | None = None,
     engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,
@@ -229,10 +247,10 @@ def upscale(
 
     The network is made ready anew each time: for many pictures keep what `load` gives.
     """
-    return load(model, scale, engine=engine, threads=threads, tile=tile, int8=int8).upscale(image)
+    return load(model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8).upscale(image)
 
 
-def _ahead(bands: Iterator[Bytes]) -> Generator[Bytes, None, None]:
+def _ahead(bands: Iterator[Pixels]) -> Generator[Pixels, None, None]:
     """The same bands, each made in another thread while the one before it is compressed and written.
 
     To be closed where it is not read to its end: closing waits for the thread.
@@ -245,44 +263,17 @@ def _ahead(bands: Iterator[Bytes]) -> Generator[Bytes, None, None]:
 
 
 class _ArraySource:
-    """A uint8 array as a source. Raises `UsageError` for other types and shapes."""
+    """An array as a source. Raises `UsageError` for other types and shapes."""
 
     def __init__(self, pixels: NDArray[Any]) -> None:
-        if pixels.dtype != np.uint8:
-            raise UsageError(f"arrays must hold uint8 (0..255), not {pixels.dtype}; convert it first")
+        if pixels.dtype not in (np.uint8, np.uint16):
+            raise UsageError(f"arrays must hold uint8 or uint16, not {pixels.dtype}; convert it first")
         modes = {(): "L", (3,): "RGB", (4,): "RGBA"}
         if pixels.ndim < 2 or pixels.shape[2:] not in modes or 0 in pixels.shape:
             raise UsageError(f"arrays must be (H, W), (H, W, 3) or (H, W, 4) and not empty, not {pixels.shape}")
         self.pixels, self.mode = pixels, modes[pixels.shape[2:]]
         self.height, self.width = pixels.shape[:2]
+        self.depth = 8 * pixels.dtype.itemsize
 
-    def rows(self, top: int, bottom: int) -> Bytes:
+    def rows(self, top: int, bottom: int) -> Pixels:
         return self.pixels[top:bottom]
-
-
-def _native_piece(engine: NativeEngine, colour: Bytes, alpha: Bytes | None, rows: Span, columns: Span) -> Bytes:
-    """As `Upscaler._piece`; the engine does the colours too."""
-    kept = rows.inside()
-    result = engine.enlarge(colour, kept)
-    if alpha is not None:
-        result = np.dstack([result, enlarge_by_bicubic(alpha, engine.scale, kept, engine.threads, engine.kernel)])
-    return result[:, columns.inside(engine.scale)]
-
-
-def _widened(span: Span, margin: int, length: int) -> Span:
-    return Span(max(span.start - margin, 0), min(span.stop + margin, length), span.keep_start, span.keep_stop)
-
-
-def _split(pixels: Bytes, mode: str) -> tuple[Bytes, Bytes | None]:
-    """Grey (H, W) or RGB (H, W, 3), and alpha (H, W) if there is any; the outer `REACH` pixels lack context then."""
-    if mode in ("L", "RGB"):
-        return pixels, None
-    colour = spread_colour(pixels)
-    return colour[..., 0] if mode == "LA" else colour, pixels[..., -1]
-
-
-def _luma(colour: Bytes) -> Luma:
-    """What the network takes, float32 (rows, width)."""
-    if colour.ndim == 3:
-        return network_luma(colour)
-    return luma_from_grey(colour.astype(np.float32)) / np.float32(255)

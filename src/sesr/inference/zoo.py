@@ -72,20 +72,26 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
     Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
     file.
     """
-    if Path(name).suffix.lower() in _SUFFIXES:
+    if is_file(name):
         return _from_file(Path(name), scale)
-    if int8 and not name.lower().endswith(INT8):
-        name = name.lower().removesuffix("-relu") + INT8
     networks = list_networks(folder)
-    same_name = [network for network in networks if network.name == name.lower()]
-    if not same_name:
-        raise UsageError(_unknown(name, sorted({network.name for network in networks})))
+    same_name = _called(name, networks, int8=int8)
     for network in same_name:
         if scale in (None, _scale(network)):
             return network
     others = " or ".join(network.name for network in networks if _scale(network) == scale)
     hint = f"; -m {others} would do that" if others else ""
-    raise UsageError(f"network {name.lower()} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
+    raise UsageError(f"network {same_name[0].name} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
+
+
+def scales_of(name: str, folder: Path = WEIGHTS, *, int8: bool = False) -> tuple[int, ...]:
+    """The scales that there are shipped networks for, called `name`: see `find_network`. Raises `UsageError`."""
+    return tuple(sorted(map(_scale, _called(name, list_networks(folder), int8=int8))))
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` means a network's file and not a shipped network."""
+    return Path(name).suffix.lower() in _SUFFIXES
 
 
 def check_file(path: Path) -> None:
@@ -104,6 +110,16 @@ def check_int8(path: Path, found: bool, wanted: bool) -> None:
     """Raises `UsageError` if an int8 network is wanted and the one in a file is not."""
     if wanted and not found:
         raise UsageError(f"{path}: a float network; --int8 needs one trained for int8 (train --quant-w --quant-a)")
+
+
+def _called(name: str, networks: list[Network], *, int8: bool) -> list[Network]:
+    """Those of a name, or their int8 networks. Raises `UsageError` where there are none."""
+    if int8 and not name.lower().endswith(INT8):
+        name = name.lower().removesuffix("-relu") + INT8
+    found = [network for network in networks if network.name == name.lower()]
+    if not found:
+        raise UsageError(_unknown(name, sorted({network.name for network in networks})))
+    return found
 
 
 def _shipped(path: Path) -> Network:

@@ -1,0 +1,181 @@
+"""PNG and TIFF read row after row, 8 or 16 bits a channel, so that a picture need not fit into memory.
+
+Pillow decodes a whole picture at once, RGB with 8 bits a channel at most. libvips decodes as rows are asked for and
+keeps their depth. It asks one thing in return: that they are asked for from the top down. So a camera's orientation that
+starts anywhere but at the top needs the whole picture in memory after all, as NumPy has it: 3 bytes a pixel in 8-bit RGB.
+
+What kinds of picture there are is the same as for other formats (`sesr.imaging.files`): grey or RGB, with or without
+alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that is undone.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from sesr.errors import PictureError
+from sesr.imaging.metadata import Metadata, fitting_profile, tiff_tags
+from sesr.imaging.stream import Stream
+
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
+"""How files begin that are read here."""
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_DEPTHS = {"uchar": 8, "ushort": 16}
+_SPACES = ("b-w", "grey16", "srgb", "rgb", "rgb16")
+_BAND_BYTES = 1 << 22
+
+_SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 277, 338
+_UNSPECIFIED, _ASSOCIATED = 0, 1
+
+_FROM_THE_TOP = (1, 2)
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+Pixels = NDArray[Any]
+
+logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # what it warns of is either raised or harmless
+pyvips.cache_set_max(0)  # it would keep files open
+
+
+class Scanlines:
+    """A PNG or TIFF as a person sees it: upright, and of one of four kinds. A `sesr.imaging.stream.Source`.
+
+    Attributes:
+        width, height: pixels.
+        mode: L, LA, RGB or RGBA.
+        depth: 8 or 16 bits a channel.
+        metadata: all that it says beside.
+        whole_bytes: memory that decoding takes where it cannot be done in strips, else 0.
+
+    Raises `PictureError` for what is damaged or of a kind that is refused. Nothing but the header is read before rows
+    are asked for.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, file_format: str) -> None:
+        self._path = path
+        self._extra = _extra_sample(path, file) if file_format == "TIFF" else None
+        self.metadata = Metadata.of_png(file) if file_format == "PNG" else Metadata.of_tiff(file)
+        file.seek(0)
+        with decoding(path):
+            source = pyvips.Source.new_from_descriptor(file.fileno())  # which makes a descriptor of its own
+            self._image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+        self.mode, self.depth = self._kind()
+        found = replace(self.metadata, icc=_profile(self._image) or self.metadata.icc)
+        self.metadata = fitting_profile(found, self.mode)
+        self._orientation = self.metadata.orientation
+        size = int(self._image.width), int(self._image.height)
+        self.width, self.height = size[::-1] if self._orientation in _ON_ITS_SIDE else size
+        self._stream: Stream | None = None
+
+    @property
+    def whole_bytes(self) -> int:
+        pixel = len(self.mode) * self.depth // 8
+        return 0 if self._orientation in _FROM_THE_TOP else 2 * self.width * self.height * pixel
+
+    def rows(self, top: int, bottom: int) -> Pixels:
+        """Rows `top` to `bottom` (exclusive), `top` never less than before; see `sesr.imaging.stream.Source`."""
+        if self._stream is None:
+            self._stream = Stream(self._upright(), self.width, self.height, self.mode, self.depth)
+        return self._stream.rows(top, bottom)
+
+    def _kind(self) -> tuple[str, int]:
+        image = self._image
+        if image.get_typeof("n-pages") and image.get("n-pages") > 1:
+            raise PictureError(f"{self._path}: several pages or frames; save the one you want as a picture of its own")
+        if image.interpretation not in _SPACES or image.bands not in MODES:
+            kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
+            raise PictureError(
+                f"{self._path}: its colours are {kind}, which is not supported; convert it to RGB first"
+            )
+        if image.format not in _DEPTHS:
+            message = f"its numbers are {image.format}, not 8 or 16 bits, which is not supported"
+            raise PictureError(f"{self._path}: {message}; convert it to 16 bits first")
+        drop = self._extra == _UNSPECIFIED and image.bands in (2, 4)
+        return MODES[image.bands - 1 if drop else image.bands], _DEPTHS[image.format]
+
+    def _upright(self) -> Iterator[Pixels]:
+        if self._orientation == 1:
+            yield from self._bands()
+        elif self._orientation in _FROM_THE_TOP:
+            yield from (turned(band, self._orientation) for band in self._bands())
+        else:
+            with decoding(self._path):
+                yield np.ascontiguousarray(turned(np.concatenate(list(self._bands())), self._orientation))
+
+    def _bands(self) -> Iterator[Pixels]:
+        """Rows as stored, (rows, width) or (rows, width, channels)."""
+        image, region = self._image, pyvips.Region.new(self._image)
+        width, height, stored = int(image.width), int(image.height), int(image.bands)
+        dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
+        rows = max(_BAND_BYTES // (width * stored * dtype.itemsize), 1)
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            with decoding(self._path):
+                fetched = region.fetch(0, top, width, count)
+            yield self._plain(np.frombuffer(fetched, dtype).reshape(count, width, stored))
+
+    def _plain(self, band: Pixels) -> Pixels:
+        """Straight alpha if any, and no axis for a single channel."""
+        channels = len(self.mode)
+        if self._extra == _ASSOCIATED and channels in (2, 4):
+            band = straight(band)
+        band = band[..., :channels]
+        return band[..., 0] if channels == 1 else band
+
+
+def signature(file: BinaryIO) -> str | None:
+    """PNG or TIFF, or None for another format; leaves the file at its start."""
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    return next((name for magic, name in SIGNATURES.items() if start.startswith(magic)), None)
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels as stored, (H, W) or (H, W, C), turned upright for an EXIF orientation from 1 to 8; a view."""
+    if orientation in _ON_ITS_SIDE:
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return pixels[rows, columns]
+
+
+def straight(pixels: Pixels) -> Pixels:
+    """Undoes colour times alpha: (..., channels), the last one alpha, to the same."""
+    most = np.iinfo(pixels.dtype).max
+    colour = pixels[..., :-1] * (np.float32(most) / np.maximum(pixels[..., -1:], 1).astype(np.float32))
+    rounded = np.minimum(colour + np.float32(0.5), most).astype(pixels.dtype)
+    return np.concatenate([rounded, pixels[..., -1:]], axis=-1)
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Makes what libvips raises into `PictureError`."""
+    try:
+        yield
+    except pyvips.Error as error:
+        reason = " ".join((error.detail or error.message).split())
+        raise PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again") from error
+    except MemoryError as error:
+        raise PictureError(f"{path}: too large for this machine's memory; cut it into parts") from error
+
+
+def _extra_sample(path: Path, file: BinaryIO) -> int | None:
+    """What a TIFF's channel beyond its colours is: unspecified, associated alpha or alpha; None where it has none."""
+    try:
+        extra = tiff_tags(file).get(_EXTRA_SAMPLES)
+    except Exception as error:  # Pillow's reader raises nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again") from error
+    return int(extra[0]) if isinstance(extra, tuple) and extra else None
+
+
+def _profile(image: Any) -> bytes | None:
+    return bytes(image.get("icc-profile-data")) if image.get_typeof("icc-profile-data") else None
+

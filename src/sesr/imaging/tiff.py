@@ -1,0 +1,150 @@
+"""A TIFF written band by band, so that a picture larger than memory can be.
+
+A TIFF (revision 6.0) is a header that points to a directory of tags, which point to strips of rows, in any order: here
+strips as they come, then the directory. Each strip is compressed by deflate, after each sample was replaced by its
+difference to the same channel's on the left (tag Predictor, 2). Above four gigabytes, where ordinary offsets end,
+BigTIFF is written, which has them 64 bits wide and is read by what is not too old.
+
+Metadata that other formats wrap up as EXIF lies in the same directories here: what describes the picture in the main
+one, what describes the exposure and the place in their own (`ImageFileDirectory_v2` of Pillow puts them into bytes).
+
+Left out: tiles, palettes, several pages.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from sesr.imaging.metadata import DESCRIPTIVE_TAGS, EXIF_IFD, GPS_IFD, Metadata
+
+Pixels = NDArray[Any]
+
+STRIP_BYTES = 1 << 18
+"""About how much a strip holds before it is compressed."""
+
+LARGEST_PLAIN = (1 << 32) - (1 << 26)
+"""Bytes up to which an ordinary TIFF is written; what is taken off is room for tags and what deflate may add."""
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_LENGTHS = 273, 274, 277, 278, 279
+_RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES = 282, 283, 296, 317, 338
+_XMP, _ICC = 700, 34675
+_BYTE, _LONG, _UNDEFINED, _LONG8 = 1, 4, 7, 16
+_DEFLATE, _HORIZONTAL, _UPRIGHT, _INCH, _STRAIGHT_ALPHA = 8, 2, 1, 2, 2
+_BLACK_IS_ZERO, _RGB = 1, 2
+
+
+def write_tiff(
+    file: BinaryIO, bands: Iterable[Pixels], width: int, height: int, channels: int, depth: int, metadata: Metadata
+) -> None:
+    """Writes a TIFF.
+
+    Args:
+        file: where to, open for writing bytes, at its start.
+        bands: uint8 or uint16 (rows, width) or (rows, width, channels), from the top down; `height` rows in all.
+        width, height: pixels.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        depth: 8 or 16 bits a channel, which the bands' type must be.
+        metadata: what to say beside; of an upright picture of this size.
+
+    Raises `ValueError` if the bands do not make up the picture.
+    """
+    row_bytes = width * channels * depth // 8
+    big = row_bytes * height > LARGEST_PLAIN
+    header = b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4)
+    file.write(header)
+    rows = max(STRIP_BYTES // row_bytes, 1)
+    offsets, lengths, written = [], [], 0
+    for strip in _strips(bands, rows, width * channels):
+        packed = zlib.compress(_differences(strip.reshape(len(strip), width, channels)), 1)
+        offsets.append(file.tell())
+        lengths.append(file.write(packed))
+        written += len(strip)
+    if written != height:
+        raise ValueError(f"the bands have {written} rows in all instead of {height}")
+    file.write(bytes(file.tell() % 2))  # a directory starts at an even place
+    tags = ImageFileDirectory_v2(header)
+    _describe(tags, metadata)
+    _lay_out(tags, width, height, channels, depth, rows)
+    tags.tagtype.update(dict.fromkeys((_STRIP_OFFSETS, _STRIP_LENGTHS), _LONG8 if big else _LONG))
+    tags[_STRIP_OFFSETS], tags[_STRIP_LENGTHS] = tuple(offsets), tuple(lengths)
+    start = file.tell()
+    file.write(_pointing(tags.tobytes(start), start, offsets, big))
+    file.seek(8 if big else 4)
+    file.write(struct.pack("<Q" if big else "<I", start))
+
+
+def _pointing(directory: bytes, start: int, offsets: list[int], big: bool) -> bytes:
+    """A directory that lies at `start`, with the strips' offsets as they are: Pillow has moved them behind it."""
+    head, entry, field, form = (8, 20, 12, "Q") if big else (2, 12, 8, "I")
+    changed = bytearray(directory)
+    count = int.from_bytes(changed[:head], "little")
+    for at in range(head, head + count * entry, entry):
+        if int.from_bytes(changed[at : at + 2], "little") == _STRIP_OFFSETS:
+            where = at + field
+            if len(offsets) > 1:
+                where = struct.unpack_from("<" + form, changed, where)[0] - start
+            struct.pack_into(f"<{len(offsets)}{form}", changed, where, *offsets)
+    return bytes(changed)
+
+
+def _strips(bands: Iterable[Pixels], rows: int, samples: int) -> Iterable[Pixels]:
+    """The same rows, (rows, samples), so many at a time; fewer only at the end."""
+    held: list[Pixels] = []
+    count = 0
+    for band in bands:
+        flat = np.ascontiguousarray(band).reshape(len(band), -1)
+        if flat.shape[1] != samples:
+            raise ValueError(f"a band has rows of {flat.shape[1]} samples instead of {samples}")
+        while count + len(flat) >= rows:
+            need = rows - count
+            yield np.concatenate([*held, flat[:need]])
+            held, count, flat = [], 0, flat[need:]
+        if len(flat):
+            held.append(flat)
+            count += len(flat)
+    if held:
+        yield np.concatenate(held)
+
+
+def _differences(pixels: Pixels) -> bytes:
+    """Each sample less the one to its left, little-endian; arithmetic is modulo the type's range."""
+    result = pixels.astype(pixels.dtype.newbyteorder("<"))
+    result[:, 1:] -= pixels[:, :-1]
+    return result.tobytes()
+
+
+def _lay_out(tags: ImageFileDirectory_v2, width: int, height: int, channels: int, depth: int, rows: int) -> None:
+    """How pixels are stored."""
+    tags[_WIDTH], tags[_HEIGHT] = width, height
+    tags[_BITS] = (depth,) * channels
+    tags[_COMPRESSION], tags[_PREDICTOR] = _DEFLATE, _HORIZONTAL
+    tags[_PHOTOMETRIC] = _RGB if channels > 2 else _BLACK_IS_ZERO
+    tags[_SAMPLES], tags[_ROWS_PER_STRIP] = channels, rows
+    tags[_ORIENTATION] = _UPRIGHT
+    if channels in (2, 4):
+        tags[_EXTRA_SAMPLES] = (_STRAIGHT_ALPHA,)
+
+
+def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
+    if metadata.exif is not None:
+        exif = Image.Exif()
+        exif.load(metadata.exif)
+        for tag, value in exif.items():
+            if tag in (EXIF_IFD, GPS_IFD):
+                tags[tag] = exif.get_ifd(tag)
+            elif tag in DESCRIPTIVE_TAGS:
+                tags[tag] = value
+    if metadata.dpi is not None:
+        tags[_RESOLUTION_X], tags[_RESOLUTION_Y] = metadata.dpi
+        tags[_RESOLUTION_UNIT] = _INCH
+    for tag, kind, content in ((_XMP, _BYTE, metadata.xmp), (_ICC, _UNDEFINED, metadata.icc)):
+        if content is not None:
+            tags.tagtype[tag] = kind
+            tags[tag] = content

@@ -1,0 +1,282 @@
+"""Any size: the networks that reach it, and what is left to shrink.
+
+Networks enlarge 2, 3 or 4 times, people want 1.5 times or 3840 pixels. The rule:
+
+1. The size that is wanted follows from the picture's (`Size`).
+2. The smallest product of networks' scales that reaches it in both directions is taken, of the fewest networks that
+   make it (`chain`). They run with the smallest scale first.
+3. What they give is shrunk to the size by antialiased bicubic (`sesr.imaging.stream.resized`), unless it has it.
+
+A size that is not above the picture's takes no network: the picture is shrunk, or stays as it is.
+
+Why the smallest scale runs first: a network costs about a + b s² a pixel that it takes, and the next one takes s² times
+as many. Of two, s before t is cheaper where (a + b t²) / (t² - 1) < (a + b s²) / (s² - 1), and that falls as the scale
+grows. For M5, x2 and then x4 costs 86,800 multiply-adds a pixel, x4 and then x2 costs 234,640.
+
+What stands between networks and shrinking is larger than what is wanted, but where networks for x2 exist less than
+twice as wide and as high, so less than 4 times the pixels: `Route.enlarged` says how many, and more than
+`MOST_PIXELS` are refused. It flows in bands and is never in memory as a whole.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor, prod
+from typing import Protocol
+
+from sesr.errors import UsageError
+
+MOST_TIMES = 64
+"""How many times larger a picture may get, along a side."""
+
+MOST_SIDE = 1 << 24
+"""Pixels of the longest side."""
+
+MOST_PIXELS = 1 << 34
+"""Pixels of the largest picture that networks may make."""
+
+_SCALE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?")
+_SIZE = re.compile(r"([0-9]{1,9})?x([0-9]{1,9})?", re.IGNORECASE)
+
+
+class Size(Protocol):
+    """How large a picture shall become: `Scale`, `Width`, `Height`, `Exactly` or `Within`.
+
+    Where a side follows from another it is rounded to the nearest whole pixel, halves up, and is 1 at least.
+    """
+
+    @property
+    def label(self) -> str:
+        """For file names: letters, digits and points. Different for different sizes."""
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) wanted of a picture that is `width` x `height`, pixels.
+
+        Raises `UsageError`, which does not name the picture, where that would distort it: see `Exactly`.
+        """
+
+
+@dataclass(frozen=True)
+class Scale:
+    """So many times as wide and as high; exactly so if `times` is whole."""
+
+    times: Fraction
+
+    @property
+    def label(self) -> str:
+        """x2, x1.5."""
+        return f"x{_decimal(self.times)}"
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """See `Size.of`."""
+        return _pixels(width * self.times), _pixels(height * self.times)
+
+
+@dataclass(frozen=True)
+class Width:
+    """So wide; the height follows."""
+
+    width: int
+
+    @property
+    def label(self) -> str:
+        """3840w."""
+        return f"{self.width}w"
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """See `Size.of`."""
+        return self.width, _pixels(Fraction(height * self.width, width))
+
+
+@dataclass(frozen=True)
+class Height:
+    """So high; the width follows."""
+
+    height: int
+
+    @property
+    def label(self) -> str:
+        """2160h."""
+        return f"{self.height}h"
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """See `Size.of`."""
+        return _pixels(Fraction(width * self.height, height)), self.height
+
+
+@dataclass(frozen=True)
+class Within:
+    """The largest that is no wider and no higher; of the picture's own shape."""
+
+    width: int
+    height: int
+
+    @property
+    def label(self) -> str:
+        """3840x2160fit."""
+        return f"{self.width}x{self.height}fit"
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """See `Size.of`."""
+        if self.width * height <= self.height * width:
+            return Width(self.width).of(width, height)
+        return Height(self.height).of(width, height)
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """So wide and so high, for pictures of that shape."""
+
+    width: int
+    height: int
+
+    @property
+    def label(self) -> str:
+        """3840x2160."""
+        return f"{self.width}x{self.height}"
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """See `Size.of`.
+
+        Raises `UsageError` if no factor gives both sides, each rounded: the picture would be distorted.
+        """
+        half = Fraction(1, 2)
+        least = max((self.width - half) / width, (self.height - half) / height)
+        beyond = min((self.width + half) / width, (self.height + half) / height)
+        if least >= beyond:
+            fitting = Within(self.width, self.height).of(width, height)
+            raise UsageError(
+                f"{width} x {height} pixels do not have the shape of {self.width} x {self.height}; "
+                f"--fit takes the largest inside, {fitting[0]} x {fitting[1]}"
+            )
+        return self.width, self.height
+
+
+def parse_scale(text: str | float) -> Scale:
+    """A scale from "3", "1.5" or a number: from 1 to 64, decimals taken as they are written.
+
+    Raises `UsageError` for anything else.
+    """
+    written = str(text)
+    if not _SCALE.fullmatch(written) or not 1 <= Fraction(written) <= MOST_TIMES:
+        hint = f" (write {written.replace(',', '.')})" if _SCALE.fullmatch(written.replace(",", ".")) else ""
+        raise UsageError(f"scale {written!r} is not a number from 1 to {MOST_TIMES}, such as 2 or 1.5{hint}")
+    return Scale(Fraction(written))
+
+
+def parse_size(text: str) -> Width | Height | Exactly:
+    """A size from "3840x" (so wide), "x2160" (so high) or "3840x2160" (both). Raises `UsageError` for anything else."""
+    match = _SIZE.fullmatch(text)
+    width, height = match.groups() if match else (None, None)
+    if width and height:
+        return Exactly(_side(width, text), _side(height, text))
+    if width:
+        return Width(_side(width, text))
+    if height:
+        return Height(_side(height, text))
+    raise UsageError(f"size {text!r} is not like 3840x (so wide), x2160 (so high) or 3840x2160")
+
+
+def parse_fit(text: str) -> Within:
+    """A size to fit into, from "3840x2160". Raises `UsageError` for anything else."""
+    size = parse_size(text)
+    if not isinstance(size, Exactly):
+        raise UsageError(f"--fit needs a width and a height, such as 3840x2160, not {text!r}, which fits by itself")
+    return Within(size.width, size.height)
+
+
+def chain(factor: Fraction | float, available: Collection[int]) -> tuple[int, ...]:
+    """The scales of the networks that reach `factor`, in the order in which they run.
+
+    Args:
+        factor: how many times larger, along the side that grows most; none are needed up to 1.
+        available: scales that there are networks for, from 2 on.
+
+    Returns scales in rising order, whose product is the smallest that is `factor` or more; of the fewest networks that
+    have this product; and of these the ones of least scale first. Raises `ValueError` without available scales.
+    """
+    if not available or min(available) < 2:
+        raise ValueError(f"scales of networks must be 2 or more, and one at least, not {sorted(available)}")
+    best: dict[int, tuple[int, ...]] = {1: ()}
+    unfinished = [1]
+    while unfinished and min(unfinished) < factor:
+        product = min(unfinished)
+        unfinished.remove(product)
+        for scale in available:
+            longer = tuple(sorted((*best[product], scale)))
+            known = best.get(product * scale)
+            if known is None:
+                unfinished.append(product * scale)
+            if known is None or (len(longer), longer) < (len(known), known):
+                best[product * scale] = longer
+    return best[min(product for product in best if product >= factor)]
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a picture gets to its size.
+
+    Attributes:
+        source: its (width, height), pixels.
+        scales: of the networks that it goes through, in this order.
+        size: (width, height) wanted, to which it is resized after them.
+    """
+
+    source: tuple[int, int]
+    scales: tuple[int, ...]
+    size: tuple[int, int]
+
+    @property
+    def enlarged(self) -> tuple[int, int]:
+        """(width, height) after all networks."""
+        return self.source[0] * prod(self.scales), self.source[1] * prod(self.scales)
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the size is another than that after the networks."""
+        return self.enlarged != self.size
+
+
+def route(width: int, height: int, size: Size, available: Collection[int]) -> Route:
+    """How a picture of `width` x `height` pixels gets to `size` by networks for the scales `available`.
+
+    Raises `UsageError`, which does not name the picture, if `size` would distort it, make it more than `MOST_TIMES`
+    larger, or beyond `MOST_SIDE` or `MOST_PIXELS`.
+    """
+    wanted = size.of(width, height)
+    factor = max(Fraction(wanted[0], width), Fraction(wanted[1], height))
+    if factor > MOST_TIMES:
+        raise UsageError(
+            f"{width} x {height} pixels cannot become {wanted[0]} x {wanted[1]}, {ceil(factor)} times larger; "
+            f"{MOST_TIMES} times is the most"
+        )
+    found = Route((width, height), chain(factor, available), wanted)
+    _check_room(found)
+    return found
+
+
+def _check_room(found: Route) -> None:
+    width, height = found.enlarged
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise UsageError(
+            f"{found.source[0]} x {found.source[1]} pixels would become {width} x {height} on the way to "
+            f"{found.size[0]} x {found.size[1]}, too many; ask for a smaller size"
+        )
+
+
+def _pixels(length: Fraction) -> int:
+    """To the nearest, halves up, 1 at least."""
+    return max(floor(length + Fraction(1, 2)), 1)
+
+
+def _side(digits: str, text: str) -> int:
+    if not 1 <= int(digits) <= MOST_SIDE:
+        raise UsageError(f"size {text!r}: sides must be from 1 to {MOST_SIDE} pixels")
+    return int(digits)
+
+
+def _decimal(number: Fraction) -> str:
+    """As people write it, without zeros at its end."""
+    return f"{(Decimal(number.numerator) / Decimal(number.denominator)).normalize():f}"

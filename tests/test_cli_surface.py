@@ -53,6 +53,7 @@ SURFACE = {
         "-o --output": "results",
         "--card": False,
         "--round-input": False,
+        "--jpeg": None,
         "--engine": "native",
         "--threads": None,
     },

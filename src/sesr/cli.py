@@ -21,14 +21,14 @@ from sesr.commands.arguments import (
     add_command,
     add_engine,
     add_int8,
-    add_network,
     add_scale,
     plain,
-    tile,
+    positive,
 )
 from sesr.commands.benchmark import add_benchmark
 from sesr.commands.export import add_export
 from sesr.commands.train import add_train
+from sesr.commands.upscale import add_upscale
 from sesr.errors import SesrError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_upscale(commands)
+    add_upscale(commands)
     add_train(commands)
     _add_evaluate(commands)
     add_export(commands)
@@ -89,46 +89,6 @@ class _Version(argparse.Action):
 
         print(f"sesr {sesr.__version__}")
         parser.exit()
-
-
-def _add_upscale(commands: "Commands") -> None:
-    parser = add_command(commands, "upscale", _upscale, "enlarge pictures")
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="PNG, JPEG, WebP, TIFF or BMP files")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
-    )
-    add_network(parser)
-    add_int8(parser)
-    add_engine(parser)
-    parser.add_argument(
-        "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-
-
-def _upscale(arguments: Arguments) -> int:
-    from sesr.inference.batch import Failed, upscale_files
-    from sesr.inference.upscale import load
-
-    upscaler = load(
-        arguments.model,
-        arguments.scale,
-        engine=arguments.engine,
-        threads=arguments.threads,
-        tile=arguments.tile,
-        int8=arguments.int8,
-    )
-    failures = 0
-    sources = [Path(name) for name in arguments.inputs]
-    for outcome in upscale_files(upscaler, sources, arguments.output, overwrite=arguments.overwrite):
-        if isinstance(outcome, Failed):
-            _complain(outcome.reason)
-            failures += 1
-        else:
-            (w, h), (larger_w, larger_h) = outcome.source_size, outcome.target_size
-            files = plain(f"{outcome.source} -> {outcome.target}")
-            print(f"{files}  {w} x {h} -> {larger_w} x {larger_h}", flush=True)
-    return 1 if failures else 0
 
 
 def _add_evaluate(commands: "Commands") -> None:
@@ -155,6 +115,12 @@ def _add_evaluate(commands: "Commands") -> None:
     parser.add_argument(
         "--round-input", action="store_true", help="give the network luma rounded to 8 bits, as int8 networks see it"
     )
+    parser.add_argument(
+        "--jpeg",
+        type=positive,
+        metavar="QUALITY",
+        help="make the small pictures JPEG of a quality, such as 75, before they are enlarged",
+    )
     add_engine(parser)
 
 
@@ -172,6 +138,8 @@ def _evaluate(arguments: Arguments) -> int:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
     if arguments.card and arguments.round_input:
         raise UsageError("--card keeps the protocol's figures, and --round-input gives others; take one of them")
+    if arguments.card and arguments.jpeg:
+        raise UsageError("--card keeps the protocol's figures, and --jpeg gives others; take one of them")
     networks = find_networks(arguments.model, arguments.engine, arguments.threads, int8=arguments.int8)
     engine = networks.step(arguments.scale or min(networks.scales)).engine
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -183,6 +151,7 @@ def _evaluate(arguments: Arguments) -> int:
         arguments.data,
         engine.scale,
         unrounded=None if arguments.round_input else unrounded_result(engine),
+        jpeg=arguments.jpeg,
         progress=sys.stderr.isatty(),
     )
     print(text_table(measured))

@@ -5,21 +5,24 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.imaging.png import Bytes, filter_rows, write_png
+from sesr.imaging.metadata import NOTHING, Metadata, png_chunks
+from sesr.imaging.png import Bytes, Pixels, filter_rows, write_png
 
 
-def written(picture: Bytes, band: int, profile: bytes | None = None) -> bytes:
+def written(picture: Pixels, band: int, metadata: Metadata = NOTHING) -> bytes:
     """The file's content when the picture comes in bands of `band` rows."""
     file = io.BytesIO()
     height, width = picture.shape[:2]
     channels = picture.shape[2] if picture.ndim == 3 else 1
-    write_png(file, (picture[top : top + band] for top in range(0, height, band)), width, height, channels, profile)
+    bands = (picture[top : top + band] for top in range(0, height, band))
+    write_png(file, bands, width, height, channels, 8 * picture.itemsize, metadata)
     return file.getvalue()
 
 
@@ -69,7 +72,7 @@ def smooth_picture(height: int, width: int) -> Bytes:
 
 
 def test_colour_profile_is_embedded() -> None:
-    content = written(np.zeros((2, 3, 3), np.uint8), 2, profile=b"a profile")
+    content = written(np.zeros((2, 3, 3), np.uint8), 2, Metadata(icc=b"a profile"))
     with Image.open(io.BytesIO(content)) as image:
         assert image.info["icc_profile"] == b"a profile"
 
@@ -99,3 +102,28 @@ def test_bands_may_reuse_their_memory() -> None:
 
     write_png(file, reused(), 5, 6, 1)
     assert np.array_equal(read(file.getvalue()), picture)
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), channels=st.sampled_from([1, 2, 3, 4]), band=st.integers(1, 9))
+def test_libvips_reads_back_16_bits(data: st.DataObject, channels: int, band: int) -> None:
+    height, width = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    picture = data.draw(arrays(np.uint16, shape))
+    image = pyvips.Image.new_from_buffer(written(picture, band), "")
+    found = np.frombuffer(image.write_to_memory(), np.uint16)
+    assert image.format == "ushort"
+    assert np.array_equal(found.reshape(shape), picture)
+
+
+def test_chunks_of_colour_come_before_pixels_and_in_order() -> None:
+    chunks = ((b"gAMA", bytes(4)), (b"cICP", b"\x09\x10\0\1"), (b"tEXt", b"Author\0me"))
+    content = written(np.zeros((2, 3, 3), np.uint8), 2, Metadata(dpi=(300, 300), xmp=b"<x/>", chunks=chunks))
+    names = [name for name, _ in png_chunks(io.BytesIO(content))]
+    assert names == [b"IHDR", b"gAMA", b"cICP", b"tEXt", b"pHYs", b"iTXt"]
+    assert content.index(b"iTXt") < content.index(b"IDAT")
+
+
+def test_profile_and_srgb_exclude_each_other() -> None:
+    content = written(np.zeros((2, 3, 3), np.uint8), 2, Metadata(icc=b"a profile", chunks=((b"sRGB", b"\0"),)))
+    assert [name for name, _ in png_chunks(io.BytesIO(content))] == [b"IHDR", b"iCCP"]

@@ -206,11 +206,12 @@ def weights(size: int, wanted: int) -> NDArray[np.float64]:
 
 def one_pass(matrix: NDArray[np.float64], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     """Along the first axis of (n, m, C), colour as seen over its alpha, by whole matrices."""
-    alpha = np.einsum("in,nm->im", matrix, pixels[..., -1])
-    product = np.einsum("in,nmc->imc", matrix, pixels[..., :-1] * pixels[..., -1:])
-    plain = np.einsum("in,nmc->imc", matrix, pixels[..., :-1])
+    alpha = np.tensordot(matrix, pixels[..., -1], 1)
+    product = np.tensordot(matrix, pixels[..., :-1] * pixels[..., -1:], 1)
+    plain = np.tensordot(matrix, pixels[..., :-1], 1)
     colour = np.where(alpha[..., None] >= 0.5, product / np.maximum(alpha, 0.5)[..., None], plain)
-    return np.floor(np.clip(np.dstack([colour, alpha]), 0, 255) + 0.5)
+    rounded: NDArray[np.float64] = np.floor(np.clip(np.dstack([colour, alpha]), 0, 255) + 0.5)
+    return rounded
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 21), (37, 29), (60, 63), (13, 90)])

@@ -18,6 +18,7 @@ def add_benchmark(commands: "Commands") -> None:
     kinds = parser.add_subparsers(title="benchmarks", metavar="WHAT", required=True)
     _add_engine(kinds)
     _add_engine_memory(kinds)
+    _add_files(kinds)
     _add_speed(kinds)
     _add_memory(kinds)
     _add_training_speed(kinds)
@@ -85,6 +86,38 @@ def _benchmark_engine_memory(arguments: Arguments) -> int:
     )
     if arguments.output:
         write_rows([row], arguments.output)
+    return 0
+
+
+def _add_files(kinds: "Commands") -> None:
+    parser = add_command(kinds, "files", _benchmark_files, "picture files against the bare engine on the same pixels")
+    add_network(parser)
+    add_int8(parser)
+    parser.add_argument("--megapixels", type=float, default=12.0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="to count (default: %(default)s)")
+    add_threads(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+
+
+def _benchmark_files(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.file_speed import FileTiming, measure_files
+    from sesr.evaluation.rows import write_rows
+    from sesr.inference.zoo import find_network
+
+    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
+    if arguments.output:
+        check_writable(arguments.output)
+    rows: list[FileTiming] = []
+    for row in measure_files(network, arguments.megapixels, arguments.rounds, arguments.threads):
+        rows.append(row)
+        print(
+            f"{row.source} -> {row.target}  {row.file_seconds:6.2f} s, bare engine {row.engine_seconds:6.2f} s: "
+            f"throughput {row.throughput:.2f}",
+            flush=True,
+        )
+    if arguments.output:
+        write_rows(rows, arguments.output)
     return 0
 
 

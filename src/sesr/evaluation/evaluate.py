@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sesr.evaluation.benchmark import BenchmarkSet, Pair, find_sets, read_pair
+from sesr.evaluation.benchmark import BenchmarkSet, find_sets, read_pair
 from sesr.evaluation.protocol import (
     LumaUpscaler,
     Quality,
@@ -20,6 +22,7 @@ from sesr.evaluation.protocol import (
     measure,
 )
 from sesr.evaluation.published import Published, published
+from sesr.imaging.jpeg import through_jpeg
 
 BICUBIC, OURS, PAPER = "bicubic", "ours", "paper"
 MEASURED = "measured"
@@ -67,12 +70,14 @@ class Evaluation:
     Attributes:
         name: the network's.
         scale: its scale.
+        jpeg: the quality at which LR was JPEG before it was enlarged; None for LR as the papers have it.
         rows: bicubic, ours and, where it has one, the paper's for each set.
         pictures: bicubic and ours for each picture.
     """
 
     name: str
     scale: int
+    jpeg: int | None
     rows: tuple[SetRow, ...]
     pictures: tuple[PictureRow, ...]
 
@@ -84,20 +89,23 @@ def evaluate(
     scale: int,
     *,
     unrounded: LumaUpscaler | None = None,
+    jpeg: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Measures a network and bicubic on every set in a folder.
 
     Args:
         upscaler: the network: Y / 255, float32 (H, W), to (scale H, scale W) within 0..1.
-        name: the network's; for "m3" .. "xl" the paper's figures are put beside.
+        name: the network's; for "m3" .. "xl" the paper's figures are put beside, unless LR is made JPEG.
         data: see `sesr.evaluation.benchmark.find_sets`.
         scale: the network's.
         unrounded: what pictures are made of, where that is another (`enlarge_by_network`).
+        jpeg: makes LR pass through JPEG of this quality first (`sesr.imaging.jpeg`), for every method.
         progress: show a bar.
 
     Raises:
-        PictureError: the folder or a picture in it cannot be used; its line names the file.
+        PictureError: the folder or a picture in it cannot be used, and its line names the file; or there is no such
+            quality.
     """
     sets = find_sets(data, scale)
     rows: list[SetRow] = []
@@ -106,25 +114,25 @@ def evaluate(
         for benchmark in sets:
             measured: list[PictureRow] = []
             for pair in benchmark.pairs:
-                measured += _measured(upscaler, unrounded, benchmark.name, pair, scale)
+                hr, lr = read_pair(pair, scale)
+                seen = lr if jpeg is None else through_jpeg(lr, jpeg)
+                qualities = _measured(upscaler, unrounded, hr, seen, scale)
+                measured += [PictureRow(benchmark.name, pair.name, *found) for found in qualities.items()]
                 bar.update()
             pictures += measured
             rows += [_mean(measured, method) for method in (BICUBIC, OURS)]
-            paper = published(name, scale, benchmark.name)
+            paper = published(name, scale, benchmark.name) if jpeg is None else None
             if paper is not None:
                 rows.append(_paper_row(benchmark, paper))
-    return Evaluation(name, scale, tuple(rows), tuple(pictures))
+    return Evaluation(name, scale, jpeg, tuple(rows), tuple(pictures))
 
 
 def _measured(
-    upscaler: LumaUpscaler, unrounded: LumaUpscaler | None, set_name: str, pair: Pair, scale: int
-) -> list[PictureRow]:
+    upscaler: LumaUpscaler, unrounded: LumaUpscaler | None, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int
+) -> dict[str, Quality]:
     """One picture by both methods."""
-    hr, lr = read_pair(pair, scale)
     enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale, unrounded)}
-    return [
-        PictureRow(set_name, pair.name, method, measure(picture, hr, scale)) for method, picture in enlarged.items()
-    ]
+    return {method: measure(picture, hr, scale) for method, picture in enlarged.items()}
 
 
 def _mean(pictures: Sequence[PictureRow], method: str) -> SetRow:

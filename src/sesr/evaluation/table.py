@@ -2,7 +2,8 @@
 
 The printed table has one line a set, PSNR in decibels and SSIM; the notes under it say what was measured and how sure
 the paper's figures are. Two CSV files hold everything: ``NAME_x2.csv`` a line for each set and method with all three
-roundings (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. Figures have a
+roundings (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. Where LR was JPEG
+first, the names say so, ``NAME_x2_jpeg75.csv``, so that such figures never stand in for the others. Figures have a
 fixed number of decimals and lines a fixed order, so the same network gives the same files.
 """
 
@@ -28,7 +29,7 @@ def text_table(evaluation: Evaluation) -> str:
     for row in evaluation.rows:
         by_set.setdefault(row.set_name, {})[row.method] = row
     with_paper = any(PAPER in methods for methods in by_set.values())
-    head = [f"x{evaluation.scale}", "pictures", "bicubic", evaluation.name, "8-bit Y"]
+    head = [_label(evaluation), "pictures", "bicubic", evaluation.name, "8-bit Y"]
     head += ["paper", "status", "to the paper"] if with_paper else []
     lines = [_line(name, methods, with_paper) for name, methods in by_set.items()]
     return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
@@ -39,7 +40,7 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
     Raises `SesrError` where they cannot be written.
     """
-    stem = f"{evaluation.name}_x{evaluation.scale}"
+    stem = f"{evaluation.name}_{_label(evaluation, '_')}"
     sets, pictures = folder / f"{stem}.csv", folder / f"{stem}_pictures.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +50,11 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
         reason = error.strerror or error
         raise SesrError(f"{folder}: tables cannot be written there ({reason}); name another folder") from error
     return sets, pictures
+
+
+def _label(evaluation: Evaluation, between: str = " ") -> str:
+    """``x2``, or ``x2 jpeg75``."""
+    return f"x{evaluation.scale}" + ("" if evaluation.jpeg is None else f"{between}jpeg{evaluation.jpeg}")
 
 
 def _line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
@@ -84,6 +90,10 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
         "8-bit Y: PSNR of the network's own luma, rounded to integers where it is not yet; int8 networks are to be "
         "compared by this."
     )
+    if evaluation.jpeg is not None:
+        notes.append(
+            f"LR was JPEG of quality {evaluation.jpeg} before it was enlarged; compare with nothing that saw other LR."
+        )
     if with_paper:
         notes += [
             "The paper (SESR, arXiv 2103.09404) trained on DIV2K; this package's own networks never saw DIV2K.",

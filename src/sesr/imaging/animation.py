@@ -3,12 +3,19 @@
 Formats store frames as changes to the one before. Pillow puts them together, so that each frame is a whole picture
 here, and finds the changes again when it writes. A frame that is all the same as the one before becomes part of its
 time; what a person sees stays.
+
+How often it plays is counted differently: GIF says how often it is repeated after the first time, and nothing for once;
+WebP and APNG say how often in all. AVIF's is neither read nor written by Pillow: such files play for ever. GIF knows
+time in hundredths of a second, so times are rounded where frames begin, not each by itself, and their sum stays.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -20,6 +27,15 @@ from sesr.imaging.picture import Picture, decoding, kind_of
 
 ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
 
+MOST_FRAMES = 50_000
+"""Of an animation that is read; at 25 a second, half an hour."""
+
+_LARGEST_SIDE = {"GIF": 65_535, "WEBP": 16_383, "PNG": 2**31 - 1, "AVIF": 65_536}
+_TICK = {"GIF": 10.0, "WEBP": 1.0, "AVIF": 1.0}
+"""Milliseconds that a format counts in; APNG takes fractions."""
+
+_WEBP_FLAGS, _WEBP_MOVES, _WEBP_ALPHA = 20, 0x02, 0x10
+
 
 @dataclass(frozen=True)
 class Animation:
@@ -29,7 +45,7 @@ class Animation:
         path: the file.
         width, height: pixels.
         count: frames.
-        loop: how often it plays, 0 for ever, None where the file does not say (once, then).
+        plays: how often it plays, 0 for ever.
         metadata: what the file says beside.
     """
 
@@ -37,34 +53,112 @@ class Animation:
     width: int
     height: int
     count: int
-    loop: int | None
+    plays: int
     metadata: Metadata
 
     def frames(self) -> Iterator[tuple[Picture, float]]:
         """Each frame, whole, and how long it is shown, in milliseconds. Raises `PictureError` for a damaged one."""
-        with decoding(str(self.path)), unguarded_pillow(), Image.open(self.path, formats=ANIMATED_FORMATS) as image:
+        with decoding(str(self.path)), unguarded_pillow(), _opened(self.path) as image:
             for index in range(self.count):
                 image.seek(index)
                 image.load()
-                frame = image.copy()
+                frame = _opaque_where_it_is(image.crop((0, 0, self.width, self.height)))
                 yield Picture(frame, kind_of(frame, str(self.path))), float(image.info.get("duration", 0))
 
 
 def open_animation(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Animation | None:
     """The animation in a file; None for a picture that stands still, or for a file that is none or cannot be read.
 
-    Raises `PictureError` where its frames together have more than `pixel_limit` pixels.
+    Raises `PictureError` where its frames together have more than `pixel_limit` pixels, or are more than `MOST_FRAMES`.
     """
     try:
-        with unguarded_pillow(), Image.open(path, formats=ANIMATED_FORMATS) as image:
-            count = getattr(image, "n_frames", 1)
+        with unguarded_pillow(), _opened(path) as image:
+            size = image.size
+            count, *reach = _counted(path, image)
             if count < 2:
                 return None
-            found = Animation(path, *image.size, count, image.info.get("loop"), Metadata.of_image(image))
+            found = Animation(path, *size, count, _plays(image), _metadata(path, image))
     except Exception:  # whoever reads it as a picture says what is wrong with it
         return None
-    check_size(path, found.width, found.height * found.count, pixel_limit)
+    if count > MOST_FRAMES:
+        raise PictureError(f"{path}: more than {MOST_FRAMES} frames, too many; cut it into parts")
+    check_size(path, reach[0], reach[1] * count, pixel_limit)
     return found
+
+
+def _opened(path: Path) -> Image.Image:
+    """With transparency wherever frames leave it.
+
+    A WebP says in a flag whether a frame has alpha. Encoders leave it out where frames have none and merely do not
+    cover the picture, and Pillow then takes what they leave for black. So the flag is set.
+    """
+    with path.open("rb") as file:
+        start = file.read(_WEBP_FLAGS + 1)
+        if not (start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and start[_WEBP_FLAGS] & _WEBP_MOVES):
+            return Image.open(path, formats=ANIMATED_FORMATS)
+        flags = bytes([start[_WEBP_FLAGS] | _WEBP_ALPHA])
+        return Image.open(BytesIO(start[:_WEBP_FLAGS] + flags + file.read()), formats=ANIMATED_FORMATS)
+
+
+def _opaque_where_it_is(frame: Image.Image) -> Image.Image:
+    """Without alpha that says nothing."""
+    opaque = frame.mode == "RGBA" and frame.getchannel("A").getextrema() == (255, 255)
+    return frame.convert("RGB") if opaque else frame
+
+
+def _counted(path: Path, image: Image.Image) -> tuple[int, int, int]:
+    """Frames, and the width and height that they reach, which in a damaged GIF are beyond the picture's.
+
+    A GIF is gone through for that, up to `MOST_FRAMES` + 1.
+    """
+    if image.format != "GIF":
+        return int(getattr(image, "n_frames", 1)), *image.size
+    with path.open("rb") as file:
+        places = list(islice(_gif_frames(file), MOST_FRAMES + 1))
+    right, bottom = map(max, zip(image.size, *places, strict=True))
+    return len(places), right, bottom
+
+
+def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Where each frame ends, right and below, of those that are there as a whole (GIF89a specification, section 18 on).
+
+    Nothing is decoded.
+    """
+    flags = file.read(13)[10:11]
+    _skip_table(file, flags)
+    while (kind := file.read(1)) and kind in b"!,":
+        if kind == b",":
+            place = file.read(9).ljust(9, b"\0")
+            left, top, width, height = struct.unpack("<4H", place[:8])
+            _skip_table(file, place[8:])
+        file.read(1)  # an extension's label, or bits a code
+        while length := file.read(1):
+            if length == b"\0":
+                break
+            file.seek(length[0], 1)
+        if kind == b"," and length:
+            yield left + width, top + height
+
+
+def _skip_table(file: BinaryIO, flags: bytes) -> None:
+    """A table of colours, where flags say that there is one."""
+    if flags and flags[0] & 0x80:
+        file.seek(3 << ((flags[0] & 7) + 1), 1)
+
+
+def _plays(image: Image.Image) -> int:
+    loop = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if loop is None else loop + 1 if loop else 0
+    return int(loop or 0)
+
+
+def _metadata(path: Path, image: Image.Image) -> Metadata:
+    metadata = Metadata.of_image(image)
+    if image.format != "PNG":
+        return metadata
+    with path.open("rb") as file:
+        return replace(Metadata.of_png(file), icc=metadata.icc)
 
 
 def check_animated_output(path: Path, animation: Animation, width: int, height: int) -> None:
@@ -72,13 +166,16 @@ def check_animated_output(path: Path, animation: Animation, width: int, height: 
     if output_format(path) not in ANIMATED_FORMATS:
         message = f"{animation.path} has {animation.count} frames, and this format one"
         raise PictureError(f"{path}: {message}; write .gif, .webp, .avif or .png")
+    most = _LARGEST_SIDE[output_format(path)]
+    if max(width, height) > most:
+        raise PictureError(f"{path}: {width} x {height} pixels, and its format holds at most {most} a side")
     check_memory(path, 4 * width * height * animation.count, "since animations are written at once")
 
 
 def write_animation(
     path: Path,
     frames: Iterable[tuple[Image.Image, float]],
-    loop: int | None,
+    plays: int,
     metadata: Metadata,
     saving: Saving,
     *,
@@ -89,7 +186,7 @@ def write_animation(
     Args:
         path: .gif, .webp, .avif or .png.
         frames: each with the time it is shown, in milliseconds.
-        loop: as in `Animation`.
+        plays: as in `Animation`.
         metadata: what to say beside.
         saving: the quality.
         overwrite: whether a file that is there may be replaced.
@@ -97,23 +194,46 @@ def write_animation(
     Raises `PictureError` when it cannot be written, and whatever `frames` raises.
     """
     pictures, durations = zip(*frames, strict=True)
+    file_format = output_format(path)
+    options = _options(file_format, plays, metadata, saving)
+    options["duration"] = _whole(durations, _TICK.get(file_format))
     try:
-        with writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
-            options = _options(output_format(path), loop, metadata, saving)
-            first, *others = pictures
-            first.save(
-                file, output_format(path), save_all=True, append_images=others, duration=list(durations), **options
-            )
+        first, *others = _of_one_mode(pictures)
+        with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
+            first.save(file, file_format, save_all=True, append_images=others, **options)
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, SystemError) as error:  # Pillow: a time that is too long, for instance
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise PictureError(f"{path}: cannot be written ({reason}); name another place with -o") from error
 
 
-def _options(file_format: str, loop: int | None, metadata: Metadata, saving: Saving) -> dict[str, Any]:
+def _of_one_mode(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Frames of a GIF may differ in mode, and Pillow takes the first one's for all."""
+    modes = {picture.mode for picture in pictures}
+    if len(modes) == 1:
+        return list(pictures)
+    mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
+    return [picture.convert(mode) for picture in pictures]
+
+
+def _whole(durations: Sequence[float], tick: float | None) -> list[float]:
+    """Times in whole ticks, whose sum stays the same but for half a tick."""
+    if tick is None:
+        return list(durations)
+    ends = [round(end / tick) for end in accumulate(durations)]
+    return [int((end - start) * tick) for start, end in pairwise([0, *ends])]
+
+
+def _options(file_format: str, plays: int, metadata: Metadata, saving: Saving) -> dict[str, Any]:
     """What Pillow's `save` is told, without what is None."""
-    options: dict[str, Any] = {"loop": loop, "icc_profile": metadata.icc}
+    loop = plays
+    options: dict[str, Any] = {"icc_profile": metadata.icc}
+    if file_format == "GIF":
+        options["disposal"] = 2  # else what was shown stays under transparent pixels
+        loop = plays - 1 if plays else 0
+    if not (file_format == "GIF" and plays == 1):
+        options["loop"] = loop
     if file_format in ("WEBP", "AVIF"):
         options["quality"] = saving.quality or 95
     if file_format != "GIF":

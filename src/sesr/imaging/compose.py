@@ -43,8 +43,8 @@ def compose_rgb(luma_hr: NDArray[np.float32], rgb_lr: Pixels, scale: int) -> Pix
         scale: how many times larger.
 
     Returns:
-        (scale H, scale W, 3) of the same type, clipped, then rounded. On a strip, the outer 2 * scale rows next to a cut
-        lack context: give 2 rows of the small picture more and cut them off.
+        (scale H, scale W, 3) of the same type, clipped, then rounded. On a strip, the outer 2 * scale rows next to a
+        cut lack context: give 2 rows of the small picture more and cut them off.
     """
     red, blue = (upscale(plane, scale) for plane in _colour_differences(rgb_lr))
     result = np.empty((*luma_hr.shape, 3), rgb_lr.dtype)

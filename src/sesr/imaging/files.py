@@ -14,19 +14,21 @@ from the header before anything is decoded.
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from sesr.atomic import writing
 from sesr.errors import PictureError, UsageError
+from sesr.imaging.jxl import jxl_size, jxl_xmp
 from sesr.imaging.memory import free_memory, gigabytes
-from sesr.imaging.metadata import Metadata, png_chunks
+from sesr.imaging.metadata import NOTHING, Metadata, png_chunks, with_resolution, wrapped_iptc
 from sesr.imaging.picture import CHANNELS, decoding, kind_of, read_picture
 from sesr.imaging.png import write_png
 from sesr.imaging.scanlines import Scanlines, signature
@@ -43,19 +45,18 @@ OUTPUT_FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".gif": "GIF",
     ".avif": "AVIF",
     ".heic": "HEIF",
     ".heif": "HEIF",
     ".jxl": "JXL",
 }
-"""Suffixes, and Pillow's names of the formats that they mean. All are read too."""
+"""Suffixes, and Pillow's names of the formats that they mean. All are read too; GIF is written of animations only."""
 
 PIXEL_LIMIT = 500_000_000
 """Largest picture read, in pixels, unless told otherwise. A larger claim is more likely damage or malice."""
 
-NOTHING = Metadata()
-
-_READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF", "MPO")
+_READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF")
 _OPAQUE_FORMATS = ("JPEG", "BMP")
 _STRIPED_FORMATS = ("PNG", "TIFF")
 _FOUR_GIGABYTES = 1 << 32
@@ -64,6 +65,7 @@ _LARGEST_SIDE |= {"AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
 _PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener", "heic"), "JXL": ("pillow_jxl", "", "jxl")}
 """What Pillow needs for a format: a module, its function to call, and the extra that brings it."""
 
+_ONE_FRAME = b"\0\0\0\1"
 _LARGEST_SEGMENT = 65_000  # of a JPEG, in bytes, less what comes before the content
 
 
@@ -96,18 +98,23 @@ def open_picture(path: Path, pixel_limit: int = PIXEL_LIMIT) -> OpenPicture:
     large for the memory there is. Of PNG and TIFF, damage is found when its rows are read.
     """
     _check_file(path)
-    with decoding(str(path)), path.open("rb") as file:
+    with decoding(str(path)), unguarded_pillow(), path.open("rb") as file:
         striped = signature(file)
         if striped is not None:
             return _open_striped(path, file, striped, pixel_limit)
-        _load_plugin(path, file)
-        with unguarded_pillow(), Image.open(file, formats=[*_READ_BY_PILLOW, *_loaded_plugins()]) as image:
+        plugin = _load_plugin(path, file)
+        if plugin == "JXL":  # is decoded when it is opened
+            _check_jxl(path, file, pixel_limit)
+        with Image.open(file, formats=[*_READ_BY_PILLOW, *_loaded_plugins()]) as image:
             check_size(path, *image.size, pixel_limit)
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph and its previews
                 raise _several_frames(path)
             kind_of(image, str(path))
             check_memory(path, 4 * image.width * image.height, "to read it")
-            return read_picture(image, str(path))
+            picture = read_picture(image, str(path))
+        if plugin == "JXL" and picture.metadata.xmp is None:
+            return replace(picture, metadata=replace(picture.metadata, xmp=jxl_xmp(file)))
+        return picture
 
 
 def output_format(path: Path) -> str:
@@ -151,13 +158,15 @@ def write_picture(
     file_format = output_format(path)
     check_output(path, width, height, mode, depth)
     try:
-        with writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
+        with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
             if file_format == "PNG":
                 write_png(file, bands, width, height, CHANNELS[mode], depth, metadata)
             elif file_format == "TIFF":
                 write_tiff(file, bands, width, height, CHANNELS[mode], depth, metadata)
             else:
                 whole = assemble(map(to_8_bits, bands), width, height, mode)
+                if file_format == "JXL" and metadata.icc is not None:  # its plugin holds sRGB only
+                    whole, metadata = in_srgb(whole, metadata.icc), replace(metadata, icc=None)
                 whole.save(file, file_format, **_options(file_format, metadata, saving))
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
@@ -173,6 +182,8 @@ def check_output(path: Path, width: int, height: int, mode: str, depth: int = 8)
     file_format = output_format(path)
     if file_format in _PLUGINS and file_format not in _loaded_plugins():
         _load(file_format, path)
+    if file_format == "GIF":
+        raise PictureError(f"{path}: GIF holds 256 colours, too few for a picture; write .png instead")
     if file_format in _OPAQUE_FORMATS and mode in ("LA", "RGBA"):
         raise PictureError(f"{path}: {file_format} cannot hold transparency; write .png instead")
     if max(width, height) > _LARGEST_SIDE[file_format]:
@@ -204,6 +215,21 @@ def assemble(bands: Iterable[Pixels], width: int, height: int, mode: str) -> Ima
     return whole if whole is not None else Image.new(mode, (width, height))
 
 
+def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The same colours in sRGB; as it is, where the profile is damaged."""
+    colours = image.getchannel(0) if image.mode == "LA" else image
+    try:
+        found, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+        target = "RGB" if colours.mode == "L" else colours.mode
+        converted = ImageCms.profileToProfile(colours, found, srgb, outputMode=target)
+    except (ImageCms.PyCMSError, OSError):
+        return image
+    assert converted is not None
+    if image.mode == "LA":
+        return Image.merge("LA", [converted.convert("L"), image.getchannel(1)])
+    return converted.convert(image.mode)
+
+
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     """uint16 rounded to uint8, halves up; uint8 as it is."""
     if pixels.dtype == np.uint8:
@@ -212,7 +238,7 @@ def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int) -> Scanlines:
-    if file_format == "PNG" and any(name == b"acTL" and content[:4] > b"\0\0\0\1" for name, content in png_chunks(file)):
+    if file_format == "PNG" and any(name == b"acTL" and content[:4] > _ONE_FRAME for name, content in png_chunks(file)):
         raise _several_frames(path)
     picture = Scanlines(path, file, file_format)
     check_size(path, picture.width, picture.height, pixel_limit)
@@ -233,8 +259,10 @@ def _options(file_format: str, metadata: Metadata, saving: Saving) -> dict[str, 
 
 
 def _modern(metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    exif = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
-    return {"quality": saving.quality or 95, "icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp}
+    """Dots per inch have no place of their own here but in EXIF."""
+    exif = metadata.exif if metadata.dpi is None else with_resolution(metadata.exif, metadata.dpi)
+    prefixed = None if exif is None else b"Exif\0\0" + exif
+    return {"quality": saving.quality or 95, "icc_profile": metadata.icc, "exif": prefixed, "xmp": metadata.xmp}
 
 
 def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
@@ -245,13 +273,17 @@ def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
 
     shortened = Metadata(icc=metadata.icc, exif=short(metadata.exif), xmp=short(metadata.xmp))
     iptc = short(metadata.iptc)
-    segment = None if iptc is None else b"\xff\xed" + (len(iptc) + 2).to_bytes(2, "big") + iptc
+    segment = None if iptc is None else _segment(wrapped_iptc(iptc))
     return _modern(shortened, saving) | {
         "subsampling": "4:4:4",
         "dpi": metadata.dpi,
         "comment": short(metadata.comment),
         "extra": segment,
     }
+
+
+def _segment(content: bytes) -> bytes:
+    return b"\xff\xed" + (len(content) + 2).to_bytes(2, "big") + content
 
 
 def _check_file(path: Path) -> None:
@@ -294,14 +326,28 @@ def _several_frames(path: Path) -> PictureError:
     return PictureError(f"{path}: several pages or frames; save the one you want as a picture of its own")
 
 
-def _load_plugin(path: Path, file: BinaryIO) -> None:
-    """Makes Pillow know the file's format, if a plugin is what it takes. Raises `PictureError` if there is none."""
+def _check_jxl(path: Path, file: BinaryIO, pixel_limit: int) -> None:
+    size = jxl_size(file)
+    file.seek(0)
+    if size is not None:
+        check_size(path, *size, pixel_limit)
+        check_memory(path, 8 * size[0] * size[1], "to read it")
+
+
+def _load_plugin(path: Path, file: BinaryIO) -> str | None:
+    """Makes Pillow know the file's format, if a plugin is what it takes, and names it.
+
+    Raises `PictureError` if there is none.
+    """
     start = file.read(16)
     file.seek(0)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"):
         _load("HEIF", path)
-    elif start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "HEIF"
+    if start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         _load("JXL", path)
+        return "JXL"
+    return None
 
 
 def _load(file_format: str, path: Path) -> None:

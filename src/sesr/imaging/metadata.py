@@ -18,9 +18,9 @@ Damaged metadata is left out: the picture is none the worse for it.
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -32,9 +32,11 @@ _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _SHORT, _LONG = 3, 4
 _ENTRY = 12
 
-_TIFF_XMP, _TIFF_IPTC, _TIFF_ICC = 700, 33723, 34675
+_TIFF_XMP, _TIFF_ICC = 700, 34675
 _RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT = 282, 283, 296
-_CENTIMETRE = 3
+_INCH, _CENTIMETRE = 2, 3
+_RATIONAL = 5
+_PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
 DESCRIPTIVE_TAGS = frozenset(
     {270, 271, 272, 305, 306, 315, 316, 33432, 0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}
     | {EXIF_IFD, GPS_IFD}
@@ -45,6 +47,7 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 _COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _LARGEST_CHUNK = 1 << 26
+_LARGEST_XMP = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Metadata:
         icc: the colour profile.
         exif: a TIFF structure, without the ``Exif\\0\\0`` that some formats put before it.
         xmp: the packet.
-        iptc: IPTC records in Photoshop's wrapping, as JPEG's segment APP13 holds them, of JPEG files.
+        iptc: IPTC records as TIFF holds them, without the wrapping that JPEG puts around them.
         dpi: dots per inch, across and down.
         comment: a JPEG's.
         chunks: a PNG's chunks of colour (without a profile) and text: name and content.
@@ -98,7 +101,7 @@ class Metadata:
             exif=_without_prefix(exif) if isinstance(exif, bytes) else None,
             xmp=_filled(info.get("xmp")),
             iptc=_iptc(image),
-            dpi=_dpi(info.get("dpi")),
+            dpi=_dpi(info.get("dpi")) or _exif_dpi(exif),
             comment=_filled(info.get("comment")) if image.format in ("JPEG", "MPO") else None,
         )
 
@@ -119,17 +122,25 @@ class Metadata:
                 found = replace(found, dpi=_dpi((x * 0.0254, y * 0.0254)))
             elif name in _COLOUR_CHUNKS + _TEXT_CHUNKS:
                 chunks.append((name, content))
-        return replace(found, chunks=tuple(chunks))
+        return replace(found, chunks=tuple(chunks), dpi=found.dpi or _exif_dpi(found.exif))
 
     @classmethod
     def of_tiff(cls, file: BinaryIO) -> "Metadata":
-        """What a TIFF's first directory holds."""
+        """What a TIFF's first directory holds. IPTC is left to whoever decodes the pixels."""
         try:
             tags = tiff_tags(file)
             icc, xmp = tags.get(_TIFF_ICC), tags.get(_TIFF_XMP)
-            return cls(icc=_filled(icc), exif=_descriptive(file, tags), xmp=_filled(xmp), dpi=_tiff_dpi(tags))
+            return cls(
+                icc=_filled(icc),
+                exif=_descriptive(file, tags),
+                xmp=_filled(xmp),
+                dpi=_tiff_dpi(tags),
+            )
         except Exception:  # Pillow's readers raise nearly anything on damage
             return cls()
+
+
+NOTHING = Metadata()
 
 
 def fitting_profile(metadata: Metadata, mode: str) -> Metadata:
@@ -187,6 +198,45 @@ def enlarged_exif(exif: bytes, width: int, height: int) -> bytes | None:
                 if inner.tag in (_WIDTH, _HEIGHT):
                     inner.write(changed, width if inner.tag == _WIDTH else height)
     return bytes(changed)
+
+
+def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
+    """EXIF that says the dots per inch, for formats that hold them nowhere else.
+
+    The first directory is written anew at the end, so that all else stays in place: a maker's notes may point there.
+    """
+    exif = exif if exif and _start(exif, 0) else struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
+    order, start, own = _order(exif), _start(exif, 0), (_RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT)
+    kept = {entry.tag: exif[entry.at : entry.at + _ENTRY] for entry in _entries(exif, 0) if entry.tag not in own}
+    link = start + 2 + _ENTRY * int(struct.unpack_from(order + "H", exif, start)[0])
+    following = exif[link : link + 4].ljust(4, b"\0")
+    body = exif + bytes(len(exif) % 2)
+    values = len(body) + 2 + _ENTRY * (len(kept) + 3) + 4
+    for tag, at in ((_RESOLUTION_X, values), (_RESOLUTION_Y, values + 8)):
+        kept[tag] = struct.pack(order + "HHII", tag, _RATIONAL, 1, at)
+    kept[_RESOLUTION_UNIT] = struct.pack(order + "HHIHxx", _RESOLUTION_UNIT, _SHORT, 1, _INCH)
+    fractions = b"".join(struct.pack(order + "II", round(value * 1000), 1000) for value in dpi)
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept[tag] for tag in sorted(kept)) + following
+    return body[:4] + struct.pack(order + "I", len(body)) + body[8:] + directory + fractions
+
+
+def photoshop_iptc(segment: bytes) -> bytes | None:
+    """IPTC records out of a JPEG's segment APP13: resources, each a mark, number, name, length and content."""
+    at = len(_PHOTOSHOP)
+    while segment.startswith(_PHOTOSHOP) and segment[at : at + 4] == b"8BIM" and at + 12 <= len(segment):
+        number = int.from_bytes(segment[at + 4 : at + 6], "big")
+        at += 6 + (segment[at + 6] // 2 + 1) * 2
+        length = int.from_bytes(segment[at : at + 4], "big")
+        if number == _IPTC_RESOURCE:
+            return segment[at + 4 : at + 4 + length] or None
+        at += 4 + length + length % 2
+    return None
+
+
+def wrapped_iptc(iptc: bytes) -> bytes:
+    """The segment that `photoshop_iptc` reads."""
+    head = _PHOTOSHOP + b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc))
+    return head + iptc + bytes(len(iptc) % 2)
 
 
 def enlarged_xmp(xmp: bytes, width: int, height: int) -> bytes:
@@ -289,7 +339,7 @@ def _descriptive(file: BinaryIO, tags: ImageFileDirectory_v2) -> bytes | None:
     return _without_prefix(kept.tobytes()) if len(kept) else None
 
 
-def _tiff_dpi(tags: ImageFileDirectory_v2) -> tuple[float, float] | None:
+def _tiff_dpi(tags: Mapping[int, Any]) -> tuple[float, float] | None:
     x, y, unit = tags.get(_RESOLUTION_X), tags.get(_RESOLUTION_Y), tags.get(_RESOLUTION_UNIT, 2)
     if x is None or y is None or unit not in (2, _CENTIMETRE):
         return None
@@ -310,7 +360,18 @@ def _dpi(value: object) -> tuple[float, float] | None:
 
 def _iptc(image: Image.Image) -> bytes | None:
     segments = [content for name, content in getattr(image, "applist", ()) if name == "APP13"]
-    return segments[0] if len(segments) == 1 else None
+    return next(filter(None, map(photoshop_iptc, segments)), None)
+
+
+def _exif_dpi(exif: object) -> tuple[float, float] | None:
+    if not isinstance(exif, bytes):
+        return None
+    found = Image.Exif()
+    try:
+        found.load(exif)
+        return _tiff_dpi(found)
+    except Exception:  # Pillow's readers raise nearly anything on damage
+        return None
 
 
 def _xmp_of_text(content: bytes) -> bytes | None:
@@ -320,7 +381,9 @@ def _xmp_of_text(content: bytes) -> bytes | None:
     if compressed != b"\1":
         return text or None
     try:
-        return zlib.decompressobj().decompress(text, _LARGEST_CHUNK) or None
+        unpacking = zlib.decompressobj()
+        packet = unpacking.decompress(text, _LARGEST_XMP)
+        return packet if packet and not unpacking.unconsumed_tail else None
     except zlib.error:
         return None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sesr.errors import PictureError
-from sesr.imaging.metadata import Metadata, fitting_profile
+from sesr.imaging.metadata import NOTHING, Metadata, fitting_profile
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's names of the four kinds of picture that go through, and their channels."""
@@ -55,7 +55,7 @@ class Picture:
     stored: Image.Image
     mode: str
     orientation: int = 1
-    metadata: Metadata = Metadata()
+    metadata: Metadata = NOTHING
 
     @classmethod
     def from_image(cls, image: Image.Image, name: str = "the picture") -> "Picture":

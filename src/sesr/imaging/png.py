@@ -15,23 +15,27 @@ interlacing, palettes, fewer than 8 bits.
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.imaging.metadata import XMP_KEYWORD, Metadata
+from sesr.imaging.deflate import deflated, in_parallel
+from sesr.imaging.metadata import NOTHING, XMP_KEYWORD, Metadata
 
 Bytes = NDArray[np.uint8]
 Pixels = NDArray[Any]
-NOTHING = Metadata()
-
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """Channels (grey, grey with alpha, RGB, RGBA) to the header's colour type."""
 FILTER_BYTES = 1 << 17
 """About how much is filtered at a time, so that the copies stay in the processor's cache."""
+PIECE_BYTES = 1 << 20
+"""About how much is compressed at a time."""
+
+_ZLIB_HEADER = b"\x78\x01"
+_LAST_BLOCK = b"\x03\x00"  # deflate's, with nothing in it
 
 
 def write_png(
@@ -82,22 +86,37 @@ def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
 
 
 def _write_rows(file: BinaryIO, bands: Iterable[Pixels], stride: int, height: int, pixel: int) -> None:
-    compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
-    block = max(FILTER_BYTES // stride, 1)
-    above, written = np.zeros((1, stride), np.uint8), 0
+    check, written = zlib.adler32(b""), 0
+    header = _ZLIB_HEADER
+    for rows, compressed, filtered in in_parallel(lambda piece: _packed(piece, pixel), _pieces(bands, stride)):
+        _write_chunk(file, b"IDAT", header + compressed)
+        check, header, written = zlib.adler32(filtered.data, check), b"", written + rows
+    if written != height:
+        raise ValueError(f"the bands have {written} rows in all instead of {height}")
+    _write_chunk(file, b"IDAT", _LAST_BLOCK + struct.pack(">I", check))
+
+
+def _pieces(bands: Iterable[Pixels], stride: int) -> Iterator[tuple[Bytes, Bytes]]:
+    """Some rows of bytes at a time, and the one above them."""
+    count, above = max(PIECE_BYTES // stride, 1), np.zeros((1, stride), np.uint8)
     for band in bands:
         rows = _stored(band)
         if rows.shape[1] != stride:
             raise ValueError(f"a band has rows of {rows.shape[1]} bytes instead of {stride}")
-        for top in range(0, len(rows), block):
-            some = rows[top : top + block]
-            compressed = compressor.compress(filter_rows(some, above, pixel).data)
-            above, written = some[-1:].copy(), written + len(some)
-            if compressed:
-                _write_chunk(file, b"IDAT", compressed)
-    if written != height:
-        raise ValueError(f"the bands have {written} rows in all instead of {height}")
-    _write_chunk(file, b"IDAT", compressor.flush())
+        for top in range(0, len(rows), count):
+            piece = rows[top : top + count].copy()  # whoever made the band may go on with its memory
+            yield piece, above
+            above = piece[-1:]
+
+
+def _packed(piece: tuple[Bytes, Bytes], pixel: int) -> tuple[int, bytes, Bytes]:
+    """How many rows, compressed, and as they were before, filtered: (bytes,)."""
+    (rows, above), some = piece, max(FILTER_BYTES // piece[0].shape[1], 1)
+    parts = []
+    for top in range(0, len(rows), some):
+        parts.append(filter_rows(rows[top : top + some], rows[top - 1 : top] if top else above, pixel))
+    filtered = np.concatenate(parts).reshape(-1)
+    return len(rows), deflated(filtered), filtered
 
 
 def _stored(band: Pixels) -> Bytes:

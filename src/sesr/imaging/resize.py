@@ -253,11 +253,17 @@ def _seen(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
     alpha = source[..., -1]
     if (alpha == alpha[0, 0]).all():
         return plain
-    weight = plain[..., -1]
-    mixed = (weight >= 0.5) & ~_constant(alpha, taps)
-    product = _plain(source[..., :-1] * alpha[..., None], taps)
-    plain[mixed, :-1] = product[mixed] / weight[mixed, None]
+    product = _plain(source * _repeated(alpha, source), taps)
+    weight = _repeated(plain[..., -1], plain)
+    mixed = _repeated((plain[..., -1] >= 0.5) & ~_constant(alpha, taps), plain)
+    mixed[..., -1] = False
+    np.divide(product, weight, out=plain, where=mixed)
     return plain
+
+
+def _repeated(plane: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+    """(H, W) as (H, W, C); in memory, since short inner loops are slow."""
+    return plane.repeat(like.shape[-1]).reshape(like.shape)
 
 
 def _constant(plane: NDArray[Any], taps: _Taps) -> NDArray[np.bool_]:

@@ -1,8 +1,8 @@
 """PNG and TIFF read row after row, 8 or 16 bits a channel, so that a picture need not fit into memory.
 
 Pillow decodes a whole picture at once, RGB with 8 bits a channel at most. libvips decodes as rows are asked for and
-keeps their depth. It asks one thing in return: that they are asked for from the top down. So a camera's orientation that
-starts anywhere but at the top needs the whole picture in memory after all, as NumPy has it: 3 bytes a pixel in 8-bit RGB.
+keeps their depth. It asks one thing in return: that they are asked for from the top down. So a camera's orientation
+that starts anywhere but at the top needs the whole picture in memory after all, 3 bytes a pixel in 8-bit RGB.
 
 What kinds of picture there are is the same as for other formats (`sesr.imaging.files`): grey or RGB, with or without
 alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that is undone.
@@ -66,7 +66,8 @@ class Scanlines:
             source = pyvips.Source.new_from_descriptor(file.fileno())  # which makes a descriptor of its own
             self._image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
         self.mode, self.depth = self._kind()
-        found = replace(self.metadata, icc=_profile(self._image) or self.metadata.icc)
+        icc, iptc = (_block(self._image, name) for name in ("icc-profile-data", "iptc-data"))
+        found = replace(self.metadata, icc=icc or self.metadata.icc, iptc=iptc)
         self.metadata = fitting_profile(found, self.mode)
         self._orientation = self.metadata.orientation
         size = int(self._image.width), int(self._image.height)
@@ -90,9 +91,7 @@ class Scanlines:
             raise PictureError(f"{self._path}: several pages or frames; save the one you want as a picture of its own")
         if image.interpretation not in _SPACES or image.bands not in MODES:
             kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
-            raise PictureError(
-                f"{self._path}: its colours are {kind}, which is not supported; convert it to RGB first"
-            )
+            raise PictureError(f"{self._path}: its colours are {kind}, which is not supported; convert it to RGB first")
         if image.format not in _DEPTHS:
             message = f"its numbers are {image.format}, not 8 or 16 bits, which is not supported"
             raise PictureError(f"{self._path}: {message}; convert it to 16 bits first")
@@ -176,6 +175,5 @@ def _extra_sample(path: Path, file: BinaryIO) -> int | None:
     return int(extra[0]) if isinstance(extra, tuple) and extra else None
 
 
-def _profile(image: Any) -> bytes | None:
-    return bytes(image.get("icc-profile-data")) if image.get_typeof("icc-profile-data") else None
-
+def _block(image: "pyvips.Image", name: str) -> bytes | None:
+    return bytes(image.get(name)) or None if image.get_typeof(name) else None

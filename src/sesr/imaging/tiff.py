@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from sesr.imaging.deflate import in_parallel, strategy
 from sesr.imaging.metadata import DESCRIPTIVE_TAGS, EXIF_IFD, GPS_IFD, Metadata
 
 Pixels = NDArray[Any]
@@ -34,7 +35,7 @@ LARGEST_PLAIN = (1 << 32) - (1 << 26)
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_LENGTHS = 273, 274, 277, 278, 279
 _RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES = 282, 283, 296, 317, 338
-_XMP, _ICC = 700, 34675
+_XMP, _IPTC, _ICC = 700, 33723, 34675
 _BYTE, _LONG, _UNDEFINED, _LONG8 = 1, 4, 7, 16
 _DEFLATE, _HORIZONTAL, _UPRIGHT, _INCH, _STRAIGHT_ALPHA = 8, 2, 1, 2, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
@@ -61,11 +62,11 @@ def write_tiff(
     file.write(header)
     rows = max(STRIP_BYTES // row_bytes, 1)
     offsets, lengths, written = [], [], 0
-    for strip in _strips(bands, rows, width * channels):
-        packed = zlib.compress(_differences(strip.reshape(len(strip), width, channels)), 1)
+    strips = _strips(bands, rows, width * channels)
+    for count, packed in in_parallel(lambda strip: _packed(strip, channels), strips):
         offsets.append(file.tell())
         lengths.append(file.write(packed))
-        written += len(strip)
+        written += count
     if written != height:
         raise ValueError(f"the bands have {written} rows in all instead of {height}")
     file.write(bytes(file.tell() % 2))  # a directory starts at an even place
@@ -113,6 +114,13 @@ def _strips(bands: Iterable[Pixels], rows: int, samples: int) -> Iterable[Pixels
         yield np.concatenate(held)
 
 
+def _packed(strip: Pixels, channels: int) -> tuple[int, bytes]:
+    """How many rows, and they compressed."""
+    stored = np.frombuffer(_differences(strip.reshape(len(strip), -1, channels)), np.uint8)
+    compressor = zlib.compressobj(1, strategy=strategy(stored))
+    return len(strip), compressor.compress(stored.data) + compressor.flush()
+
+
 def _differences(pixels: Pixels) -> bytes:
     """Each sample less the one to its left, little-endian; arithmetic is modulo the type's range."""
     result = pixels.astype(pixels.dtype.newbyteorder("<"))
@@ -144,7 +152,8 @@ def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
     if metadata.dpi is not None:
         tags[_RESOLUTION_X], tags[_RESOLUTION_Y] = metadata.dpi
         tags[_RESOLUTION_UNIT] = _INCH
-    for tag, kind, content in ((_XMP, _BYTE, metadata.xmp), (_ICC, _UNDEFINED, metadata.icc)):
+    blocks = ((_XMP, _BYTE, metadata.xmp), (_IPTC, _UNDEFINED, metadata.iptc), (_ICC, _UNDEFINED, metadata.icc))
+    for tag, kind, content in blocks:
         if content is not None:
             tags.tagtype[tag] = kind
             tags[tag] = content

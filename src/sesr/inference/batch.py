@@ -1,21 +1,60 @@
-"""Many picture files: where each result goes, one after another, one's failure apart from the others.
+"""Many pictures: several at a time, one's failure apart from the others, and all stopped cleanly when asked to.
 
-Nothing is overwritten by accident: a result that exists needs `overwrite`, and no result may replace one of the
-inputs, or the result of another input, whatever is asked for. Whether a result exists is looked at before the work and
-once more when it is put in its place.
+What there is to do is found by `sesr.inference.folders`, where results go is said by `sesr.inference.targets`. Here the
+work is done, a thread a picture: our engine, decoders and encoders compute outside of Python's lock.
+
+Outcomes come in the order of the work. Pictures for the same target wait for each other, so the first of them has it,
+whichever would have been quicker.
+
+Whoever stops taking outcomes (Ctrl-C, an exception, `close`) stops the threads too: each at its next band of rows, and
+its unfinished file is removed.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
 
-from tqdm import tqdm
+from sesr.errors import EngineError, SesrError, UsageError
+from sesr.imaging.files import Saving, unguarded_pillow
+from sesr.imaging.memory import free_memory
+from sesr.inference.folders import Found, Unread, Work
+from sesr.inference.progress import Bar, Share, is_shown, pixel_count
+from sesr.inference.targets import Targets, check_free, identity, is_done, make_folder_for
 
-from sesr.errors import EngineError, PictureError, SesrError, UsageError
-from sesr.imaging.files import output_format
-from sesr.inference.upscale import Upscaler
+Progress = Callable[[int, int], object]
+"""Is told the output rows that were done since it was last called, and how many there are in all."""
+
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""(width, height) of a picture, and of what was made of it."""
+
+BYTES_A_PIXEL = 80
+"""Memory that a picture may take at most, for each of its pixels: 4 bytes, and 4 for each of 16 in an x4 result."""
+
+
+class Enlarger(Protocol):
+    """Makes larger pictures of picture files: `sesr.inference.upscale.Upscaler`."""
+
+    @property
+    def label(self) -> str:
+        """What names of results say: x2."""
+
+    def upscale_file(
+        self,
+        source: Path,
+        target: Path,
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = True,
+        saving: Saving = ...,
+    ) -> Sizes:
+        """Enlarges a file into another, which appears whole or not at all. Raises `SesrError`."""
 
 
 @dataclass(frozen=True)
@@ -26,112 +65,208 @@ class Done:
     target: Path
     source_size: tuple[int, int]
     target_size: tuple[int, int]
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file from a folder that an earlier run enlarged."""
+
+    source: Path
+    target: Path
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that was not, and the one line why."""
+    """A file that was not, or a folder that cannot be looked into, and the one line why."""
 
     source: Path
     reason: str
+    seconds: float = field(default=0.0, compare=False)
+
+
+Outcome = Done | Skipped | Failed
 
 
 def upscale_files(
-    upscaler: Upscaler, sources: Sequence[Path], output: str | None = None, *, overwrite: bool = False
-) -> Iterator[Done | Failed]:
+    enlargers: Sequence[Enlarger],
+    work: Work,
+    output: str | None = None,
+    *,
+    file_format: str | None = None,
+    saving: Saving = Saving(),  # noqa: B008  (frozen)
+    overwrite: bool = False,
+) -> Generator[Outcome, None, None]:
     """Enlarges picture files, with a progress bar on a terminal when it takes longer than a second.
 
     Args:
-        upscaler: the network.
-        sources: picture files.
-        output: a file (for one source), a folder that exists or whose name ends with a separator and is then made,
-            or None for ``name_x2.png`` beside each source.
-        overwrite: whether files that exist may be replaced.
+        enlargers: one for each picture to work on at a time. The same one may be there several times if it serves
+            several threads: with our own engine it does.
+        work: see `sesr.inference.folders.find_pictures`.
+        output: see `sesr.inference.targets.Targets`.
+        file_format: likewise.
+        saving: the quality.
+        overwrite: whether files that exist may be replaced. If not, those from folders are skipped.
 
-    Yields one outcome per source, in order. Raises `UsageError` when `output` cannot be meant so, `PictureError` when
-    its folder cannot be made, before any work is done.
+    Yields one outcome for each thing in `work`, in its order, but nothing for a picture that was found twice. Raises
+    `UsageError` when `output`, `file_format` or `saving` cannot be meant so, `PictureError` when the output's folder
+    cannot be made, before any work is done. The work begins with the first outcome that is asked for, and is not held
+    up by outcomes that nobody takes yet. While it goes on, Pillow's own limit on sizes is off in the whole process, and
+    so are Python's warnings, which are the process's too.
     """
-    targets = Targets(sources, output, upscaler.scale, overwrite=overwrite)
-    return (_upscale_file(upscaler, source, targets) for source in sources)
+    if not enlargers:
+        raise UsageError("nothing to enlarge with: give one enlarger at least")
+    targets = Targets(work, output, enlargers[0].label, file_format)
+    targets.check_quality(saving.quality)
+    return _Batch(enlargers, targets, saving, overwrite).outcomes(work)
 
 
-class Targets:
-    """Where results go. Arguments and errors as for `upscale_files`; `scale` goes into the names."""
+class _Stopped(BaseException):
+    """Nobody wants the results any more; on the way of Ctrl-C."""
 
-    def __init__(self, sources: Sequence[Path], output: str | None, scale: int, *, overwrite: bool) -> None:
-        self._sources = {_identity(source) for source in sources}
-        self._claimed: dict[str, Path] = {}
-        self._scale, self.overwrite = scale, overwrite
-        self._file: Path | None = None
-        self._folder: Path | None = None
-        if output is not None and _means_folder(output):
-            self._folder = _made(Path(output))
-        elif output is not None:
-            self._file = Path(output)
-            output_format(self._file)
-            if len(sources) > 1:
-                raise UsageError(
-                    f"{output}: one file for {len(sources)} pictures; name a folder, with {os.sep} at its end"
+
+class _Batch:
+    """Arguments as for `upscale_files`."""
+
+    def __init__(self, enlargers: Sequence[Enlarger], targets: Targets, saving: Saving, overwrite: bool) -> None:
+        self._jobs = len(enlargers)
+        self._idle: SimpleQueue[Enlarger] = SimpleQueue()
+        for enlarger in enlargers:
+            self._idle.put(enlarger)
+        self._targets, self._saving, self._overwrite = targets, saving, overwrite
+        self._memory = Memory(free_memory())
+        self._pixels = cache(pixel_count)
+        self._stop = threading.Event()
+
+    def outcomes(self, work: Work) -> Generator[Outcome, None, None]:
+        work = self._without_repeated(work)
+        bar = Bar(len(work), sum(map(self._expected_pixels, work)) if is_shown() else 0)
+        try:
+            with unguarded_pillow(), ThreadPoolExecutor(self._jobs, "picture") as pool:
+                futures = self._submitted(pool, work, bar)
+                try:
+                    while futures:
+                        yield futures.pop().result()
+                finally:
+                    self._stop.set()
+                    pool.shutdown(wait=False, cancel_futures=True)
+        finally:
+            bar.close()
+
+    def _without_repeated(self, work: Work) -> Work:
+        """Without what was found in folders twice, for the same target."""
+        seen, kept = set(), []
+        for found in work:
+            key = None if isinstance(found, Unread) else (identity(found.source), identity(self._targets.of(found)))
+            if key is None or isinstance(found, Unread) or found.named or key not in seen:
+                kept.append(found)
+            seen.add(key)
+        return kept
+
+    def _submitted(self, pool: ThreadPoolExecutor, work: Work, bar: Bar) -> "list[Future[Outcome]]":
+        """The last one first. Threads begin in the order of the work, so what one waits for was begun before it."""
+        latest: dict[tuple[int, int] | str | None, Future[Outcome]] = {}
+        futures = []
+        for found in work:
+            place = None if isinstance(found, Unread) else identity(self._targets.of(found))
+            before = None if place is None else latest.get(place)
+            latest[place] = pool.submit(self._outcome, found, before, bar)
+            futures.append(latest[place])
+        return futures[::-1]
+
+    def _outcome(self, found: Found | Unread, before: "Future[Outcome] | None", bar: Bar) -> Outcome:
+        if isinstance(found, Unread):
+            bar.finish_picture()
+            return Failed(found.folder, found.reason)
+        if before is not None:
+            wait([before])
+        share = Share(bar, self._expected_pixels(found) if is_shown() else 0)
+        try:
+            return self._tried(found, share)
+        finally:
+            share.finish()
+
+    def _tried(self, found: Found, share: Share) -> Outcome:
+        started = time.monotonic()
+        try:
+            return self._enlarged(found, share, started)
+        except EngineError as error:
+            reason = f"{found.source}: {error}"
+        except SesrError as error:
+            reason = str(error)
+        except MemoryError:
+            reason = f"{found.source}: not enough memory; free some, or take fewer at a time with -j"
+        except OSError as error:
+            reason = f"{error.filename or found.source}: {error.strerror or error}; check the place and its permissions"
+        return Failed(found.source, reason, time.monotonic() - started)
+
+    def _enlarged(self, found: Found, share: Share, started: float) -> Done | Skipped:
+        with self._targets.claim(found) as target:
+            if not self._overwrite and is_done(found, target):
+                return Skipped(found.source, target)
+            check_free(found.source, target, overwrite=self._overwrite)
+            with self._memory.taken(BYTES_A_PIXEL * self._needed_pixels(found)), self._enlarger() as enlarger:
+                self._check_wanted()
+                if not found.named:
+                    make_folder_for(target)
+                sizes = enlarger.upscale_file(
+                    found.source, target, self._watched(share), overwrite=self._overwrite, saving=self._saving
                 )
+            return Done(found.source, target, *sizes, time.monotonic() - started)
+
+    def _watched(self, share: Share) -> Progress:
+        def advance(rows: int, total: int) -> None:
+            self._check_wanted()
+            share.advance(rows, total)
+
+        return advance
+
+    def _check_wanted(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
 
     @contextmanager
-    def claim(self, source: Path) -> Iterator[Path]:
-        """The file for a source's result, from now on taken, unless the body fails.
-
-        Raises `PictureError` if it must not be written.
-        """
-        target = self._file or (self._folder or source.parent) / f"{source.stem}_x{self._scale}.png"
-        if _identity(target) in self._sources:
-            raise PictureError(f"{source}: {target} is itself an input; name another output with -o")
-        place = os.path.realpath(target)
-        first = self._claimed.get(place)
-        if first is not None and _identity(first) == _identity(source):
-            raise PictureError(f"{source}: given twice, and already done as {target}; give it once")
-        if first is not None:
-            raise PictureError(f"{source}: {target} is the output of {first} already; upscale it apart, with -o")
-        if os.path.lexists(target) and not self.overwrite:
-            raise PictureError(f"{source}: {target} exists already; name another with -o, or add --overwrite")
-        self._claimed[place] = source
+    def _enlarger(self) -> Iterator[Enlarger]:
+        enlarger = self._idle.get()
         try:
-            yield target
-        except BaseException:
-            del self._claimed[place]
-            raise
+            yield enlarger
+        finally:
+            self._idle.put(enlarger)
+
+    def _expected_pixels(self, found: Found | Unread) -> int:
+        """Pixels that are to be enlarged: none of what is skipped."""
+        if isinstance(found, Unread) or (not self._overwrite and is_done(found, self._targets.of(found))):
+            return 0
+        return self._pixels(found.source)
+
+    def _needed_pixels(self, found: Found) -> int:
+        return self._pixels(found.source) if self._jobs > 1 else 0
 
 
-def _upscale_file(upscaler: Upscaler, source: Path, targets: Targets) -> Done | Failed:
-    with tqdm(desc=source.name, unit=" rows", delay=1, leave=False, disable=None) as bar:
+class Memory:
+    """Lets pictures begin while they fit into half of the memory that was free; one always may.
 
-        def advance(rows: int, total: int) -> None:
-            bar.total = total
-            bar.update(rows)
+    Args:
+        free: bytes, None if unknown.
+    """
 
+    def __init__(self, free: int | None) -> None:
+        self._most = None if free is None else free // 2
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Takes so many bytes, as soon as there is room for them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits(size))
+            self._taken += size
         try:
-            with targets.claim(source) as target:
-                sizes = upscaler.upscale_file(source, target, advance, overwrite=targets.overwrite)
-                return Done(source, target, *sizes)
-        except EngineError as error:
-            return Failed(source, f"{source}: {error}")
-        except SesrError as error:
-            return Failed(source, str(error))
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
 
-
-def _means_folder(output: str) -> bool:
-    return output.endswith(tuple(filter(None, (os.sep, os.altsep)))) or Path(output).is_dir()
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); name another with -o") from error
-    return folder
-
-
-def _identity(path: Path) -> tuple[int, int] | str:
-    """The same for two names of one file."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return os.path.realpath(path)
-    return found.st_dev, found.st_ino
+    def _fits(self, size: int) -> bool:
+        return self._most is None or not self._taken or self._taken + size <= self._most

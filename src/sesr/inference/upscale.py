@@ -191,7 +191,7 @@ class Upscaler:
                     progress(1, animation.count)
 
         metadata = self._metadata(animation.metadata, *larger)
-        write_animation(target, frames(), animation.loop, metadata, saving, overwrite=overwrite)
+        write_animation(target, frames(), animation.plays, metadata, saving, overwrite=overwrite)
         return size, larger
 
 

@@ -4,7 +4,7 @@
 
 - High-resolution (HR) pictures alone, in it and below; links to folders are followed. Low resolution (LR) is made by
   the exact bicubic of `sesr.imaging.resize`, rounded to 8 bits, as the benchmarks' LR is; of colour pictures in
-  colour, before luma is taken.
+  colour, before luma is taken. What else may happen to LR comes after that: `sesr.training.degradation`.
 - A pair: a subfolder ``HR`` beside ``LR_bicubic`` or ``LR``, in which LR lies in ``X2`` (for scale 2), or directly if
   there is no folder of that kind. Both names may carry the prefix ``DIV2K_train_`` or ``DIV2K_valid_``; capitals or
   not is all the same.

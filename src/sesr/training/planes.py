@@ -7,9 +7,9 @@ cuts its crops from there, on whatever device the tensors lie; no decoding while
 Decoding and shrinking take minutes, so planes are kept in a cache folder, a training set as one safetensors file
 ``planes/KEY.safetensors``, which later starts map into memory. The key is a hash over everything that decides the
 content: the picture files with their sizes, times and permissions, the scale, the smallest size wanted, what grey
-means, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied at any time. A set
-is not kept when a picture was left out for a reason that may pass, such as a disk that did not answer, or when a file
-changed meanwhile.
+means, what degrades LR, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied
+at any time. A set is not kept when a picture was left out for a reason that may pass, such as a disk that did not
+answer, or when a file changed meanwhile.
 
 A cache file is renamed into place when it is whole, so any number of processes may make the same one at once. Against
 disks and copies that lose bytes, a checksum over the whole is verified at each start; that reads the file once from end
@@ -37,6 +37,7 @@ from tqdm import tqdm
 from sesr.atomic import writing
 from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED, luma_from_grey
+from sesr.training.degradation import degrade_as_photo
 from sesr.training.pictures import PicturePair, Pixels, find_pairs, read_pair
 from sesr.training.recipe import DataRecipe
 
@@ -83,7 +84,7 @@ def load_planes(
     Args:
         source: a folder of HR pictures, or of HR and LR ones.
         scale: HR pixels an LR pixel, on each axis.
-        recipe: which pictures, the least size, and what grey values mean.
+        recipe: which pictures, the least size, what grey values mean, and what degrades LR.
         cache: folder to keep the planes in for the next time; None keeps nothing.
         quiet: says nothing, for all but the first of several processes.
 
@@ -143,7 +144,7 @@ def _read_planes(
             small += 1
             continue
         highs.append(_to_grey(high))
-        lows.append(_to_grey(low))
+        lows.append(_degraded(_to_grey(low), recipe))
         limited.append(high.ndim == 2 and recipe.grey_range == "limited")
     if small:
         notes.append(f"{source}: {small} of {len(pairs)} images are smaller than a crop and left out")
@@ -179,6 +180,11 @@ def _to_grey(picture: Pixels) -> Pixels:
     return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
 
 
+def _degraded(grey: Pixels, recipe: DataRecipe) -> Pixels:
+    """Grey LR as the network is to see it."""
+    return degrade_as_photo(grey) if recipe.degradation == "photo" else grey
+
+
 class ValidationPictures:
     """HR luma 0..255 (scale H, scale W), unrounded, and LR luma Y/255 (1, 1, H, W) of each picture to validate with.
 
@@ -208,19 +214,22 @@ class ValidationPictures:
 
 
 def read_validation(source: Path, scale: int, recipe: DataRecipe) -> ValidationPictures:
-    """The pictures of a source to validate with.
+    """The pictures of a source to validate with, LR degraded as in training.
 
     Nothing is left out: a mean over other pictures would be another figure. Raises `PictureError`, `TrainingError`.
     """
     pairs = find_pairs(source, scale, "validation")
-    return ValidationPictures((_read_strictly(pair, scale, source) for pair in pairs), recipe)
+    return ValidationPictures((_read_strictly(pair, scale, source, recipe) for pair in pairs), recipe)
 
 
-def _read_strictly(pair: PicturePair, scale: int, source: Path) -> tuple[Pixels, Pixels]:
+def _read_strictly(pair: PicturePair, scale: int, source: Path, recipe: DataRecipe) -> tuple[Pixels, Pixels]:
     hr, lr = read_pair(pair, scale)
     if min(lr.shape[:2]) <= 2:
         raise TrainingError(f"{pair.hr}: too small to validate on; take it out of {source}")
-    return hr, lr
+    if recipe.degradation == "none":
+        return hr, lr
+    seen = _degraded(_to_grey(lr), recipe)
+    return hr, seen if hr.ndim == 2 else np.repeat(seen[..., None], 3, axis=2)  # three alike: still full-range grey
 
 
 def _validation_luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]:
@@ -269,7 +278,7 @@ def default_cache() -> Path:
 def _cache_file(cache: Path, source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe) -> Path:
     """Where the planes of these pictures belong."""
     files = [path for pair in pairs for path in (pair.hr, pair.lr) if path is not None]
-    identity = [FORMAT, scale, recipe.crop, recipe.grey_range, str(source.resolve())]
+    identity = [FORMAT, scale, recipe.crop, recipe.grey_range, recipe.degradation, str(source.resolve())]
     states = [(str(path.relative_to(source)), *_state(path)) for path in files]
     text = json.dumps([identity, states])
     return cache / "planes" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"

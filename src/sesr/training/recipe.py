@@ -36,6 +36,8 @@ class DataRecipe:
             in which every picture gives the same number of crops.
         crops_per_image: that number; it also decides what is called an epoch where sampling is by pixels.
         detail: draws crops with a probability proportional to their detail to this power; 0 draws uniformly.
+        degradation: what happens to LR before the network sees it, in training and validation alike. ``none``, or
+            ``photo``: mild blur, noise and JPEG (`sesr.training.degradation`).
     """
 
     grey_range: Literal["full", "limited"] = "full"
@@ -44,6 +46,7 @@ class DataRecipe:
     sampling: Literal["pixels", "images"] = "images"
     crops_per_image: int = 64
     detail: float = 0.0
+    degradation: Literal["none", "photo"] = "none"
 
 
 @dataclass(frozen=True)
@@ -161,16 +164,17 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """What the trained network is called: ``m5_x2``, ``m5-int8_x2``."""
+        """What the trained network is called: ``m5_x2``, ``m5-int8_x2``, ``m5-photo_x2``."""
         return f"{self.name}_x{self.network.scale}"
 
     @property
     def name(self) -> str:
         """The same without its scale; the card's name, if it has one."""
-        if self.card.name or self.int8:
-            return self.card.name or self.network.int8_name
+        if self.card.name:
+            return self.card.name
         alone = "-w8" if self.training.quant_w else "-a8" if self.training.quant_a else ""
-        return self.network.name + alone
+        flavour = "" if self.data.degradation == "none" else f"-{self.data.degradation}"
+        return (self.network.int8_name if self.int8 else self.network.name + alone) + flavour
 
     @property
     def int8(self) -> bool:

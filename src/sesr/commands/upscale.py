@@ -1,0 +1,216 @@
+"""`sesr upscale`."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesr.commands.arguments import (
+    Arguments,
+    add_command,
+    add_engine,
+    add_int8,
+    add_network,
+    plain,
+    positive,
+    tile,
+)
+
+if TYPE_CHECKING:
+    from sesr.commands.arguments import Commands
+    from sesr.inference.batch import Outcome
+    from sesr.inference.folders import Work
+    from sesr.inference.upscale import Upscaler
+
+
+def add_upscale(commands: "Commands") -> None:
+    """Adds the subcommand."""
+    parser = add_command(commands, "upscale", _upscale, "enlarge pictures")
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="picture files, and folders of them")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
+    )
+    _add_folders(parser)
+    _add_network(parser)
+    _add_files(parser)
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="N", help="pictures at a time (default: one a processor, of our engine)"
+    )
+    parser.add_argument("--json", action="store_true", help="print an object a line for each picture, and a summary")
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-r", "--recursive", action="store_true", help="folders with all in them; the same tree under OUT"
+    )
+    parser.add_argument(
+        "--include",
+        action="append",
+        metavar="PATTERN",
+        help="of folders, only pictures whose name or path matches, such as '*.jpg' or '2024/*'; may be repeated",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        metavar="PATTERN",
+        help="of folders, no pictures or folders whose name or path matches; may be repeated",
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add_network(parser)
+    add_int8(parser)
+    add_engine(parser)
+    parser.add_argument(
+        "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """What files are written, and how."""
+    parser.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        help="of results that OUT does not name: png, jpg, webp, tiff ... (default: png)",
+    )
+    parser.add_argument(
+        "--quality", type=_quality, metavar="N", help="of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100 (default: 95)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that exist, and do again what was done in folders"
+    )
+
+
+def _upscale(arguments: Arguments) -> int:
+    from sesr.imaging.files import Saving
+    from sesr.inference.batch import upscale_files
+
+    work = _work(arguments)
+    outcomes = upscale_files(
+        _upscalers(arguments, len(work)),
+        work,
+        arguments.output,
+        file_format=arguments.format,
+        saving=Saving(arguments.quality),
+        overwrite=arguments.overwrite,
+    )
+    with closing(outcomes):
+        return _report_json(outcomes) if arguments.json else _report(outcomes)
+
+
+def _work(arguments: Arguments) -> "Work":
+    from sesr.inference.folders import Search, find_pictures
+
+    search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
+    apart = None if arguments.output is None else Path(arguments.output)
+    return find_pictures(map(Path, arguments.inputs), search, apart)
+
+
+def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
+    """One for each picture at a time; together they take the processors that there are."""
+    from sesr.inference.native import available_threads
+
+    threads = arguments.threads or available_threads()
+    if arguments.engine == "native":
+        jobs = arguments.jobs or max(1, min(threads, pictures))
+        return [_ready(arguments, max(1, threads // jobs))] * jobs  # it serves any number of threads
+    jobs = arguments.jobs or 1
+    return [_ready(arguments, arguments.threads if jobs == 1 else max(1, threads // jobs)) for _ in range(jobs)]
+
+
+def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
+    from sesr.inference.upscale import load
+
+    return load(
+        arguments.model,
+        arguments.scale,
+        engine=arguments.engine,
+        threads=threads,
+        tile=arguments.tile,
+        int8=arguments.int8,
+    )
+
+
+def _report(outcomes: "Iterable[Outcome]") -> int:
+    """Lines for people: what was done on stdout, what failed on stderr. Returns the exit code."""
+    from tqdm import tqdm
+
+    from sesr.inference.batch import Done, Failed
+
+    started, counts = time.monotonic(), Counter[str]()
+    for outcome in outcomes:
+        counts[type(outcome).__name__] += 1
+        with tqdm.external_write_mode():  # the bar makes way
+            if isinstance(outcome, Failed):
+                print(f"sesr: {plain(outcome.reason)}", file=sys.stderr)
+            elif isinstance(outcome, Done):
+                print(_line(outcome), flush=True)
+    if counts.total() != 1 or counts["Skipped"]:
+        done = f"enlarged {counts['Done']}, skipped {counts['Skipped']}, failed {counts['Failed']}"
+        print(f"{done} in {_duration(time.monotonic() - started)}")
+    return 1 if counts["Failed"] else 0
+
+
+def _line(done: "Outcome") -> str:
+    from sesr.inference.batch import Done
+
+    assert isinstance(done, Done)
+    (w, h), (larger_w, larger_h) = done.source_size, done.target_size
+    return f"{plain(f'{done.source} -> {done.target}')}  {w} x {h} -> {larger_w} x {larger_h}"
+
+
+def _report_json(outcomes: "Iterable[Outcome]") -> int:
+    """An object a line for scripts. Returns the exit code."""
+    started, counts = time.monotonic(), Counter[str]()
+    for outcome in outcomes:
+        written = _object(outcome)
+        counts[str(written["status"])] += 1
+        _print_json(written)
+    numbers = {status: counts[status] for status in ("done", "skipped", "failed")}
+    _print_json({"status": "summary", **numbers, "seconds": round(time.monotonic() - started, 3)})
+    return 1 if counts["failed"] else 0
+
+
+def _print_json(content: dict[str, object]) -> None:
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode():
+        print(json.dumps(content), flush=True)
+
+
+def _object(outcome: "Outcome") -> dict[str, object]:
+    """All keys are there in each; names that are no text have their bytes as lone surrogates, as in Python."""
+    target = getattr(outcome, "target", None)
+    return {
+        "status": type(outcome).__name__.lower(),
+        "source": str(outcome.source),
+        "target": None if target is None else str(target),
+        "source_size": getattr(outcome, "source_size", None),
+        "target_size": getattr(outcome, "target_size", None),
+        "reason": getattr(outcome, "reason", None),
+        "seconds": round(getattr(outcome, "seconds", 0.0), 3),
+    }
+
+
+def _duration(seconds: float) -> str:
+    """12.3 s, 4 min 12 s, 1 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _quality(text: str) -> int:
+    """A whole number from 1 to 100."""
+    number = positive(text)
+    if number > 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
+    return number

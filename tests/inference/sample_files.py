@@ -1,0 +1,258 @@
+"""Real picture files of every format, small, and ways to damage them."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+Content = dict[str, bytes]
+
+XMP = (
+    b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmp:Rating="4" '
+    b'tiff:Orientation="6"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+
+
+def smooth(height: int = 20, width: int = 27, channels: int = 3) -> NDArray[np.uint8]:
+    """Ramps, of which lossy formats make little wrong: (H, W, C), or (H, W) for one channel."""
+    ramp = np.add.outer(np.arange(height) * 4, np.arange(width) * 3)
+    planes = np.stack([ramp + 20 * k for k in range(channels)], axis=-1).astype(np.uint8)
+    return planes[..., 0] if channels == 1 else planes
+
+
+def profile() -> bytes:
+    """A whole ICC profile."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif(orientation: int = 6) -> bytes:
+    """Camera, date, exposure and place, with the prefix that Pillow wants."""
+    found = Image.Exif()
+    found[0x010F], found[0x0110], found[0x0112] = "Maker", "Camera", orientation
+    inner = found.get_ifd(0x8769)
+    inner[0x9003], inner[0x829A], inner[0xA002], inner[0xA003] = "2020:01:02 03:04:05", 0.004, 27, 20
+    place = found.get_ifd(0x8825)
+    place[1], place[2] = "N", (48.0, 30.0, 0.0)
+    return found.tobytes()
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A PNG's chunk."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of chunks."""
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[bytes, bytes]:
+    """Its first chunk."""
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+
+
+def frames(count: int = 3, side: int = 16) -> list[Image.Image]:
+    """A square that wanders over a transparent ground."""
+    images = []
+    for index in range(count):
+        image = Image.new("RGBA", (side, side))
+        image.paste((250 - 60 * index, 40 + 50 * index, 10), (2 * index, 2 * index, 2 * index + 6, 2 * index + 6))
+        images.append(image)
+    return images
+
+
+def saved(image: Image.Image, file_format: str, **options: Any) -> bytes:  # noqa: ANN401  (Pillow's)
+    """As Pillow writes it."""
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def every_format() -> Content:
+    """A name with the right suffix and the content of each file."""
+    return _pngs() | _jpegs() | _webps() | _tiffs() | _others() | _plugins()
+
+
+def _pngs() -> Content:
+    rgb, rgba = Image.fromarray(smooth()), Image.fromarray(smooth(channels=4))
+    deep = pyvips.Image.new_from_array(smooth().astype(np.uint16) * 257, interpretation="rgb16")
+    return {
+        "plain.png": saved(rgb, "PNG", icc_profile=profile(), exif=exif(), dpi=(300, 300)),
+        "alpha.png": saved(rgba, "PNG"),
+        "palette.png": saved(rgb.quantize(7), "PNG", transparency=0),
+        "bit.png": saved(rgb.convert("1"), "PNG"),
+        "grey16.png": saved(Image.fromarray(smooth(channels=1).astype(np.uint16) * 257), "PNG"),
+        "deep.png": deep.write_to_buffer(".png"),
+        "interlaced.png": deep.write_to_buffer(".png", interlace=True),
+        "moving.png": _moving("PNG"),
+    }
+
+
+def _jpegs() -> Content:
+    rgb = Image.fromarray(smooth())
+    said = {"icc_profile": profile(), "exif": exif(), "xmp": XMP, "dpi": (300, 300), "comment": b"hello"}
+    return {
+        "plain.jpg": saved(rgb, "JPEG", **said),
+        "progressive.jpg": saved(rgb, "JPEG", progressive=True),
+        "grey.jpg": saved(rgb.convert("L"), "JPEG"),
+        "cmyk.jpg": saved(rgb.convert("CMYK"), "JPEG"),
+    }
+
+
+def _webps() -> Content:
+    rgba = Image.fromarray(smooth(channels=4))
+    return {
+        "lossy.webp": saved(rgba, "WEBP", icc_profile=profile(), exif=exif(), xmp=XMP),
+        "lossless.webp": saved(rgba, "WEBP", lossless=True),
+        "moving.webp": _moving("WEBP"),
+    }
+
+
+def _tiffs() -> Content:
+    rgb = Image.fromarray(smooth())
+    image = pyvips.Image.new_from_array(smooth(), interpretation="srgb")
+    deep = pyvips.Image.new_from_array(smooth(channels=4).astype(np.uint16) * 257, interpretation="rgb16")
+    pages = [Image.fromarray(smooth()), Image.fromarray(smooth(18, 14))]
+    return {
+        "strips.tif": saved(rgb, "TIFF", icc_profile=profile(), dpi=(300, 300)),
+        "exif.tif": saved(rgb, "TIFF", exif=exif()),
+        "lzw.tif": saved(rgb, "TIFF", compression="tiff_lzw"),
+        "deflate.tif": deep.write_to_buffer(".tif", compression="deflate", predictor="horizontal"),
+        "tiles.tif": image.write_to_buffer(".tif", tile=True, tile_width=16, tile_height=16),
+        "big.tif": image.write_to_buffer(".tif", bigtiff=True),
+        "planar.tif": _planar(smooth()),
+        "pages.tif": saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]),
+        "bits.tif": saved(rgb.convert("1"), "TIFF", compression="group4"),
+        "jpeg.tif": saved(rgb, "TIFF", compression="jpeg"),
+    }
+
+
+def _planar(pixels: NDArray[np.uint8]) -> bytes:
+    """A TIFF with a plane for each channel, by hand: no writer at hand makes one."""
+    height, width, channels = pixels.shape
+    planes = [pixels[..., k].tobytes() for k in range(channels)]
+    size, bits_at = height * width, 8
+    offsets_at, lengths_at = bits_at + 6, bits_at + 6 + 4 * channels
+    first = lengths_at + 4 * channels
+    values = struct.pack("<3H", 8, 8, 8)
+    values += struct.pack(f"<{channels}I", *(first + k * size for k in range(channels)))
+    values += struct.pack(f"<{channels}I", *[size] * channels)
+    entries = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, bits_at), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, channels, offsets_at), (277, 3, 1, channels), (278, 3, 1, height)]
+    entries += [(279, 4, channels, lengths_at), (284, 3, 1, 2)]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *each) for each in entries) + bytes(4)
+    body = values + b"".join(planes)
+    body += bytes(len(body) % 2)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(body)) + body + directory
+
+
+def _others() -> Content:
+    rgb = Image.fromarray(smooth())
+    return {
+        "plain.bmp": saved(rgb, "BMP"),
+        "palette.bmp": saved(rgb.quantize(9), "BMP"),
+        "still.gif": saved(rgb, "GIF"),
+        "moving.gif": _moving("GIF"),
+        "plain.avif": saved(rgb, "AVIF", icc_profile=profile(), exif=exif(), xmp=XMP, speed=10),
+        "moving.avif": _moving("AVIF", speed=10),
+    }
+
+
+def _moving(file_format: str, **options: Any) -> bytes:  # noqa: ANN401  (Pillow's)
+    first, *others = frames()
+    return saved(first, file_format, save_all=True, append_images=others, duration=[50, 70, 90], loop=2, **options)
+
+
+def _plugins() -> Content:
+    """Of formats whose plugin is installed."""
+    rgb, found = Image.fromarray(smooth()), Content()
+    if find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        found["plain.heic"] = saved(rgb, "HEIF", icc_profile=profile(), exif=exif(), xmp=XMP)
+    if find_spec("pillow_jxl"):
+        import pillow_jxl  # noqa: F401
+
+        found["plain.jxl"] = saved(rgb, "JXL", exif=exif(), xmp=XMP)
+    return found
+
+
+Mutation = Callable[[bytearray, np.random.Generator], None]
+
+
+def damaged(content: bytes, generator: np.random.Generator) -> bytes:
+    """The same with one to four random faults."""
+    changed = bytearray(content)
+    for _ in range(min(int(generator.geometric(0.6)), 4)):
+        faults = (_change, _change, _change, _cut, _insert, _blow_up, _blow_up, _blow_up, _repeat)
+        if len(changed) > 8:
+            faults[int(generator.integers(len(faults)))](changed, generator)
+    return with_sums(bytes(changed)) if generator.random() < 0.7 else bytes(changed)
+
+
+def with_sums(content: bytes) -> bytes:
+    """A PNG with its chunks' sums right again, so that damage gets further than to these; others as they are."""
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return content
+    parts, at = [content[:8]], 8
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        if at + 12 + length > len(content):
+            break
+        parts.append(chunk(content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return b"".join(parts) + content[at:]
+
+
+def _place(content: bytearray, generator: np.random.Generator, length: int = 1) -> int:
+    """Half of the time near the start, where headers are."""
+    most = max(len(content) - length, 1)
+    return int(generator.integers(min(most, 120) if generator.random() < 0.5 else most))
+
+
+def _change(content: bytearray, generator: np.random.Generator) -> None:
+    content[_place(content, generator)] = int(generator.integers(256))
+
+
+def _cut(content: bytearray, generator: np.random.Generator) -> None:
+    start = _place(content, generator)
+    del content[start : start + int(generator.integers(1, 40)) if generator.random() < 0.5 else None]
+
+
+def _insert(content: bytearray, generator: np.random.Generator) -> None:
+    at = _place(content, generator)
+    content[at:at] = generator.bytes(int(generator.integers(1, 20)))
+
+
+def _repeat(content: bytearray, generator: np.random.Generator) -> None:
+    at = _place(content, generator)
+    content[at:at] = content[at : at + 60]
+
+
+def _blow_up(content: bytearray, generator: np.random.Generator) -> None:
+    """A number of 2 or 4 bytes that is extreme, wherever that may be: a length, a size, a count."""
+    size = int(generator.choice([2, 4]))
+    value = [0, 1, (1 << 8 * size) - 1, 1 << (8 * size - 1), 1 << (4 * size), 65_000][int(generator.integers(6))]
+    at = _place(content, generator, size)
+    value = min(value, (1 << 8 * size) - 1)
+    content[at : at + size] = value.to_bytes(size, "little" if generator.random() < 0.5 else "big")
+
+
+def write_all(folder: Path) -> list[Path]:
+    """Writes every format's files into a folder."""
+    paths = []
+    for name, content in every_format().items():
+        (folder / name).write_bytes(content)
+        paths.append(folder / name)
+    return paths

@@ -1,0 +1,264 @@
+"""What a picture file says, through `upscale_file`: every format, and every property that it can hold.
+
+Files get their properties from exiftool and are read back by it, where it is installed; what Pillow or libvips can tell
+is read back by them always. The table in docs/pictures.md is this file in words.
+"""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+from tests.inference.fuzz import Nearest
+from tests.inference.sample_files import XMP, exif, png, profile, saved, smooth
+
+from sesr.imaging.files import OUTPUT_FORMATS, open_picture
+from sesr.inference.networks import OneNetwork
+from sesr.inference.sizes import parse_scale
+from sesr.inference.upscale import Upscaler
+
+FORMATS = ("png", "jpg", "webp", "tif", "avif", "heic", "jxl")
+"""Those that say anything beside pixels; BMP knows the resolution alone."""
+
+DOUBLE = Upscaler.of_engine(Nearest())
+SAME = Upscaler(OneNetwork(Nearest()), parse_scale(1))
+
+needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+
+WRITTEN = {
+    "EXIF:Make": "Maker",
+    "EXIF:Model": "Camera",
+    "EXIF:DateTimeOriginal": "2020:01:02 03:04:05",
+    "EXIF:ExposureTime": 0.004,
+    "EXIF:FNumber": 2.8,
+    "EXIF:ISO": 200,
+    "EXIF:GPSLatitude": 48.5,
+    "EXIF:GPSLatitudeRef": "N",
+    "XMP-dc:Title": "A title: Größe",
+    "XMP-xmp:Rating": 4,
+    "EXIF:XResolution": 300,
+    "EXIF:YResolution": 300,
+    "EXIF:ResolutionUnit": 2,
+}
+"""For exiftool: names of tags, and values that must come out as they went in."""
+
+
+def load_plugin(suffix: str) -> None:
+    """Skips where Pillow's plugin for a format is not installed."""
+    if suffix == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif suffix == "jxl":
+        pytest.importorskip("pillow_jxl")
+
+
+def plain(suffix: str, **options: Any) -> bytes:  # noqa: ANN401  (Pillow's)
+    load_plugin(suffix)
+    return saved(Image.fromarray(smooth()), OUTPUT_FORMATS["." + suffix], **options)
+
+
+def exiftool(*arguments: str) -> str:
+    return subprocess.run(["exiftool", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def tags(path: Path) -> dict[str, Any]:
+    """What exiftool reads: group and name, to value."""
+    found: dict[str, Any] = json.loads(exiftool("-j", "-G1", "-n", "-a", str(path)))[0]
+    return found
+
+
+def named(found: dict[str, Any], name: str) -> list[Any]:
+    """Values of a tag in any group that is not made up."""
+    wanted = name.split(":")[1]
+    return [value for key, value in found.items() if key.split(":")[-1] == wanted and not key.startswith("Composite")]
+
+
+def doubled(source: Path, suffix: str) -> Path:
+    target = source.with_name(f"out.{suffix}")
+    DOUBLE.upscale_file(source, target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file of each format, with all that exiftool can put into it."""
+    folder, made = tmp_path_factory.mktemp("told"), {}
+    thumbnail = folder / "thumbnail"
+    thumbnail.write_bytes(plain("jpg"))
+    for suffix in FORMATS:
+        try:
+            content = plain(suffix, icc_profile=profile(), exif=exif(1))
+        except pytest.skip.Exception:
+            continue
+        path = made[suffix] = folder / f"in.{suffix}"
+        path.write_bytes(content)
+        values = [f"-{name}={value}" for name, value in WRITTEN.items()]
+        more = ["-EXIF:Orientation=6", "-EXIF:ExifImageWidth=27", "-EXIF:ExifImageHeight=20", "-XMP-tiff:Orientation=6"]
+        more += [f"-ThumbnailImage<={thumbnail}"] if suffix != "tif" else []
+        more += ["-IPTC:City=Town", "-IPTC:Keywords=word"] if suffix in ("jpg", "tif") else []
+        more += ["-Comment=hello"] if suffix == "jpg" else []
+        exiftool("-q", "-m", "-overwrite_original", "-n", *values, *more, str(path))
+    return made
+
+
+@needs_exiftool
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+class TestByExiftool:
+    """From any format to any."""
+
+    def result(self, told: dict[str, Path], source: str, target: str) -> dict[str, Any]:
+        for suffix in (source, target):
+            load_plugin(suffix)
+        return tags(doubled(told[source], target))
+
+    def test_all_that_both_hold_is_kept(self, told: dict[str, Path], source: str, target: str) -> None:
+        found = self.result(told, source, target)
+        for name, value in WRITTEN.items():
+            exact = pytest.approx(value, rel=1e-4) if isinstance(value, float | int) else value
+            if named(tags(told[source]), name) and not (name.endswith("Resolution") and target == "png"):
+                assert exact in named(found, name), name
+        if {source, target} <= {"jpg", "tif"}:
+            assert named(found, "IPTC:City") == ["Town"]
+        if source == target == "jpg":
+            assert named(found, "File:Comment") == ["hello"]
+        if "jxl" not in (source, target):  # exiftool does not look for a profile there
+            assert named(found, "ICC:ProfileDescription")
+
+    def test_sizes_are_the_new_ones_and_the_thumbnail_is_gone(
+        self, told: dict[str, Path], source: str, target: str
+    ) -> None:
+        found = self.result(told, source, target)
+        with Image.open(told[source].with_name(f"out.{target}")) as image:
+            size = image.size
+        assert named(found, "EXIF:ExifImageWidth") == [size[0]]
+        assert named(found, "EXIF:ExifImageHeight") == [size[1]]
+        assert not any("Thumbnail" in name for name in found)
+        assert all(value == 1 for value in named(found, "EXIF:Orientation"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_upright_and_say_so(tmp_path: Path, orientation: int, suffix: str) -> None:
+    source = tmp_path / f"in.{suffix}"
+    options = {"lossless": True} if suffix == "webp" else {}
+    source.write_bytes(plain(suffix, exif=exif(orientation), **options))
+    with Image.open(source) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    SAME.upscale_file(source, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        assert np.array_equal(np.asarray(image), upright)
+        assert image.getexif()[0x0112] == 1
+        inner = image.getexif().get_ifd(0x8769)
+        assert (inner[0xA002], inner[0xA003]) == image.size
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic"])
+@pytest.mark.parametrize("source", ["png", "jpg", "webp", "tif", "avif", "heic"])
+def test_profile_is_embedded_as_it_was(tmp_path: Path, source: str, target: str) -> None:
+    load_plugin(target)
+    path, own = tmp_path / f"in.{source}", profile()
+    path.write_bytes(plain(source, icc_profile=own))
+    with Image.open(doubled(path, target)) as image:
+        assert image.info["icc_profile"] == own
+
+
+def test_jpeg_xl_gets_colours_in_srgb(tmp_path: Path) -> None:
+    load_plugin("jxl")
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    (tmp_path / "in.png").write_bytes(plain("png", icc_profile=lab.tobytes()))
+    SAME.upscale_file(tmp_path / "in.png", tmp_path / "out.jxl")
+    with Image.open(tmp_path / "out.jxl") as image:
+        assert np.abs(np.asarray(image).astype(int) - smooth()).max() < 12
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic", "jxl"])
+@pytest.mark.parametrize("source", ["jpg", "webp", "avif", "heic", "jxl"])
+def test_xmp_is_kept(tmp_path: Path, source: str, target: str) -> None:
+    load_plugin(target)
+    path = tmp_path / f"in.{source}"
+    path.write_bytes(plain(source, xmp=XMP))
+    packet = open_picture(doubled(path, target)).metadata.xmp
+    assert packet is not None
+    assert b'xmp:Rating="4"' in packet
+    assert b'tiff:Orientation="6"' not in packet
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic", "jxl", "bmp"])
+@pytest.mark.parametrize("source", ["png", "jpg", "tif", "bmp"])
+def test_dots_per_inch_are_kept(tmp_path: Path, source: str, target: str) -> None:
+    load_plugin(target)
+    path = tmp_path / f"in.{source}"
+    path.write_bytes(plain(source, dpi=(300, 200)))
+    assert open_picture(doubled(path, target)).metadata.dpi == pytest.approx((300, 200), abs=0.5)
+
+
+def test_chunks_of_png_are_kept(tmp_path: Path) -> None:
+    packed = saved(Image.fromarray(smooth()), "PNG")
+    own = [(b"gAMA", (45455).to_bytes(4, "big")), (b"cHRM", bytes(range(32))), (b"sRGB", b"\0")]
+    own += [(b"cICP", b"\x09\x10\0\1"), (b"tEXt", b"Author\0me"), (b"iTXt", "Title\0\0\0\0\0Größe".encode())]
+    added = png(*own)[8:]
+    (tmp_path / "in.png").write_bytes(packed[:33] + added + packed[33:])
+    content = doubled(tmp_path / "in.png", "png").read_bytes()
+    for name, body in own:
+        assert name + body in content, name
+    with Image.open(tmp_path / "out.png") as image:
+        image.load()
+        assert image.info["Author"] == "me"
+
+
+Deep = NDArray[np.uint16]
+SPACES = {1: "grey16", 2: "grey16", 3: "rgb16", 4: "rgb16"}
+
+
+@pytest.mark.parametrize("target", ["png", "tif"])
+@pytest.mark.parametrize("source", ["png", "tif"])
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(channels=st.integers(1, 4), height=st.integers(1, 30), width=st.integers(1, 30), seed=st.integers(0, 99))
+def test_16_bits_are_bit_exact(
+    tmp_path: Path, source: str, target: str, channels: int, height: int, width: int, seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 1 << 16, (height, width, channels), dtype=np.uint16)
+    image = pyvips.Image.new_from_array(pixels, interpretation=SPACES[channels])
+    image.write_to_file(str(tmp_path / f"in.{source}"))
+    SAME.upscale_file(tmp_path / f"in.{source}", tmp_path / f"out.{target}")
+    found = pyvips.Image.new_from_file(str(tmp_path / f"out.{target}"))
+    assert (found.format, found.bands) == ("ushort", channels)
+    assert np.array_equal(np.frombuffer(found.write_to_memory(), np.uint16).reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "avif", "jxl"])
+def test_grey_stays_grey(tmp_path: Path, suffix: str) -> None:
+    load_plugin(suffix)
+    Image.fromarray(smooth(channels=1)).save(tmp_path / "in.png")
+    with Image.open(doubled(tmp_path / "in.png", suffix)) as image:
+        bands = np.asarray(image.convert("RGB")).astype(int)
+        assert np.ptp(bands, axis=-1).max() <= 1
+        assert image.mode == "L"
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif", "avif", "heic", "jxl"])
+def test_alpha_is_kept(tmp_path: Path, suffix: str) -> None:
+    load_plugin(suffix)
+    pixels = smooth(channels=4)
+    pixels[5:9, 4:12, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    with Image.open(doubled(tmp_path / "in.png", suffix)) as image:
+        alpha = np.asarray(image.getchannel("A"))
+    assert alpha.shape == (40, 54)
+    assert alpha[13:16, 12:20].max() <= 40
+    assert alpha[30:, :].min() >= 60
+
+
+def test_palette_and_black_and_white_become_full_pictures(tmp_path: Path) -> None:
+    for mode, seen in (("P", "RGB"), ("1", "L")):
+        Image.fromarray(smooth()).convert(mode).save(tmp_path / "in.png")
+        with Image.open(doubled(tmp_path / "in.png", "png")) as image:
+            assert image.mode == seen

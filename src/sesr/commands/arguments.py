@@ -21,10 +21,15 @@ def add_command(commands: "Commands", name: str, run: Command, purpose: str) -> 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network, and at which scale."""
+    add_model(parser)
+    add_scale(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which network."""
     parser.add_argument(
         "-m", "--model", default="m5", metavar="NAME|FILE", help="network: a name, or a file (default: %(default)s)"
     )
-    add_scale(parser)
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:

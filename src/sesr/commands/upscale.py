@@ -15,16 +15,18 @@ from sesr.commands.arguments import (
     add_command,
     add_engine,
     add_int8,
-    add_network,
+    add_model,
     plain,
     positive,
     tile,
 )
+from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
     from sesr.inference.batch import Outcome
     from sesr.inference.folders import Work
+    from sesr.inference.sizes import Size
     from sesr.inference.upscale import Upscaler
 
 
@@ -35,6 +37,7 @@ def add_upscale(commands: "Commands") -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
     )
+    _add_size(parser)
     _add_folders(parser)
     _add_network(parser)
     _add_files(parser)
@@ -42,6 +45,13 @@ def add_upscale(commands: "Commands") -> None:
         "-j", "--jobs", type=positive, metavar="N", help="pictures at a time (default: one a processor, of our engine)"
     )
     parser.add_argument("--json", action="store_true", help="print an object a line for each picture, and a summary")
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
+    """How large pictures become."""
+    parser.add_argument("-s", "--scale", metavar="N", help="how many times larger, 1 to 64, also 1.5 (default: 2)")
+    parser.add_argument("--size", metavar="WxH", help="how large instead: 3840x (so wide), x2160 (so high), 3840x2160")
+    parser.add_argument("--fit", action="store_true", help="with --size 3840x2160: the largest that fits inside")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +73,11 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    add_network(parser)
+    add_model(parser)
     add_int8(parser)
+    parser.add_argument(
+        "--photo", action="store_true", help="the network trained on compressed pictures: m5-photo for m5"
+    )
     add_engine(parser)
     parser.add_argument(
         "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
@@ -81,6 +94,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--quality", type=_quality, metavar="N", help="of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100 (default: 95)"
+    )
+    parser.add_argument(
+        "--strip-metadata", action="store_true", help="keep colours only: no EXIF, XMP, comments or text"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=_megapixels, metavar="N", help="largest picture to read (default: 500)"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that exist, and do again what was done in folders"
@@ -125,16 +144,35 @@ def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
 
 
 def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
+    from dataclasses import replace
+
     from sesr.inference.upscale import load
 
-    return load(
+    upscaler = load(
         arguments.model,
-        arguments.scale,
+        size=_size(arguments),
         engine=arguments.engine,
         threads=threads,
         tile=arguments.tile,
         int8=arguments.int8,
+        photo=arguments.photo,
     )
+    limit = arguments.max_megapixels
+    pixels = upscaler.pixel_limit if limit is None else round(limit * 1e6)
+    return replace(upscaler, pixel_limit=pixels, notes=not arguments.strip_metadata)
+
+
+def _size(arguments: Arguments) -> "Size | None":
+    """The size that is asked for; None leaves it to the network. Raises `UsageError`."""
+    from sesr.inference.sizes import parse_fit, parse_scale, parse_size
+
+    if arguments.fit and arguments.size is None:
+        raise UsageError("--fit says how to take a --size; give one, such as --size 3840x2160")
+    if arguments.size is not None and arguments.scale is not None:
+        raise UsageError("-s and --size both say how large pictures become; give one of them")
+    if arguments.size is not None:
+        return parse_fit(arguments.size) if arguments.fit else parse_size(arguments.size)
+    return None if arguments.scale is None else parse_scale(arguments.scale)
 
 
 def _report(outcomes: "Iterable[Outcome]") -> int:
@@ -206,6 +244,17 @@ def _duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {int(seconds) % 60:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _megapixels(text: str) -> float:
+    """A number above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def _quality(text: str) -> int:

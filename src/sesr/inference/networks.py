@@ -42,12 +42,14 @@ class OneNetwork:
 class NamedNetworks:
     """The shipped networks of a name. Arguments and errors as for `sesr.inference.upscale.load`."""
 
-    def __init__(self, model: str, engine: Backend, threads: int | None, tile: int | None, *, int8: bool) -> None:
-        self.scales = scales_of(model, int8=int8)
+    def __init__(
+        self, model: str, engine: Backend, threads: int | None, tile: int | None, *, int8: bool, photo: bool
+    ) -> None:
+        self.scales = scales_of(model, int8=int8, photo=photo)
 
         @cache
         def step(scale: int) -> Step:
-            network = find_network(model, scale, int8=int8)
+            network = find_network(model, scale, int8=int8, photo=photo)
             return Step(_ready(network, engine, threads, int8=int8), tile)
 
         self._step = step
@@ -58,12 +60,18 @@ class NamedNetworks:
 
 
 def find_networks(
-    model: str, engine: Backend = DEFAULT, threads: int | None = None, tile: int | None = None, *, int8: bool = False
+    model: str,
+    engine: Backend = DEFAULT,
+    threads: int | None = None,
+    tile: int | None = None,
+    *,
+    int8: bool = False,
+    photo: bool = False,
 ) -> Networks:
     """The networks of a name, or the one in a file. Arguments and errors as for `sesr.inference.upscale.load`."""
     if is_file(model):
         return OneNetwork(_ready(find_network(model, int8=int8), engine, threads, int8=int8), tile)
-    return NamedNetworks(model, engine, threads, tile, int8=int8)
+    return NamedNetworks(model, engine, threads, tile, int8=int8, photo=photo)
 
 
 def _ready(network: Network, engine: Backend, threads: int | None, *, int8: bool) -> Engine:

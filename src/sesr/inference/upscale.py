@@ -204,6 +204,7 @@ def load(
     threads: int | None = None,
     tile: int | None = None,
     int8: bool = False,
+    photo: bool = False,
 ) -> Upscaler:
     """Makes networks ready, to be kept for many pictures.
 
@@ -217,13 +218,14 @@ def load(
         tile: as in `sesr.inference.step.Step`.
         int8: takes the int8 network beside the one that is named, "m5-int8" for "m5": a ReLU network, whose luma is 8
             bits wide.
+        photo: takes the network for compressed pictures beside it, "m5-photo" for "m5".
 
     Raises `UsageError` for an unknown name, engine or size, `WeightsError` for a missing or damaged file,
     `EngineError` when the engine is not installed.
     """
     if scale is not None and size is not None:
         raise UsageError("scale and size both say how large pictures become; give one of them")
-    networks = find_networks(str(model), engine, threads, tile, int8=int8)
+    networks = find_networks(str(model), engine, threads, tile, int8=int8, photo=photo)
     smallest = min(networks.scales)
     wanted = size or parse_scale(smallest if scale is None else scale)
     needed = chain(wanted.times, networks.scales) if isinstance(wanted, Scale) else (smallest,)
@@ -242,12 +244,14 @@ def upscale(
     threads: int | None = None,
     tile: int | None = None,
     int8: bool = False,
+    photo: bool = False,
 ) -> AnyPicture:
     """Enlarges one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
 
     The network is made ready anew each time: for many pictures keep what `load` gives.
     """
-    return load(model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8).upscale(image)
+    ready = load(model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8, photo=photo)
+    return ready.upscale(image)
 
 
 def _ahead(bands: Iterator[Pixels]) -> Generator[Pixels, None, None]:

@@ -22,6 +22,9 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 INT8 = "-int8"
 """What the names of int8 networks end in."""
 
+PHOTO = "-photo"
+"""What the names of networks trained on compressed pictures end in."""
+
 _STEM = re.compile(r"sesr_(?P<name>[a-z0-9-]+)_x(?P<scale>\d+)")
 _SUFFIXES = (".safetensors", ".tflite")
 
@@ -60,7 +63,9 @@ def list_networks(folder: Path = WEIGHTS) -> list[Network]:
     return sorted((_shipped(path) for path in stems), key=_order)
 
 
-def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *, int8: bool = False) -> Network:
+def find_network(
+    name: str, scale: int | None = None, folder: Path = WEIGHTS, *, int8: bool = False, photo: bool = False
+) -> Network:
     """The network called `name`, or in the file `name`.
 
     Args:
@@ -68,6 +73,7 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
         scale: the scale wanted; None takes the file's own, or the smallest that is shipped under the name.
         folder: where the shipped networks lie.
         int8: takes the int8 network beside the one that is named, "m5-int8" for "m5" or "m5-relu".
+        photo: takes the network for compressed pictures beside it, "m5-photo" for "m5".
 
     Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
     file.
@@ -75,7 +81,7 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
     if is_file(name):
         return _from_file(Path(name), scale)
     networks = list_networks(folder)
-    same_name = _called(name, networks, int8=int8)
+    same_name = _called(name, networks, int8=int8, photo=photo)
     for network in same_name:
         if scale in (None, _scale(network)):
             return network
@@ -84,9 +90,9 @@ def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS, *,
     raise UsageError(f"network {same_name[0].name} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
 
 
-def scales_of(name: str, folder: Path = WEIGHTS, *, int8: bool = False) -> tuple[int, ...]:
+def scales_of(name: str, folder: Path = WEIGHTS, *, int8: bool = False, photo: bool = False) -> tuple[int, ...]:
     """The scales that there are shipped networks for, called `name`: see `find_network`. Raises `UsageError`."""
-    return tuple(sorted(map(_scale, _called(name, list_networks(folder), int8=int8))))
+    return tuple(sorted(map(_scale, _called(name, list_networks(folder), int8=int8, photo=photo))))
 
 
 def is_file(name: str) -> bool:
@@ -112,8 +118,12 @@ def check_int8(path: Path, found: bool, wanted: bool) -> None:
         raise UsageError(f"{path}: a float network; --int8 needs one trained for int8 (train --quant-w --quant-a)")
 
 
-def _called(name: str, networks: list[Network], *, int8: bool) -> list[Network]:
-    """Those of a name, or their int8 networks. Raises `UsageError` where there are none."""
+def _called(name: str, networks: list[Network], *, int8: bool, photo: bool) -> list[Network]:
+    """Those of a name, or the networks beside them. Raises `UsageError` where there are none."""
+    if int8 and photo:
+        raise UsageError("--int8 and --photo: there is no such network yet; take one of them")
+    if photo and not name.lower().endswith(PHOTO):
+        name = name.lower().removesuffix("-relu") + PHOTO
     if int8 and not name.lower().endswith(INT8):
         name = name.lower().removesuffix("-relu") + INT8
     found = [network for network in networks if network.name == name.lower()]

@@ -147,10 +147,10 @@ class TestUpscale:
         (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:400])
         odd = [tmp_path / name for name in ("missing.png", "empty.png", "text.png", "cut.jpg")]
         before = set(tmp_path.iterdir())
-        assert upscale(network, *odd, tmp_path, photo) == 1
+        assert upscale(network, *odd, photo) == 1
         assert set(tmp_path.iterdir()) - before == {tmp_path / "photo_x2.png"}
         lines = capsys.readouterr().err.splitlines()
-        assert [line.split(": ")[1] for line in lines] == [str(path) for path in [*odd, tmp_path]]
+        assert [line.split(": ")[1] for line in lines] == [str(path) for path in odd]
         assert all(line.startswith("sesr: ") for line in lines)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no such names")
@@ -181,13 +181,64 @@ class TestUpscale:
         with Image.open(photo.with_name("a.png")) as one, Image.open(photo.with_name("b.png")) as two:
             assert np.abs(np.asarray(one).astype(int) - np.asarray(two)).max() <= 1
 
-    def test_wrong_scale_and_wrong_network(self, network: str, photo: Path, capsys: Captured) -> None:
-        assert upscale(network, photo, "-s", 4) == 2
-        assert "x2, not for x4" in capsys.readouterr().err
+    @pytest.mark.parametrize(
+        ("options", "name", "size"),
+        [
+            (["-s", "4"], "photo_x4.png", (120, 80)),
+            (["-s", "1.5"], "photo_x1.5.png", (45, 30)),
+            (["-s", "1"], "photo_x1.png", (30, 20)),
+            (["--size", "100x"], "photo_100w.png", (100, 67)),
+            (["--size", "x10"], "photo_10h.png", (15, 10)),
+            (["--size", "90x90", "--fit"], "photo_90x90fit.png", (90, 60)),
+        ],
+    )
+    def test_any_size(self, network: str, photo: Path, options: list[str], name: str, size: tuple[int, int]) -> None:
+        assert upscale(network, photo, *options) == 0
+        with Image.open(photo.with_name(name)) as image:
+            assert image.size == size
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            (["-s", "0.5"], "not a number from 1 to 64"),
+            (["-s", "1,5"], "write 1.5"),
+            (["--size", "3840"], "not like 3840x"),
+            (["--fit"], "--fit says how to take a --size"),
+            (["-s", "2", "--size", "100x"], "give one of them"),
+            (["--int8", "--photo", "-m", "m5"], "no such network yet"),
+        ],
+    )
+    def test_wrong_sizes(self, network: str, photo: Path, options: list[str], reason: str, capsys: Captured) -> None:
+        assert upscale(network, photo, *options) == 2
+        assert reason in capsys.readouterr().err
+
+    def test_shape_that_a_size_does_not_have(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo, "--size", "90x90") == 1
+        line = capsys.readouterr().err
+        assert line.startswith(f"sesr: {photo}: 30 x 20 pixels do not have the shape")
+        assert "--fit" in line
+
+    def test_limit_on_pixels(self, network: str, photo: Path, capsys: Captured) -> None:
+        assert upscale(network, photo, "--max-megapixels", "0.0005") == 1
+        assert "--max-megapixels" in capsys.readouterr().err
+
+    def test_metadata_is_kept_or_stripped(self, network: str, photo: Path) -> None:
+        exif = Image.Exif()
+        exif[0x010F] = "maker"
+        Image.new("RGB", (6, 4)).save(photo, exif=exif)
+        assert upscale(network, photo, "-o", photo.with_name("a.jpg")) == 0
+        assert upscale(network, photo, "-o", photo.with_name("b.jpg"), "--strip-metadata") == 0
+        with Image.open(photo.with_name("a.jpg")) as kept, Image.open(photo.with_name("b.jpg")) as stripped:
+            assert kept.getexif()[0x010F] == "maker"
+            assert not stripped.getexif()
+
+    def test_wrong_network(self, network: str, photo: Path, capsys: Captured) -> None:
         assert upscale(str(photo.with_name("none.tflite")), photo) == 1
         assert "no such file" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("arguments", [[], ["a.png", "-s", "5"], ["a.png", "-t", "0"], ["a.png", "--threads", "x"]])
+    @pytest.mark.parametrize(
+        "arguments", [[], ["a.png", "--quality", "0"], ["a.png", "-t", "0"], ["a.png", "--threads", "x"]]
+    )
     def test_wrong_usage(self, network: str, arguments: list[str], capsys: Captured) -> None:
         with pytest.raises(SystemExit) as caught:
             upscale(network, *arguments)

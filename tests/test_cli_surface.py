@@ -12,11 +12,23 @@ SURFACE = {
         "-o --output": None,
         "-m --model": "m5",
         "-s --scale": None,
+        "--size": None,
+        "--fit": False,
+        "-r --recursive": False,
+        "--include": None,
+        "--exclude": None,
         "--int8": False,
+        "--photo": False,
         "--engine": "native",
         "--threads": None,
         "-t --tile": None,
+        "-f --format": None,
+        "--quality": None,
+        "--strip-metadata": False,
+        "--max-megapixels": None,
         "--overwrite": False,
+        "-j --jobs": None,
+        "--json": False,
     },
     "train": {
         "recipe": None,
@@ -87,6 +99,15 @@ SURFACE = {
         "--threads": None,
         "-o --output": None,
     },
+    "benchmark files": {
+        "-m --model": "m5",
+        "-s --scale": None,
+        "--int8": False,
+        "--megapixels": 12.0,
+        "--rounds": 5,
+        "--threads": None,
+        "-o --output": None,
+    },
     "benchmark speed": {
         "-m --model": "m5",
         "-s --scale": None,
@@ -130,7 +151,7 @@ def test_options_and_defaults(command: str) -> None:
         if not isinstance(action, argparse._HelpAction):
             default = action.default
             found[" ".join(action.option_strings) or action.dest] = (
-                default if isinstance(default, (bool, int, list, type(None))) else str(default)
+                default if isinstance(default, (bool, int, float, list, type(None))) else str(default)
             )
     assert found == SURFACE[command]
 

@@ -14,8 +14,9 @@ from PIL import Image
 
 from sesr.errors import EngineError
 from sesr.imaging.png import write_png
-from sesr.inference.batch import Done, Failed, upscale_files
-from sesr.inference.engine import Luma
+from sesr.inference.batch import Done, Failed, Outcome, upscale_files
+from sesr.inference.engine import Engine, Luma
+from sesr.inference.folders import find_pictures
 from sesr.inference.upscale import Upscaler
 
 
@@ -52,6 +53,14 @@ def picture(path: Path, grey: int = 100) -> Path:
     return path
 
 
+def outcomes_of(
+    engine: Engine, sources: list[Path], *, tile: int | None = None, overwrite: bool = False
+) -> list[Outcome]:
+    """One picture after another."""
+    enlargers = [Upscaler.of_engine(engine, tile)]
+    return list(upscale_files(enlargers, find_pictures(sources), overwrite=overwrite))
+
+
 def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second file is begun only when nothing works on the first any more."""
     calls: list[int] = []
@@ -66,7 +75,7 @@ def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sesr.imaging.files.write_png", full_at_first)
     engine = Nearest()
     sources = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png")]
-    first, second = list(upscale_files(Upscaler(engine, tile=6), sources))
+    first, second = outcomes_of(engine, sources, tile=6)
     assert isinstance(first, Failed)
     assert "No space left" in first.reason
     assert isinstance(second, Done)
@@ -78,14 +87,14 @@ def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest
 def test_failed_file_frees_its_output(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     good = picture(tmp_path / "a.bmp")
-    first, second = list(upscale_files(Upscaler(Nearest()), [tmp_path / "a.png", good]))
+    first, second = outcomes_of(Nearest(), [tmp_path / "a.png", good])
     assert isinstance(first, Failed)
     assert second == Done(good, tmp_path / "a_x2.png", (8, 24), (16, 48))
 
 
 def test_file_given_twice(tmp_path: Path) -> None:
     source = picture(tmp_path / "a.png")
-    first, second = list(upscale_files(Upscaler(Nearest()), [source, Path(str(source))], overwrite=True))
+    first, second = outcomes_of(Nearest(), [source, Path(str(source))], overwrite=True)
     assert isinstance(first, Done)
     assert isinstance(second, Failed)
     assert second.reason == f"{source}: given twice, and already done as {tmp_path / 'a_x2.png'}; give it once"
@@ -93,7 +102,7 @@ def test_file_given_twice(tmp_path: Path) -> None:
 
 def test_failing_engine_stops_no_other_file(tmp_path: Path) -> None:
     sources = [picture(tmp_path / "a.png", 255), picture(tmp_path / "b.png")]
-    first, second = list(upscale_files(Upscaler(Failing()), sources))
+    first, second = outcomes_of(Failing(), sources)
     assert first == Failed(sources[0], f"{sources[0]}: no memory")
     assert isinstance(second, Done)
 
@@ -107,7 +116,7 @@ def test_result_that_appears_meanwhile(tmp_path: Path, overwrite: bool) -> None:
             target.write_text("mine")
             return super().run(luma)
 
-    (outcome,) = upscale_files(Upscaler(Meanwhile()), [source], overwrite=overwrite)
+    (outcome,) = outcomes_of(Meanwhile(), [source], overwrite=overwrite)
     if overwrite:
         assert isinstance(outcome, Done)
         assert target.read_bytes().startswith(b"\x89PNG")

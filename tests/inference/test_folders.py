@@ -1,6 +1,7 @@
 """What of a folder is a picture to enlarge, and what is passed over."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterable
 from fractions import Fraction
@@ -197,6 +198,7 @@ def test_very_deep_folders(tmp_path: Path) -> None:
         os.chdir(tmp_path)
         (work,) = find_pictures([Path(".")], DOWN)
     finally:
+        subprocess.run(["rm", "-rf", "d"], cwd=tmp_path, check=True)  # pytest would recurse
         os.chdir(before)
     assert work == Found(Path(*["d"] * depth) / "a.png", Path(*["d"] * depth), named=False)
 

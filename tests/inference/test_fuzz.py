@@ -25,7 +25,7 @@ def test_undamaged_samples_go_through(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(every_format()[name])
     target = tmp_path / target_of(0, name)
     if name in ("cmyk.jpg", "pages.tif"):
-        with pytest.raises(PictureError, match="CMYK|several pages"):
+        with pytest.raises(PictureError, match=r"CMYK|several pages"):
             Upscaler.of_engine(Nearest()).upscale_file(tmp_path / name, target)
     else:
         Upscaler.of_engine(Nearest()).upscale_file(tmp_path / name, target)

@@ -16,7 +16,7 @@ import sesr
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.export.tflite import export_tflite
 from sesr.imaging.compose import compose_rgb, network_luma
-from sesr.imaging.files import Picture
+from sesr.imaging.picture import Picture
 from sesr.imaging.resize import upscale as bicubic
 from sesr.inference.engine import Backend, Luma, load_engine
 from sesr.inference.native import NativeEngine

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 
 from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED
-from sesr.imaging.files import Picture, open_picture
+from sesr.imaging.files import open_picture
+from sesr.imaging.picture import Picture
 from sesr.imaging.resize import downscale
 from sesr.training import pictures as pictures_module
 from sesr.training import planes as planes_module

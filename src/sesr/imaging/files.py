@@ -167,7 +167,7 @@ def write_picture(
                 whole = assemble(map(to_8_bits, bands), width, height, mode)
                 if file_format == "JXL" and metadata.icc is not None:  # its plugin holds sRGB only
                     whole, metadata = in_srgb(whole, metadata.icc), replace(metadata, icc=None)
-                whole.save(file, file_format, **_options(file_format, metadata, saving))
+                whole.save(file, file_format, **_options(file_format, mode, metadata, saving))
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except OSError as error:
@@ -247,15 +247,19 @@ def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int
     return picture
 
 
-def _options(file_format: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
+def _options(file_format: str, mode: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
     """What Pillow's `save` is told, without what is None."""
     make: dict[str, Callable[[Metadata, Saving], dict[str, Any]]] = {
         "JPEG": _jpeg,
         "BMP": lambda metadata, _: {"dpi": metadata.dpi},
-        "AVIF": lambda metadata, saving: _modern(metadata, saving) | {"subsampling": "4:4:4"},
+        "AVIF": lambda metadata, saving: _modern(metadata, saving) | {"subsampling": _chroma(mode)},
     }
     options = make.get(file_format, _modern)(metadata, saving)
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _chroma(mode: str) -> str:
+    return "4:0:0" if mode in ("L", "LA") else "4:4:4"
 
 
 def _modern(metadata: Metadata, saving: Saving) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""Animations through `upscale_file`: frames, times, repeats, transparency, disposal."""
+
+import io
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from tests.inference.fuzz import Nearest
+from tests.inference.sample_files import frames
+
+from sesr.errors import PictureError
+from sesr.imaging.animation import MOST_FRAMES, _whole, open_animation
+from sesr.inference.upscale import Upscaler
+
+SUFFIXES = ("gif", "webp", "png", "avif")
+TIMES = [50, 70, 90, 330]
+
+
+def saved(path: Path, images: list[Image.Image], plays: int = 0, **options: Any) -> Path:  # noqa: ANN401  (Pillow's)
+    """As Pillow writes it, played so often."""
+    if path.suffix == ".gif":
+        options |= {"disposal": 2} | ({} if plays == 1 else {"loop": max(plays - 1, 0)})
+    else:
+        options["loop"] = plays
+    lossless = {"lossless": True} if path.suffix == ".webp" else {}
+    options = {"duration": TIMES} | lossless | options
+    images[0].save(path, save_all=True, append_images=images[1:], **options)
+    return path
+
+
+def seen(path: Path) -> list[tuple[NDArray[np.uint8], float]]:
+    """Frames as RGBA, and their times."""
+    animation = open_animation(path)
+    assert animation is not None
+    return [(np.asarray(each.stored.convert("RGBA")), time) for each, time in animation.frames()]
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(SUFFIXES, SUFFIXES)))
+def test_frames_times_and_transparency_are_kept(tmp_path: Path, source: str, target: str) -> None:
+    path, result = saved(tmp_path / f"in.{source}", frames(4)), tmp_path / f"out.{target}"
+    assert Upscaler.of_engine(Nearest()).upscale_file(path, result) == ((16, 16), (32, 32))
+    found = seen(result)
+    assert [time for _, time in found] == TIMES
+    for (pixels, _), (before, _) in zip(found, seen(path), strict=True):
+        large = before.repeat(2, 0).repeat(2, 1)
+        sure = (large[..., 3] > 0) & (pixels[..., 3] > 128)
+        assert (pixels[..., 3] > 128).sum() == pytest.approx((large[..., 3] > 128).sum(), abs=24)
+        assert np.abs(pixels.astype(int) - large)[sure][:, :3].mean() < 20
+
+
+@pytest.mark.parametrize("plays", [0, 1, 2, 5])
+@pytest.mark.parametrize(("source", "target"), list(product(SUFFIXES[:3], SUFFIXES[:3])))
+def test_it_plays_as_often_as_before(tmp_path: Path, source: str, target: str, plays: int) -> None:
+    path, result = saved(tmp_path / f"in.{source}", frames(4), plays), tmp_path / f"out.{target}"
+    Upscaler.of_engine(Nearest()).upscale_file(path, result)
+    for each in (path, result):
+        animation = open_animation(each)
+        assert animation is not None
+        assert animation.plays == plays
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+def test_a_frame_that_stays_becomes_part_of_its_time(tmp_path: Path, target: str) -> None:
+    first, second, third, _ = frames(4)
+    path = saved(tmp_path / "in.png", [first, second, second.copy(), third])
+    Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{target}")
+    assert sum(time for _, time in seen(tmp_path / f"out.{target}")) == sum(TIMES)
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+def test_disposal_of_gif(tmp_path: Path, disposal: int) -> None:
+    path = saved(tmp_path / "in.gif", frames(4), disposal=disposal)
+    Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / "out.png")
+    before, after = seen(path), seen(tmp_path / "out.png")
+    assert len(before) == len(after)
+    for (small, _), (large, _) in zip(before, after, strict=True):
+        assert np.array_equal(large[::2, ::2, 3] > 128, small[..., 3] > 128)
+
+
+@given(times=st.lists(st.floats(0, 1000), min_size=1, max_size=50), tick=st.sampled_from([1.0, 10.0]))
+def test_whole_times_keep_their_sum(times: list[float], tick: float) -> None:
+    whole = _whole(times, tick)
+    assert all(time % tick == 0 for time in whole)
+    assert abs(sum(whole) - sum(times)) <= tick / 2 + 1e-6
+
+
+def test_a_time_that_the_format_cannot_say_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "in.webp", frames(2), duration=[700_000, 50])
+    with pytest.raises(PictureError, match="cannot be written"):
+        Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / "out.gif")
+    assert not (tmp_path / "out.gif").exists()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "tif"])
+def test_formats_of_one_picture_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path / "in.gif", frames(4))
+    with pytest.raises(PictureError, match=r"has 4 frames.*write \.gif, \.webp, \.avif or \.png"):
+        Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")
+
+
+def test_frames_together_count_for_the_limit(tmp_path: Path) -> None:
+    path = saved(tmp_path / "in.gif", frames(4))
+    assert open_animation(path, 4 * 16 * 16) is not None
+    with pytest.raises(PictureError, match="too large"):
+        open_animation(path, 4 * 16 * 16 - 1)
+
+
+def test_number_of_frames_is_limited(tmp_path: Path) -> None:
+    frame = b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"
+    (tmp_path / "a.gif").write_bytes(b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + frame * (MOST_FRAMES + 1) + b";")
+    with pytest.raises(PictureError, match="too many"):
+        open_animation(tmp_path / "a.gif")
+
+
+def test_too_large_for_gif(tmp_path: Path) -> None:
+    images = [Image.new("L", (40_000, 1), grey) for grey in (0, 255)]
+    path = saved(tmp_path / "in.png", images, duration=50)
+    with pytest.raises(PictureError, match="at most 65535 a side"):
+        Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / "out.gif")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_a_still_picture_is_none(tmp_path: Path, suffix: str) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(content, {"png": "PNG"}.get(suffix, suffix))
+    (tmp_path / f"a.{suffix}").write_bytes(content.getvalue())
+    assert open_animation(tmp_path / f"a.{suffix}") is None

@@ -90,7 +90,7 @@ def measure_files(
                 engine.scale,
                 source,
                 target,
-                round(pixels.shape[0] * pixels.shape[1] / 1e6, 1),
+                round(pixels.shape[0] * pixels.shape[1] / 1e6, 2),
                 threads,
                 rounds,
                 round(whole, 2),

@@ -198,7 +198,7 @@ def write_animation(
     options = _options(file_format, plays, metadata, saving)
     options["duration"] = _whole(durations, _TICK.get(file_format))
     try:
-        first, *others = _of_one_mode(pictures)
+        first, *others = map(_cut_out, _of_one_mode(pictures)) if file_format == "GIF" else _of_one_mode(pictures)
         with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
             first.save(file, file_format, save_all=True, append_images=others, **options)
     except FileExistsError as error:
@@ -215,6 +215,15 @@ def _of_one_mode(pictures: Sequence[Image.Image]) -> list[Image.Image]:
         return list(pictures)
     mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
     return [picture.convert(mode) for picture in pictures]
+
+
+def _cut_out(picture: Image.Image) -> Image.Image:
+    """For GIF, where a pixel is seen or not: Pillow would show the faintest one."""
+    if picture.mode not in ("LA", "RGBA"):
+        return picture
+    cut = picture.convert("RGBA")
+    cut.putalpha(cut.getchannel("A").point([0] * 128 + [255] * 128))
+    return cut
 
 
 def _whole(durations: Sequence[float], tick: float | None) -> list[float]:

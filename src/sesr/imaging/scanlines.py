@@ -5,7 +5,8 @@ keeps their depth. It asks one thing in return: that they are asked for from the
 that starts anywhere but at the top needs the whole picture in memory after all, 3 bytes a pixel in 8-bit RGB.
 
 What kinds of picture there are is the same as for other formats (`sesr.imaging.files`): grey or RGB, with or without
-alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that is undone.
+alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that it undoes
+too.
 """
 
 import logging
@@ -32,7 +33,7 @@ _SPACES = ("b-w", "grey16", "srgb", "rgb", "rgb16")
 _BAND_BYTES = 1 << 22
 
 _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 277, 338
-_UNSPECIFIED, _ASSOCIATED = 0, 1
+_UNSPECIFIED = 0
 
 _FROM_THE_TOP = (1, 2)
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -120,10 +121,8 @@ class Scanlines:
             yield self._plain(np.frombuffer(fetched, dtype).reshape(count, width, stored))
 
     def _plain(self, band: Pixels) -> Pixels:
-        """Straight alpha if any, and no axis for a single channel."""
+        """Without a channel that is no alpha, and no axis for a single one."""
         channels = len(self.mode)
-        if self._extra == _ASSOCIATED and channels in (2, 4):
-            band = straight(band)
         band = band[..., :channels]
         return band[..., 0] if channels == 1 else band
 
@@ -145,14 +144,6 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
     return pixels[rows, columns]
 
 
-def straight(pixels: Pixels) -> Pixels:
-    """Undoes colour times alpha: (..., channels), the last one alpha, to the same."""
-    most = np.iinfo(pixels.dtype).max
-    colour = pixels[..., :-1] * (np.float32(most) / np.maximum(pixels[..., -1:], 1).astype(np.float32))
-    rounded = np.minimum(colour + np.float32(0.5), most).astype(pixels.dtype)
-    return np.concatenate([rounded, pixels[..., -1:]], axis=-1)
-
-
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
     """Makes what libvips raises into `PictureError`."""
@@ -166,7 +157,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 
 def _extra_sample(path: Path, file: BinaryIO) -> int | None:
-    """What a TIFF's channel beyond its colours is: unspecified, associated alpha or alpha; None where it has none."""
+    """What a TIFF's channel beyond its colours is: unspecified (0) or alpha of one of two kinds; None where it has none."""
     try:
         extra = tiff_tags(file).get(_EXTRA_SAMPLES)
     except Exception as error:  # Pillow's reader raises nearly anything

@@ -39,3 +39,12 @@ def test_comparison(tmp_path: Path) -> None:
     decibels = {line.split()[0]: float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB")}
     assert decibels["SESR-M5"] > decibels["bicubic"] + 1
     assert (tmp_path / "out.png").is_file()
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+def test_compressed_picture(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "photo.py"), str(tmp_path / "out.png")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    bicubic, faithful, photo = (float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB"))
+    assert photo > max(bicubic, faithful) + 0.3
+    assert (tmp_path / "out.png").is_file()

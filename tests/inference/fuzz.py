@@ -50,7 +50,7 @@ class Nearest:
 
 def target_of(index: int, name: str) -> str:
     """A result in one of the formats, mostly those that hold most."""
-    suffixes = ".png .png .tif .tif .webp .jpg .bmp .jxl .heic".split()
+    suffixes = [".png", ".png", ".tif", ".tif", ".webp", ".jpg", ".bmp", ".jxl", ".heic"]
     if name.startswith("moving"):
         suffixes = [".png", ".webp", ".gif"]
     return f"out{np.random.default_rng([index, 1]).choice(suffixes)}"
@@ -79,6 +79,12 @@ def attempt(upscaler: Upscaler, folder: Path, index: int, name: str, content: by
     return outcome
 
 
+def say(line: str) -> None:
+    """At once, since the next input may be the last."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def work(first: int, stop: int) -> None:
     """Tries inputs and prints a line for each, before it and after it."""
     warnings.simplefilter("error")
@@ -88,9 +94,9 @@ def work(first: int, stop: int) -> None:
         for index in range(first, stop):
             name, content = samples[index % len(samples)]
             changed = damaged(content, np.random.default_rng(index))
-            print(f"start {index} {name}", flush=True)
+            say(f"start {index} {name}")
             outcome = attempt(upscaler, Path(folder), index, name, changed)
-            print(f"done {index} {outcome!r}", flush=True)
+            say(f"done {index} {outcome!r}")
 
 
 @dataclass
@@ -140,7 +146,7 @@ def _read(result: "subprocess.CompletedProcess[str]", report: Report, at: int, s
         report.outcomes["crash"] += 1
         at += 1
     elif result.stderr:
-        print(result.stderr[:2000], file=sys.stderr)
+        sys.stderr.write(result.stderr[:2000])
     return at
 
 
@@ -156,10 +162,10 @@ def main() -> int:
         return 0
     before = time.monotonic()
     report = fuzz(options.first, options.inputs, 3600)
-    print(f"{options.inputs} inputs in {time.monotonic() - before:.0f} s: {dict(report.outcomes)}")
-    print(f"{len(report.faults)} faults, {report.noise} characters on stderr")
+    say(f"{options.inputs} inputs in {time.monotonic() - before:.0f} s: {dict(report.outcomes)}")
+    say(f"{len(report.faults)} faults, {report.noise} characters on stderr")
     for fault in report.faults:
-        print(fault.replace("\\n", "\n"))
+        say(fault.replace("\\n", "\n"))
     return 1 if report.faults else 0
 
 

@@ -18,7 +18,7 @@ import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 from tests.inference.fuzz import Nearest
 from tests.inference.sample_files import XMP, exif, png, profile, saved, smooth
 
@@ -178,13 +178,47 @@ def test_profile_is_embedded_as_it_was(tmp_path: Path, source: str, target: str)
         assert image.info["icc_profile"] == own
 
 
-def test_jpeg_xl_gets_colours_in_srgb(tmp_path: Path) -> None:
+def swapped_profile() -> bytes:
+    """A profile that calls blue what sRGB calls red, and red what it calls blue."""
+    content = bytearray(profile())
+    red, blue = content.index(b"rXYZ"), content.index(b"bXYZ")
+    content[red : red + 4], content[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(content)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_jpeg_xl_gets_colours_in_srgb(tmp_path: Path, mode: str) -> None:
     load_plugin("jxl")
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    (tmp_path / "in.png").write_bytes(plain("png", icc_profile=lab.tobytes()))
+    red = (200, 40, 90, 130)[: len(mode)]
+    Image.new(mode, (24, 20), red).save(tmp_path / "in.png", icc_profile=swapped_profile())
     SAME.upscale_file(tmp_path / "in.png", tmp_path / "out.jxl")
     with Image.open(tmp_path / "out.jxl") as image:
-        assert np.abs(np.asarray(image).astype(int) - smooth()).max() < 12
+        assert image.mode == mode
+        assert np.asarray(image)[10, 10].tolist() == pytest.approx([90, 40, 200, 130][: len(mode)], abs=6)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_jpeg_xl_of_grey_with_a_damaged_profile(tmp_path: Path, mode: str) -> None:
+    load_plugin("jxl")
+    pixels = smooth(channels=2)
+    image = Image.merge("LA", [Image.fromarray(pixels[..., k]) for k in (0, 1)]).convert(mode)
+    image.save(tmp_path / "in.tif", icc_profile=bytes(16) + b"GRAY" + bytes(112))
+    SAME.upscale_file(tmp_path / "in.tif", tmp_path / "out.jxl")
+    with Image.open(tmp_path / "out.jxl") as found:
+        assert found.mode == mode
+        assert np.abs(np.asarray(found.getchannel("L")).astype(int) - pixels[..., 0]).max() < 12
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "webp", "avif", "heic", "jxl"])
+def test_notes_of_a_maker_stay_where_they_were(tmp_path: Path, target: str) -> None:
+    load_plugin(target)
+    said = Image.Exif()
+    said.get_ifd(0x8769)[0x927C] = b"only the maker knows: offset 4711"
+    own = said.tobytes()
+    (tmp_path / "in.jpg").write_bytes(plain("jpg", exif=own, dpi=(300, 300)))
+    found = open_picture(doubled(tmp_path / "in.jpg", target)).metadata.exif
+    assert found is not None
+    assert found.index(b"only the maker") == own.index(b"only the maker") - len(b"Exif\0\0")
 
 
 @pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic", "jxl"])
@@ -242,7 +276,7 @@ def test_16_bits_are_bit_exact(
     assert np.array_equal(np.frombuffer(found.write_to_memory(), np.uint16).reshape(pixels.shape), pixels)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "avif", "jxl"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "avif", "heic", "jxl"])
 def test_grey_stays_grey(tmp_path: Path, suffix: str) -> None:
     load_plugin(suffix)
     Image.fromarray(smooth(channels=1)).save(tmp_path / "in.png")

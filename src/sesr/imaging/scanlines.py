@@ -157,7 +157,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 
 def _extra_sample(path: Path, file: BinaryIO) -> int | None:
-    """What a TIFF's channel beyond its colours is: unspecified (0) or alpha of one of two kinds; None where it has none."""
+    """What a TIFF's channel beyond its colours is: 0 unspecified, else alpha; None where it has none."""
     try:
         extra = tiff_tags(file).get(_EXTRA_SAMPLES)
     except Exception as error:  # Pillow's reader raises nearly anything

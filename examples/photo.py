@@ -1,7 +1,7 @@
 """Makes the picture of docs/photo.md: `python examples/photo.py [OUT.png] [-q 75]`.
 
-Draws a picture (`draw.py`), shrinks it, saves it as JPEG, and enlarges it by bicubic, by the faithful network and by the
-one for compressed pictures. Prints the PSNR of each by the papers' protocol.
+Draws a picture (`draw.py`), shrinks it, saves it as JPEG, and enlarges it by bicubic, by the faithful network and by
+the one for compressed pictures. Prints the PSNR of each by the papers' protocol.
 """
 
 import argparse

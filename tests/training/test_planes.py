@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 
 from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED
-from sesr.imaging.files import open_picture
-from sesr.imaging.picture import Picture
+from sesr.imaging.files import OpenPicture, open_picture
 from sesr.imaging.resize import downscale
 from sesr.training import pictures as pictures_module
 from sesr.training import planes as planes_module
@@ -324,7 +323,7 @@ def test_pictures_that_change_while_they_are_read_are_not_remembered(
 ) -> None:
     opening = open_picture
 
-    def vanished(path: Path) -> Picture:
+    def vanished(path: Path) -> OpenPicture:
         if path.name == "a.png":
             path.unlink()
         return opening(path)

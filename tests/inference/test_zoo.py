@@ -10,7 +10,7 @@ import pytest
 from tests.network.quantized_networks import random_network
 
 from sesr.errors import UsageError, WeightsError
-from sesr.inference.zoo import WEIGHTS, check_int8, find_network, list_networks
+from sesr.inference.zoo import PHOTO, WEIGHTS, check_int8, find_network, list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import VARIANTS, SESRConfig
 
@@ -107,7 +107,7 @@ def test_shipped_networks_are_whole() -> None:
         assert network.safetensors is not None
         assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
         assert network.config is not None
-        assert network.name == (network.config.int8_name if network.int8 else network.config.name)
+        assert network.name.removesuffix(PHOTO) == (network.config.int8_name if network.int8 else network.config.name)
         assert network.config.feature_size == VARIANTS[network.name.partition("-")[0]].feature_size
     assert {path.stem for path in WEIGHTS.glob("*.tflite")} == {path.stem for path in WEIGHTS.glob("*.safetensors")}
 

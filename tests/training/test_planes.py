@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sesr.errors import PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.files import OpenPicture, open_picture
 from sesr.imaging.resize import downscale
+from sesr.imaging.scanlines import signature
 from sesr.training import pictures as pictures_module
 from sesr.training import planes as planes_module
 from sesr.training.pictures import find_pictures
@@ -133,12 +135,13 @@ def test_unreadable_pictures_are_named_and_left_out(folder: Path, tmp_path: Path
     (folder / "broken.png").write_bytes(b"\x89PNG nothing")
     Image.fromarray(np.full((64, 64), 40_000, np.uint16)).save(folder / "deep.png")
     for _ in range(2):  # read, and from the cache
-        assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[15, 20], [12, 10]]
+        planes = load_planes(folder, 2, CROP, tmp_path / "cache")
+        assert planes.sizes.tolist() == [[15, 20], [12, 10], [32, 32]]
+        assert planes.hr[-1] == round(40_000 / 257)
         lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == 3
-        assert "broken.png: not a picture, or damaged" in lines[0]
-        assert "deep.png: more than 8 bits" in lines[1]
-        assert "1 of 5 images are smaller" in lines[2]
+        assert len(lines) == 2
+        assert "broken.png: damaged or incomplete" in lines[0]
+        assert "1 of 5 images are smaller" in lines[1]
     load_planes(folder, 2, CROP, tmp_path / "cache", quiet=True)
     assert capsys.readouterr().out == ""
     with pytest.raises(TrainingError, match="no image that can be read"):
@@ -292,15 +295,14 @@ def test_cache_where_nothing_can_be_written(folder: Path, tmp_path: Path, capsys
 def test_failures_that_may_pass_are_not_remembered(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, failure: Exception
 ) -> None:
-    opening = Image.open
 
-    def failing(path: Path, formats: tuple[str, ...]) -> Image.Image:
-        if path.name == "a.png":
+    def failing(file: BinaryIO) -> str | None:
+        if Path(file.name).name == "a.png":
             raise failure
-        return opening(path, formats=formats)
+        return signature(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Image, "open", failing)
+        patch.setattr("sesr.imaging.files.signature", failing)
         assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[12, 10]]
     lines = capsys.readouterr().out.splitlines()
     assert "a.png: " in lines[0]

@@ -303,10 +303,10 @@ def test_bad_pictures_are_named_before_the_first_step(
     Image.new("L", (4, 30)).save(tiny / "t.png")
     with pytest.raises(TrainingError, match=r"t\.png: too small to validate on"):
         train(RECIPE, pictures, tiny, tmp_path / "run", EAGER)
-    Image.fromarray(np.full((64, 64), 40_000, np.uint16)).save(pictures / "deep.png")
+    Image.new("CMYK", (64, 64)).save(pictures / "inks.tif")
     assert not (tmp_path / "run").exists()
     train(with_training(steps=1, warmup=0), pictures, None, tmp_path / "run", EAGER)
-    assert "deep.png: more than 8 bits a channel" in capsys.readouterr().out
+    assert "inks.tif: its colours are CMYK" in capsys.readouterr().out
 
 
 def test_start_from_another_run(pictures: Path, tmp_path: Path) -> None:

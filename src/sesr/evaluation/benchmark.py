@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import PictureError
-from sesr.imaging.files import OUTPUT_FORMATS, open_picture
+from sesr.imaging.files import OUTPUT_FORMATS, open_picture, to_8_bits
 from sesr.imaging.metrics import WINDOW
 from sesr.imaging.resize import downscale
 
@@ -112,7 +112,7 @@ def _place(folder: Path) -> tuple[int, str]:
 def _read(path: Path) -> NDArray[np.uint8]:
     """(H, W) or (H, W, 3), without alpha."""
     picture = open_picture(path)
-    pixels = picture.rows(0, picture.height)
+    pixels = to_8_bits(picture.rows(0, picture.height))
     if picture.mode == "LA":
         return pixels[..., 0]
     return pixels[..., :3] if picture.mode == "RGBA" else pixels

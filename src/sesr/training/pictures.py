@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import TrainingError
-from sesr.imaging.files import OUTPUT_FORMATS, open_picture
+from sesr.imaging.files import OUTPUT_FORMATS, open_picture, to_8_bits
 from sesr.imaging.resize import downscale
 
 Pixels = NDArray[np.uint8]
@@ -156,7 +156,7 @@ def _read(path: Path) -> Pixels:
     WebP knows no grey, so a colour picture whose channels are all equal counts as grey. Alpha is left out.
     """
     picture = open_picture(path)
-    pixels = picture.rows(0, picture.height)
+    pixels = to_8_bits(picture.rows(0, picture.height))
     if pixels.ndim == 3:
         pixels = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
         if (pixels == pixels[..., :1]).all():

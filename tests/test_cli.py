@@ -1,5 +1,6 @@
 """The command `sesr` as people meet it: outputs, refusals, exit codes."""
 
+import json
 import os
 import shutil
 import signal
@@ -258,6 +259,76 @@ class TestUpscale:
             _, complaint = process.communicate(timeout=60)
         assert (process.returncode, complaint) == (code, "sesr: stopped\n")
         assert list(tmp_path.iterdir()) == [source]
+
+
+class TestFolders:
+    """`sesr upscale` of folders."""
+
+    @pytest.fixture
+    def album(self, tmp_path: Path) -> Path:
+        """Three pictures, one of them in a folder within, and what is passed over."""
+        (tmp_path / "album" / "trip").mkdir(parents=True)
+        for name in ("b.png", "a.jpg", "trip/c.png"):
+            Image.new("RGB", (9, 6), (200, 90, 40)).save(tmp_path / "album" / name)
+        (tmp_path / "album" / ".DS_Store").write_text("system")
+        return tmp_path / "album"
+
+    def test_tree_and_a_second_run(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
+        assert upscale(network, album, "-r", "-o", tmp_path / "out") == 0
+        assert capsys.readouterr().out.splitlines()[-1].startswith("enlarged 3, skipped 0, failed 0 in ")
+        made = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+        assert made == ["a_x2.png", "b_x2.png", "trip/c_x2.png"]
+        assert upscale(network, album, "-r", "-o", tmp_path / "out") == 0
+        assert capsys.readouterr().out.startswith("enlarged 0, skipped 3, failed 0 in ")
+
+    def test_json_is_all_there_is(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
+        (album / "broken.png").write_text("hello")
+        assert upscale(network, album, "-o", tmp_path / "out", "--json", "-j", 2) == 1
+        printed = capsys.readouterr()
+        objects = [json.loads(line) for line in printed.out.splitlines()]
+        assert printed.err == ""
+        assert [(Path(each["source"]).name, each["status"]) for each in objects[:-1]] == [
+            ("a.jpg", "done"),
+            ("b.png", "done"),
+            ("broken.png", "failed"),
+        ]
+        assert objects[0]["target_size"] == [18, 12]
+        assert "broken.png" in objects[2]["reason"]
+        assert {key: objects[-1][key] for key in ("status", "done", "skipped", "failed")} == {
+            "status": "summary",
+            "done": 2,
+            "skipped": 0,
+            "failed": 1,
+        }
+
+    def test_format_quality_and_patterns(self, network: str, album: Path) -> None:
+        assert upscale(network, album, "--include", "*.jpg", "-f", "webp", "--quality", 50) == 0
+        with Image.open(album / "a_x2.webp") as image:
+            assert image.size == (18, 12)
+        assert sorted(path.name for path in album.glob("*_x2*")) == ["a_x2.webp"]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+    def test_a_stop_in_the_middle(self, network: str, tmp_path: Path) -> None:
+        """Nothing half-written stays, and a second run makes what is missing."""
+        album, out = tmp_path / "album", tmp_path / "out"
+        album.mkdir()
+        for name in ("a", "b"):
+            Image.new("RGB", (9, 6)).save(album / f"{name}.png")
+        for name in ("c", "d"):
+            Image.new("RGB", (3000, 2400)).save(album / f"{name}.png", compress_level=1)
+        command = [sys.executable, "-m", "sesr", "upscale", str(album), "-o", str(out), "-m", network, "-j", "2"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while len(list(out.glob("*_x2.png"))) < 2 and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=60)
+        assert (process.returncode, complaint) == (130, "sesr: stopped\n")
+        assert all(path.name.endswith("_x2.png") for path in out.iterdir())
+        for path in out.iterdir():
+            with Image.open(path) as image:
+                image.load()
+        assert upscale(network, album, "-o", out) == 0
+        assert len(list(out.iterdir())) == 4
 
 
 def stand_in_for_training(patch: pytest.MonkeyPatch, call: Callable[[Any, Any], object]) -> None:

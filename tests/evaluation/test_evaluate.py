@@ -11,6 +11,7 @@ from PIL import Image
 from sesr.errors import PictureError, SesrError
 from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, evaluate
 from sesr.evaluation.table import text_table, write_csv
+from sesr.imaging.jpeg import through_jpeg
 from sesr.imaging.resize import downscale, upscale
 
 
@@ -152,3 +153,23 @@ def test_bicubic_rows_of_the_papers(shared: Path) -> None:
     assert ours.psnr_y is not None
     assert ours.psnr_y8 is not None
     assert ours.psnr_y8 < ours.psnr < ours.psnr_y
+
+
+def test_lr_may_pass_through_jpeg(tmp_path: Path) -> None:
+    """Every method sees it; the paper, which did not, is left out, and so are its names."""
+    fill(tmp_path / "data" / "Set5", 3)
+    seen: list[NDArray[np.float32]] = []
+
+    def noting(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(luma)
+        return nearest_network(luma)
+
+    clean = evaluate(noting, "m5", tmp_path / "data", 2)
+    jpeg = evaluate(noting, "m5", tmp_path / "data", 2, jpeg=30)
+    assert [row.method for row in jpeg.rows] == [BICUBIC, OURS]
+    assert all(worse.psnr < better.psnr - 0.5 for worse, better in zip(jpeg.rows, clean.rows, strict=False))
+    with Image.open(tmp_path / "data" / "Set5" / "LR_bicubic" / "X2" / "p0x2.png") as lr:
+        expected = through_jpeg(np.asarray(lr), 30).astype(np.float32) / 255
+    np.testing.assert_allclose(seen[3], expected, atol=1e-6)
+    assert "jpeg30" in text_table(jpeg)
+    assert [path.name for path in write_csv(jpeg, tmp_path)] == ["m5_x2_jpeg30.csv", "m5_x2_jpeg30_pictures.csv"]

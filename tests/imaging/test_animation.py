@@ -16,6 +16,8 @@ from tests.inference.sample_files import frames
 
 from sesr.errors import PictureError
 from sesr.imaging.animation import MOST_FRAMES, _whole, open_animation
+from sesr.inference.networks import OneNetwork
+from sesr.inference.sizes import parse_size
 from sesr.inference.upscale import Upscaler
 
 SUFFIXES = ("gif", "webp", "png", "avif")
@@ -131,3 +133,10 @@ def test_a_still_picture_is_none(tmp_path: Path, suffix: str) -> None:
     Image.new("RGB", (4, 4)).save(content, {"png": "PNG"}.get(suffix, suffix))
     (tmp_path / f"a.{suffix}").write_bytes(content.getvalue())
     assert open_animation(tmp_path / f"a.{suffix}") is None
+
+
+def test_shape_that_does_not_fit_is_told_with_the_name(tmp_path: Path) -> None:
+    path = saved(tmp_path / "in.gif", frames(3))
+    upscaler = Upscaler(OneNetwork(Nearest()), parse_size("50x20"))
+    with pytest.raises(PictureError, match=r"in\.gif: 16 x 16 pixels do not have the shape"):
+        upscaler.upscale_file(path, tmp_path / "out.gif")

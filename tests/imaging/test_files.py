@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError, UsageError
-from sesr.imaging.files import OUTPUT_FORMATS, PIXEL_LIMIT, assemble, open_picture, write_picture
+from sesr.imaging.files import (
+    OUTPUT_FORMATS,
+    PIXEL_LIMIT,
+    assemble,
+    open_picture,
+    unguarded_pillow,
+    write_picture,
+)
 from sesr.imaging.metadata import Metadata
 from sesr.imaging.picture import Picture
 
@@ -337,3 +344,16 @@ def test_image_in_memory_keeps_its_exif_turn_to_itself() -> None:
 def test_assembled_bands_are_the_picture() -> None:
     for mode in CHANNELS:
         assert np.array_equal(np.asarray(assemble(banded(pixels(mode)), 17, 13, mode)), pixels(mode))
+
+
+def test_pillows_own_limit_is_back_when_the_last_thread_is_done() -> None:
+    """However threads take turns; the first to come may be the first to go."""
+    before, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    first, second = unguarded_pillow(), unguarded_pillow()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS is None
+    second.__exit__(None, None, None)
+    assert before == Image.MAX_IMAGE_PIXELS
+    assert warnings.filters == filters

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from sesr.errors import EngineError
+from sesr.imaging.files import Saving
 from sesr.imaging.png import write_png
-from sesr.inference.batch import Done, Failed, Outcome, upscale_files
+from sesr.inference.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
 from sesr.inference.engine import Engine, Luma
 from sesr.inference.folders import find_pictures
-from sesr.inference.upscale import Upscaler
+from sesr.inference.upscale import Progress, Sizes, Upscaler
 
 
 @dataclass
@@ -125,3 +126,84 @@ def test_result_that_appears_meanwhile(tmp_path: Path, overwrite: bool) -> None:
     assert outcome.reason.endswith("exists already; name another with -o, or add --overwrite")
     assert target.read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_x2.png"]
+
+
+@dataclass
+class Together:
+    """An enlarger that goes on only when another picture is worked on too."""
+
+    label: str = "x2"
+    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=20))
+
+    def upscale_file(
+        self,
+        source: Path,
+        target: Path,
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = True,
+        saving: Saving = Saving(),  # noqa: B008  (frozen)
+    ) -> Sizes:
+        self.meeting.wait()
+        target.write_text(source.name)
+        return (1, 1), (2, 2)
+
+
+def test_two_pictures_at_a_time_and_outcomes_in_order(tmp_path: Path) -> None:
+    sources = [picture(tmp_path / f"{index}.png") for index in range(4)]
+    together = Together()
+    found = list(upscale_files([together, together], find_pictures(sources)))
+    assert [outcome.source for outcome in found] == sources
+    assert all(isinstance(outcome, Done) for outcome in found)
+
+
+def test_who_stops_taking_outcomes_stops_the_work_and_may_go_on(tmp_path: Path) -> None:
+    album, names = tmp_path / "album", [f"{index}.png" for index in range(6)]
+    album.mkdir()
+    for name in names:
+        picture(album / name)
+    outcomes = upscale_files([Upscaler.of_engine(Nearest())], find_pictures([album]), f"{tmp_path}/out/")
+    first = next(outcomes)
+    outcomes.close()
+    assert isinstance(first, Done)
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "0_x2.png" in made
+    assert len(made) < len(names)
+    again = list(upscale_files([Upscaler.of_engine(Nearest())], find_pictures([album]), f"{tmp_path}/out/"))
+    assert {outcome.target.name for outcome in again if isinstance(outcome, Skipped)} == made
+    assert sum(isinstance(outcome, Done) for outcome in again) == len(names) - len(made)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{index}_x2.png" for index in range(6)}
+
+
+def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_for_dark_pictures(file: Any, bands: Iterable[Any], *rest: Any) -> None:  # noqa: ANN401 - handed through
+        kept = list(bands)
+        if kept[0].max() < 90:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_png(file, kept, *rest)
+
+    monkeypatch.setattr("sesr.imaging.files.write_png", full_for_dark_pictures)
+    sources = [picture(tmp_path / f"{grey}.png", grey) for grey in (100, 50, 150, 60)]
+    enlargers = [Upscaler.of_engine(Nearest()), Upscaler.of_engine(Nearest())]
+    found = list(upscale_files(enlargers, find_pictures(sources)))
+    assert [isinstance(outcome, Done) for outcome in found] == [True, False, True, False]
+    for outcome in (found[1], found[3]):
+        assert isinstance(outcome, Failed)
+        assert outcome.reason.startswith(str(outcome.source.with_name(f"{outcome.source.stem}_x2.png")))
+        assert "No space left" in outcome.reason
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_pictures_wait_for_memory_and_one_always_may() -> None:
+    memory, came = Memory(100), threading.Event()  # of which half is given away
+
+    def second() -> None:
+        with memory.taken(30):
+            came.set()
+
+    waiting = threading.Thread(target=second)
+    with memory.taken(1000):
+        waiting.start()
+        assert not came.wait(0.1)
+    assert came.wait(10)
+    waiting.join()

@@ -21,7 +21,15 @@ from PIL import Image
 
 from sesr.atomic import writing
 from sesr.errors import PictureError
-from sesr.imaging.files import PIXEL_LIMIT, Saving, check_memory, check_size, output_format, unguarded_pillow
+from sesr.imaging.files import (
+    LARGEST_SIDE,
+    PIXEL_LIMIT,
+    Saving,
+    check_memory,
+    check_size,
+    output_format,
+    unguarded_pillow,
+)
 from sesr.imaging.metadata import Metadata
 from sesr.imaging.picture import Picture, decoding, kind_of
 
@@ -30,7 +38,6 @@ ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
 MOST_FRAMES = 50_000
 """Of an animation that is read; at 25 a second, half an hour."""
 
-_LARGEST_SIDE = {"GIF": 65_535, "WEBP": 16_383, "PNG": 2**31 - 1, "AVIF": 65_536}
 _TICK = {"GIF": 10.0, "WEBP": 1.0, "AVIF": 1.0}
 """Milliseconds that a format counts in; APNG takes fractions."""
 
@@ -166,7 +173,7 @@ def check_animated_output(path: Path, animation: Animation, width: int, height: 
     if output_format(path) not in ANIMATED_FORMATS:
         message = f"{animation.path} has {animation.count} frames, and this format one"
         raise PictureError(f"{path}: {message}; write .gif, .webp, .avif or .png")
-    most = _LARGEST_SIDE[output_format(path)]
+    most = LARGEST_SIDE[output_format(path)]
     if max(width, height) > most:
         raise PictureError(f"{path}: {width} x {height} pixels, and its format holds at most {most} a side")
     check_memory(path, 4 * width * height * animation.count, "since animations are written at once")

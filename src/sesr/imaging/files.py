@@ -13,11 +13,12 @@ from the header before anything is decoded.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -29,10 +30,10 @@ from sesr.errors import PictureError, UsageError
 from sesr.imaging.jxl import jxl_size, jxl_xmp
 from sesr.imaging.memory import free_memory, gigabytes
 from sesr.imaging.metadata import NOTHING, Metadata, png_chunks, with_resolution, wrapped_iptc
-from sesr.imaging.picture import CHANNELS, decoding, kind_of, read_picture
+from sesr.imaging.picture import decoding, kind_of, read_picture
 from sesr.imaging.png import write_png
 from sesr.imaging.scanlines import Scanlines, signature
-from sesr.imaging.stream import Source
+from sesr.imaging.stream import CHANNELS, Source
 from sesr.imaging.tiff import write_tiff
 
 Pixels = NDArray[Any]
@@ -56,12 +57,14 @@ OUTPUT_FORMATS = {
 PIXEL_LIMIT = 500_000_000
 """Largest picture read, in pixels, unless told otherwise. A larger claim is more likely damage or malice."""
 
+LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
+LARGEST_SIDE |= {"GIF": 65_535, "AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
+"""Pixels that formats hold a side, by Pillow's names."""
+
 _READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF")
 _OPAQUE_FORMATS = ("JPEG", "BMP")
 _STRIPED_FORMATS = ("PNG", "TIFF")
 _FOUR_GIGABYTES = 1 << 32
-_LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
-_LARGEST_SIDE |= {"AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
 _PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener", "heic"), "JXL": ("pillow_jxl", "", "jxl")}
 """What Pillow needs for a format: a module, its function to call, and the extra that brings it."""
 
@@ -156,7 +159,7 @@ def write_picture(
     cannot be written, and whatever `bands` raises.
     """
     file_format = output_format(path)
-    check_output(path, width, height, mode, depth)
+    check_output(path, width, height, mode)
     try:
         with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
             if file_format == "PNG":
@@ -177,7 +180,7 @@ def write_picture(
         raise PictureError(f"{path}: {_out_of_memory(file_format)}") from error
 
 
-def check_output(path: Path, width: int, height: int, mode: str, depth: int = 8) -> None:
+def check_output(path: Path, width: int, height: int, mode: str) -> None:
     """Raises what `write_picture` would raise for the format, before the work."""
     file_format = output_format(path)
     if file_format in _PLUGINS and file_format not in _loaded_plugins():
@@ -186,8 +189,8 @@ def check_output(path: Path, width: int, height: int, mode: str, depth: int = 8)
         raise PictureError(f"{path}: GIF holds 256 colours, too few for a picture; write .png instead")
     if file_format in _OPAQUE_FORMATS and mode in ("LA", "RGBA"):
         raise PictureError(f"{path}: {file_format} cannot hold transparency; write .png instead")
-    if max(width, height) > _LARGEST_SIDE[file_format]:
-        limit = f"{file_format} holds at most {_LARGEST_SIDE[file_format]} a side"
+    if max(width, height) > LARGEST_SIDE[file_format]:
+        limit = f"{file_format} holds at most {LARGEST_SIDE[file_format]} a side"
         raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
     content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
     if file_format == "BMP" and content >= _FOUR_GIGABYTES:
@@ -305,20 +308,46 @@ def _check_file(path: Path) -> None:
         raise PictureError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
 
 
+class _Guards:
+    """Pillow's limit on sizes and Python's warnings, which are the whole process's: off while any thread needs it."""
+
+    def __init__(self) -> None:
+        self._alone, self._threads, self._back = Lock(), 0, ExitStack()
+
+    def off(self) -> None:
+        with self._alone:
+            if not self._threads:
+                self._back.enter_context(warnings.catch_warnings())
+                self._back.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
+                warnings.simplefilter("ignore")
+            self._threads += 1
+
+    def on(self) -> None:
+        with self._alone:
+            self._threads -= 1
+            if not self._threads:
+                self._back.close()
+
+
+_GUARDS = _Guards()
+
+
 @contextmanager
 def unguarded_pillow() -> Iterator[None]:
-    """Pillow without its own size limit, in whose place ours is checked, and without warnings on odd metadata."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
+    """Pillow without its own size limit, in whose place ours is checked, and without warnings on odd metadata.
+
+    Any number of threads may be in it at once; the last one to leave brings both back.
+    """
+    _GUARDS.off()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        _GUARDS.on()
 
 
 def check_size(path: Path, width: int, height: int, pixel_limit: int) -> None:
+    """Raises `PictureError` for a picture without pixels, or with more than `pixel_limit`."""
     if width < 1 or height < 1:
         raise PictureError(f"{path}: {width} x {height} pixels, there is nothing to enlarge; export it again")
     if width * height > pixel_limit:

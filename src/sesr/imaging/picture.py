@@ -16,9 +16,6 @@ from PIL import Image, UnidentifiedImageError
 from sesr.errors import PictureError
 from sesr.imaging.metadata import NOTHING, Metadata, fitting_profile
 
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-"""Pillow's names of the four kinds of picture that go through, and their channels."""
-
 DEEP_GREY = ("I;16", "I;16L", "I;16B")
 """Pillow's names of grey with 16 bits."""
 

@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 
 from sesr.errors import PictureError
 from sesr.imaging.metadata import Metadata, fitting_profile, tiff_tags
-from sesr.imaging.stream import Stream
+from sesr.imaging.stream import CHANNELS, Stream
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 """How files begin that are read here."""
 
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
 _SPACES = ("b-w", "grey16", "srgb", "rgb", "rgb16")
 _BAND_BYTES = 1 << 22
 
-_SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 277, 338
+_EXTRA_SAMPLES = 338
 _UNSPECIFIED = 0
 
 _FROM_THE_TOP = (1, 2)
@@ -77,7 +77,8 @@ class Scanlines:
 
     @property
     def whole_bytes(self) -> int:
-        pixel = len(self.mode) * self.depth // 8
+        """See the class."""
+        pixel = CHANNELS[self.mode] * self.depth // 8
         return 0 if self._orientation in _FROM_THE_TOP else 2 * self.width * self.height * pixel
 
     def rows(self, top: int, bottom: int) -> Pixels:
@@ -90,14 +91,14 @@ class Scanlines:
         image = self._image
         if image.get_typeof("n-pages") and image.get("n-pages") > 1:
             raise PictureError(f"{self._path}: several pages or frames; save the one you want as a picture of its own")
-        if image.interpretation not in _SPACES or image.bands not in MODES:
+        if image.interpretation not in _SPACES or image.bands not in _MODES:
             kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
             raise PictureError(f"{self._path}: its colours are {kind}, which is not supported; convert it to RGB first")
         if image.format not in _DEPTHS:
             message = f"its numbers are {image.format}, not 8 or 16 bits, which is not supported"
             raise PictureError(f"{self._path}: {message}; convert it to 16 bits first")
         drop = self._extra == _UNSPECIFIED and image.bands in (2, 4)
-        return MODES[image.bands - 1 if drop else image.bands], _DEPTHS[image.format]
+        return _MODES[image.bands - 1 if drop else image.bands], _DEPTHS[image.format]
 
     def _upright(self) -> Iterator[Pixels]:
         if self._orientation == 1:
@@ -122,7 +123,7 @@ class Scanlines:
 
     def _plain(self, band: Pixels) -> Pixels:
         """Without a channel that is no alpha, and no axis for a single one."""
-        channels = len(self.mode)
+        channels = CHANNELS[self.mode]
         band = band[..., :channels]
         return band[..., 0] if channels == 1 else band
 

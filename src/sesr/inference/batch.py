@@ -12,7 +12,7 @@ its unfinished file is removed.
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,17 +22,12 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from sesr.errors import EngineError, SesrError, UsageError
-from sesr.imaging.files import Saving, unguarded_pillow
+from sesr.imaging.files import Saving
 from sesr.imaging.memory import free_memory
 from sesr.inference.folders import Found, Unread, Work
 from sesr.inference.progress import Bar, Share, is_shown, pixel_count
 from sesr.inference.targets import Targets, check_free, identity, is_done, make_folder_for
-
-Progress = Callable[[int, int], object]
-"""Is told the output rows that were done since it was last called, and how many there are in all."""
-
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""(width, height) of a picture, and of what was made of it."""
+from sesr.inference.upscale import Progress, Sizes
 
 BYTES_A_PIXEL = 80
 """Memory that a picture may take at most, for each of its pixels: 4 bytes, and 4 for each of 16 in an x4 result."""
@@ -111,8 +106,7 @@ def upscale_files(
     Yields one outcome for each thing in `work`, in its order, but nothing for a picture that was found twice. Raises
     `UsageError` when `output`, `file_format` or `saving` cannot be meant so, `PictureError` when the output's folder
     cannot be made, before any work is done. The work begins with the first outcome that is asked for, and is not held
-    up by outcomes that nobody takes yet. While it goes on, Pillow's own limit on sizes is off in the whole process, and
-    so are Python's warnings, which are the process's too.
+    up by outcomes that nobody takes yet.
     """
     if not enlargers:
         raise UsageError("nothing to enlarge with: give one enlarger at least")
@@ -142,7 +136,7 @@ class _Batch:
         work = self._without_repeated(work)
         bar = Bar(len(work), sum(map(self._expected_pixels, work)) if is_shown() else 0)
         try:
-            with unguarded_pillow(), ThreadPoolExecutor(self._jobs, "picture") as pool:
+            with ThreadPoolExecutor(self._jobs, "picture") as pool:
                 futures = self._submitted(pool, work, bar)
                 try:
                     while futures:

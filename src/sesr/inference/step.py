@@ -15,7 +15,7 @@ A strip's luma comes with a halo of the network's receptive radius (`sesr.infere
 needs, so the same pixels serve chroma and alpha, and the result is the same however the picture is cut.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,6 @@ from sesr.inference.strips import Band, Span, plan, plan_rows
 
 Pixels = NDArray[Any]
 """uint8 or uint16."""
-
-Progress = Callable[[int, int], object]
-"""Is told the input rows that were done since it was last called, and how many there are in all."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +54,13 @@ class Step:
         """Output pixels per input pixel, along a side."""
         return self.engine.scale
 
-    def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
+    def bands(self, source: Source) -> Iterator[Pixels]:
         """The enlarged picture in bands of rows from the top down, of the source's mode and depth.
 
-        Args:
-            source: the picture; its rows are asked for from the top down.
-            progress: called after each band.
+        The source's rows are asked for from the top down.
         """
         for band in self._plan(source):
             yield self._band(source, band)
-            if progress is not None:
-                progress(band.rows.keep_stop - band.rows.keep_start, source.height)
 
     def _plan(self, source: Source) -> list[Band]:
         engine = self.engine

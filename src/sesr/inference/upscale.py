@@ -114,7 +114,7 @@ class Upscaler:
         if animation is not None:
             return self._upscale_animation(animation, target, progress, saving, overwrite=overwrite)
         picture = open_picture(source, self.pixel_limit)
-        way = self._route(picture, str(source))
+        way = self._route(picture.width, picture.height, str(source))
         width, height = way.size
         metadata = self._metadata(picture.metadata, *way.size)
         with closing(_ahead(self._bands(picture, way, progress))) as ready:
@@ -133,11 +133,12 @@ class Upscaler:
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
         """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
-        return self._bands(source, self._route(source, "the picture"), progress)
+        return self._bands(source, self._route(source.width, source.height, "the picture"), progress)
 
-    def _route(self, source: Source, name: str) -> Route:
+    def _route(self, width: int, height: int, name: str) -> Route:
+        """Raises `PictureError` that names the picture where its size does not suit the one wanted."""
         try:
-            return route(source.width, source.height, self.size, self.networks.scales)
+            return route(width, height, self.size, self.networks.scales)
         except UsageError as error:
             raise PictureError(f"{name}: {error}") from error
 
@@ -159,7 +160,7 @@ class Upscaler:
 
     def _upscale_array(self, array: NDArray[Any]) -> Pixels:
         source = _ArraySource(array)
-        way = self._route(source, "the array")
+        way = self._route(source.width, source.height, "the array")
         width, height = way.size
         result, top = np.empty((height, width, *array.shape[2:]), array.dtype), 0
         for band in self._bands(source, way, None):
@@ -171,7 +172,7 @@ class Upscaler:
         if 0 in image.size:
             raise PictureError(f"a picture of {image.width} x {image.height} pixels has nothing to enlarge")
         picture = Picture.from_image(image)
-        way = self._route(picture, "the picture")
+        way = self._route(picture.width, picture.height, "the picture")
         result = assemble(self._bands(picture, way, None), *way.size, picture.mode)
         result.info = {key: value for key, value in image.info.items() if key != "transparency"}
         return result
@@ -179,20 +180,19 @@ class Upscaler:
     def _upscale_animation(
         self, animation: Animation, target: Path, progress: Progress | None, saving: Saving, *, overwrite: bool
     ) -> Sizes:
-        size = animation.width, animation.height
-        larger = route(*size, self.size, self.networks.scales).size
+        way = self._route(animation.width, animation.height, str(animation.path))
+        larger = way.size
         check_animated_output(target, animation, *larger)
 
         def frames() -> Iterator[tuple[Image.Image, float]]:
             for frame, duration in animation.frames():
-                bands = self._bands(frame, self._route(frame, str(animation.path)), None)
-                yield assemble(bands, *larger, frame.mode), duration
+                yield assemble(self._bands(frame, way, None), *larger, frame.mode), duration
                 if progress is not None:
                     progress(1, animation.count)
 
         metadata = self._metadata(animation.metadata, *larger)
         write_animation(target, frames(), animation.plays, metadata, saving, overwrite=overwrite)
-        return size, larger
+        return way.source, larger
 
 
 def load(

@@ -1,0 +1,38 @@
+"""What JPEG does to a picture, beside Pillow's own file of it."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sesr.errors import PictureError
+from sesr.imaging.jpeg import through_jpeg
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [NOISE, NOISE[..., 0]], ids=["colour", "grey"])
+def test_equals_a_file(pixels: "np.typing.NDArray[np.uint8]") -> None:
+    file = BytesIO()
+    options = {"subsampling": 2} if pixels.ndim == 3 else {}
+    Image.fromarray(pixels).save(file, "JPEG", quality=75, **options)
+    assert np.array_equal(through_jpeg(pixels, 75), np.asarray(Image.open(file)))
+
+
+def test_lower_quality_loses_more() -> None:
+    lost = [
+        np.square(through_jpeg(NOISE[..., 0], quality) - NOISE[..., 0].astype(float)).mean() for quality in (95, 30)
+    ]
+    assert 0 < lost[0] < lost[1] / 4
+
+
+@pytest.mark.parametrize("quality", [0, 101])
+def test_qualities_that_there_are_not(quality: int) -> None:
+    with pytest.raises(PictureError, match="between 1 and 100"):
+        through_jpeg(NOISE, quality)
+
+
+def test_picture_too_large_for_jpeg() -> None:
+    with pytest.raises(PictureError, match="65501 x 1"):
+        through_jpeg(np.zeros((1, 65501), np.uint8), 75)

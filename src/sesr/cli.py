@@ -127,10 +127,9 @@ def _add_evaluate(commands: "Commands") -> None:
 def _evaluate(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.evaluation.evaluate import evaluate
-    from sesr.evaluation.protocol import rounded_input, unrounded_result
+    from sesr.evaluation.protocol import as_run, rounded_input
     from sesr.evaluation.table import text_table, write_csv
     from sesr.inference.networks import find_networks
-    from sesr.inference.strips import run_plane
     from sesr.inference.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
@@ -144,13 +143,12 @@ def _evaluate(arguments: Arguments) -> int:
     engine = networks.step(arguments.scale or min(networks.scales)).engine
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
-    upscale = rounded_input(engine) if arguments.round_input else lambda luma: run_plane(engine, luma)
+    upscale = (rounded_input if arguments.round_input else as_run)(engine)
     measured = evaluate(
         upscale,
         network.name,
         arguments.data,
         engine.scale,
-        unrounded=None if arguments.round_input else unrounded_result(engine),
         jpeg=arguments.jpeg,
         progress=sys.stderr.isatty(),
     )

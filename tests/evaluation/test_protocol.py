@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from sesr.evaluation.protocol import (
     Enlarged,
+    as_run,
     enlarge_by_bicubic,
     enlarge_by_network,
     measure,
@@ -15,6 +16,8 @@ from sesr.evaluation.protocol import (
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import downscale, upscale
+from sesr.inference.engine import Backend, load_engine
+from sesr.inference.zoo import find_network
 
 
 def bicubic_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,3 +108,14 @@ def test_rounded_input_is_what_an_int8_network_sees() -> None:
     luma = np.array([[0.0, 0.4 / 255, 0.6 / 255], [100.2 / 255, 1.0, 254.7 / 255]], np.float32)
     expected = np.array([[0, 0, 1], [100, 255, 255]]) / 255
     np.testing.assert_allclose(rounded_input(Twice())(luma)[::2, ::2], expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(("backend", "whole"), [("native", False), ("litert", True)])
+def test_an_int8_network_is_measured_as_its_engine_runs_it(backend: Backend, whole: bool) -> None:
+    """Ours rounds luma at the end only; its file gives whole numbers."""
+    network = find_network("m5", 2, int8=True).safetensors
+    assert network is not None
+    luma = np.random.default_rng(1).random((12, 14), np.float32)
+    result = as_run(load_engine(network, backend))(luma) * 255
+    assert (float(np.abs(result - np.rint(result)).max()) < 1e-4) == whole
+    assert float(np.abs(np.rint(result) - as_run(load_engine(network, "litert"))(luma) * 255).max()) <= 1.001

@@ -88,7 +88,6 @@ def evaluate(
     data: Path,
     scale: int,
     *,
-    unrounded: LumaUpscaler | None = None,
     jpeg: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
@@ -99,7 +98,6 @@ def evaluate(
         name: the network's; for "m3" .. "xl" the paper's figures are put beside, unless LR is made JPEG.
         data: see `sesr.evaluation.benchmark.find_sets`.
         scale: the network's.
-        unrounded: what pictures are made of, where that is another (`enlarge_by_network`).
         jpeg: makes LR pass through JPEG of this quality first (`sesr.imaging.jpeg`), for every method.
         progress: show a bar.
 
@@ -116,7 +114,7 @@ def evaluate(
             for pair in benchmark.pairs:
                 hr, lr = read_pair(pair, scale)
                 seen = lr if jpeg is None else through_jpeg(lr, jpeg)
-                qualities = _measured(upscaler, unrounded, hr, seen, scale)
+                qualities = _measured(upscaler, hr, seen, scale)
                 measured += [PictureRow(benchmark.name, pair.name, *found) for found in qualities.items()]
                 bar.update()
             pictures += measured
@@ -127,11 +125,9 @@ def evaluate(
     return Evaluation(name, scale, jpeg, tuple(rows), tuple(pictures))
 
 
-def _measured(
-    upscaler: LumaUpscaler, unrounded: LumaUpscaler | None, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int
-) -> dict[str, Quality]:
+def _measured(upscaler: LumaUpscaler, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> dict[str, Quality]:
     """One picture by both methods."""
-    enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale, unrounded)}
+    enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale)}
     return {method: measure(picture, hr, scale) for method, picture in enlarged.items()}
 
 

@@ -9,11 +9,12 @@ What is rounded *before* luma is taken makes three figures of one network, and e
 - ``rgb8``: the 8-bit RGB picture that a user gets, whose Y is then taken. The papers' figure, and ours wherever
   nothing else is said. The rounding costs a float network 0.007 dB at 37 dB.
 - ``y``: the network's Y as it comes, never rounded. What the published code prints.
-- ``y8``: Y rounded to whole numbers, of which there are 219: 0.04 dB lower at 37 dB. What an int8 network's plain
-  8-bit luma output pays, so compare such a network with this column.
+- ``y8``: Y rounded to whole numbers, of which there are 219: 0.04 dB lower at 37 dB. What a network pays whose result
+  is 8-bit luma, so compare an int8 network with this column of its float one.
 
-In our own engine an int8 network makes pictures whose luma is never rounded (`sesr.inference.native`): there rgb8 is of
-these, while y and y8 are still of its 8-bit luma.
+An int8 network is measured as its engine runs it. Ours adds what the convolutions find to luma as it came, and rounds
+nothing before the end (`sesr.inference.native`). Others, and the file itself, see 8-bit luma and give 8-bit luma: there
+all three figures are of that.
 """
 
 from dataclasses import dataclass
@@ -70,28 +71,23 @@ def rounded_input(engine: Engine) -> LumaUpscaler:
     return lambda luma: run_plane(engine, from_int8(to_int8(luma)))
 
 
-def unrounded_result(engine: Engine) -> LumaUpscaler | None:
-    """The network with luma never rounded after it, where its engine makes pictures of that; else None."""
-    if isinstance(engine, NativeEngine) and engine.int8:
+def as_run(engine: Engine) -> LumaUpscaler:
+    """The network's luma as the engine makes pictures of it."""
+    if isinstance(engine, NativeEngine):
         return lambda luma: engine.run(luma, rounded=False)
-    return None
+    return lambda luma: run_plane(engine, luma)
 
 
-def enlarge_by_network(
-    upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int, unrounded: LumaUpscaler | None = None
-) -> Enlarged:
+def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int) -> Enlarged:
     """Y by the network, chroma by bicubic; grey values count as Y.
 
     Args:
         upscaler: the network.
         lr: (H, W) grey or (H, W, 3) RGB.
         scale: the network's.
-        unrounded: the same with luma as pictures are made of, where that is not the same (`unrounded_result`).
     """
-    source = lr.astype(np.float32) / np.float32(255) if lr.ndim == 2 else network_luma(lr)
-    luma = upscaler(source)
-    seen = luma if unrounded is None else unrounded(source)
-    picture = to_uint8(seen * np.float32(255)) if lr.ndim == 2 else compose_rgb(seen, lr, scale)
+    luma = upscaler(lr.astype(np.float32) / np.float32(255) if lr.ndim == 2 else network_luma(lr))
+    picture = to_uint8(luma * np.float32(255)) if lr.ndim == 2 else compose_rgb(luma, lr, scale)
     return Enlarged(picture, luma.astype(np.float64) * 255)
 
 

@@ -87,8 +87,8 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
         f"they are), {evaluation.scale} pixels shaved off each side, mean over the pictures."
     ]
     notes.append(
-        "8-bit Y: PSNR of the network's own luma, rounded to integers where it is not yet; int8 networks are to be "
-        "compared by this."
+        "8-bit Y: PSNR of the network's own luma, rounded to integers where it is not yet. An int8 network is measured "
+        "as the engine runs it; --engine litert measures its file, which knows luma of 8 bits only."
     )
     if evaluation.jpeg is not None:
         notes.append(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError
+from sesr.imaging import files
 from sesr.imaging.files import open_picture
 from sesr.imaging.scanlines import Scanlines, turned
 
@@ -49,6 +50,18 @@ def test_only_what_starts_at_the_top_needs_little_memory(tmp_path: Path) -> None
         picture = open_picture(tmp_path / "a.png")
         assert isinstance(picture, Scanlines)
         assert picture.whole_bytes == needed
+
+
+def test_interlaced_needs_the_whole_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = noise(9, 10, 3).astype(np.uint8)
+    pyvips.Image.new_from_array(pixels).pngsave(str(tmp_path / "a.png"), interlace=True)
+    picture = open_picture(tmp_path / "a.png")
+    assert isinstance(picture, Scanlines)
+    assert picture.whole_bytes == pixels.size
+    assert np.array_equal(picture.rows(0, 9), pixels)
+    monkeypatch.setattr(files, "free_memory", lambda: pixels.size - 1)
+    with pytest.raises(PictureError, match=r"a\.png: .* to read it whole, for it is interlaced or turned"):
+        open_picture(tmp_path / "a.png")
 
 
 def with_extra(path: Path, kind: int) -> None:

@@ -246,7 +246,8 @@ def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int
     picture = Scanlines(path, file, file_format)
     check_size(path, picture.width, picture.height, pixel_limit)
     if picture.whole_bytes:
-        check_memory(path, picture.whole_bytes, "to turn it upright; turn it first, or cut it into parts")
+        advice = "to read it whole, for it is interlaced or turned; save it anew, or cut it into parts"
+        check_memory(path, picture.whole_bytes, advice)
     return picture
 
 

@@ -2,7 +2,8 @@
 
 Pillow decodes a whole picture at once, RGB with 8 bits a channel at most. libvips decodes as rows are asked for and
 keeps their depth. It asks one thing in return: that they are asked for from the top down. So a camera's orientation
-that starts anywhere but at the top needs the whole picture in memory after all, 3 bytes a pixel in 8-bit RGB.
+that starts anywhere but at the top needs the whole picture in memory after all, 3 bytes a pixel in 8-bit RGB, and so
+does an interlaced PNG, whose rows are all finished at the end only.
 
 What kinds of picture there are is the same as for other formats (`sesr.imaging.files`): grey or RGB, with or without
 alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that it undoes
@@ -71,6 +72,7 @@ class Scanlines:
         found = replace(self.metadata, icc=icc or self.metadata.icc, iptc=iptc)
         self.metadata = fitting_profile(found, self.mode)
         self._orientation = self.metadata.orientation
+        self._interlaced = bool(self._image.get_typeof("interlaced"))
         size = int(self._image.width), int(self._image.height)
         self.width, self.height = size[::-1] if self._orientation in _ON_ITS_SIDE else size
         self._stream: Stream | None = None
@@ -78,8 +80,8 @@ class Scanlines:
     @property
     def whole_bytes(self) -> int:
         """See the class."""
-        pixel = CHANNELS[self.mode] * self.depth // 8
-        return 0 if self._orientation in _FROM_THE_TOP else 2 * self.width * self.height * pixel
+        whole = self.width * self.height * CHANNELS[self.mode] * self.depth // 8
+        return whole * (2 * (self._orientation not in _FROM_THE_TOP) + self._interlaced)
 
     def rows(self, top: int, bottom: int) -> Pixels:
         """Rows `top` to `bottom` (exclusive), `top` never less than before; see `sesr.imaging.stream.Source`."""

@@ -1,13 +1,15 @@
 """What JPEG does to a picture, beside Pillow's own file of it."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sesr.errors import PictureError
-from sesr.imaging.jpeg import through_jpeg
+from sesr.imaging.files import open_picture
+from sesr.imaging.jpeg import check_jpeg, through_jpeg
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 
@@ -36,3 +38,23 @@ def test_qualities_that_there_are_not(quality: int) -> None:
 def test_picture_too_large_for_jpeg() -> None:
     with pytest.raises(PictureError, match="65501 x 1"):
         through_jpeg(np.zeros((1, 65501), np.uint8), 75)
+
+
+def test_data_that_end_too_early(tmp_path: Path) -> None:
+    """Though the file ends as it should: half of the picture would be grey."""
+    Image.fromarray(NOISE).save(tmp_path / "good.jpg")
+    whole = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "bad.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    check_jpeg(tmp_path / "good.jpg")
+    with pytest.raises(PictureError, match=r"bad\.jpg: damaged or incomplete \(its data end too early\)"):
+        check_jpeg(tmp_path / "bad.jpg")
+    with pytest.raises(PictureError, match="end too early"):
+        open_picture(tmp_path / "bad.jpg")
+
+
+def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
+    """libjpeg warns of bytes between markers too."""
+    Image.fromarray(NOISE).save(tmp_path / "a.jpg")
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
+    check_jpeg(tmp_path / "a.jpg")

@@ -1,5 +1,7 @@
 """How much memory there is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,15 @@ def system(
 ) -> None:
     """A machine that says this."""
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_OWN_GROUP", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("1:cpu:/elsewhere\n0::/slice/own\n")
+    (tmp_path / "slice" / "own").mkdir(parents=True)
     if available is not None:
         (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {available} kB\n")
     if group is not None:
-        (tmp_path / "memory.max").write_text(group[0])
-        (tmp_path / "memory.current").write_text(group[1])
+        (tmp_path / "slice" / "memory.max").write_text(group[0])
+        (tmp_path / "slice" / "memory.current").write_text(group[1])
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,16 @@ def test_the_least_that_is_known(
 ) -> None:
     system(tmp_path, monkeypatch, available, group)
     assert free_memory() == free
+
+
+def test_address_space_of_the_process() -> None:
+    """What `ulimit -v` leaves: in a process of its own, whose limit is never lifted again."""
+    code = (
+        "import resource; from sesr.imaging.memory import free_memory\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32)); print(free_memory())"
+    )
+    free = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+    assert 0 < free < 1 << 32
 
 
 def test_sizes_for_people() -> None:

@@ -2,21 +2,29 @@
 
 import io
 import struct
+import time
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
+from tests.inference.sample_files import AUTHOR, NOTES, png, whole_exif
+from tests.inference.sample_files import THUMBNAIL as PREVIEW
 
 from sesr.imaging.metadata import (
     NOTHING,
     Metadata,
+    compact_exif,
+    described,
+    directory_bytes,
     enlarged_exif,
     enlarged_xmp,
     fitting_profile,
     photoshop_iptc,
     with_resolution,
+    without_orientation,
     wrapped_iptc,
 )
 
@@ -66,7 +74,42 @@ class TestExif:
         found = read(changed)
         assert found[0x0112] == 1
         assert dict(found.get_ifd(0x8769)) == {0xA002: 80_000, 0xA003: 60}
-        assert dict(found.get_ifd(1)) == {}
+        assert dict(found.get_ifd(ExifTags.IFD.IFD1)) == {}
+
+    def test_all_sizes_are_the_new_ones_and_old_places_are_gone(self, order: str) -> None:
+        own = whole_exif(order=order)
+        changed = enlarged_exif(own, 40, 54)
+        assert changed is not None
+        assert read(own).get_ifd(ExifTags.IFD.IFD1)
+        assert PREVIEW not in changed
+        assert changed.index(NOTES) == own.index(NOTES)
+        found = read(changed)
+        inner = found.get_ifd(0x8769)
+        assert (found[0x100], found[0x101], inner[0xA002], inner[0xA003]) == (40, 54, 40, 54)
+        assert found.get_ifd(0xA005) == {1: "R98", 0x1001: 40, 0x1002: 54}
+        assert not inner.keys() & {0x9214, 0xA214, 0xA20E, 0xA20F}
+        assert inner[0x9003] == "2020:01:02 03:04:05"
+        assert not found.get_ifd(ExifTags.IFD.IFD1)
+
+    def test_orientation_is_taken_out_and_all_else_stays_in_place(self, order: str) -> None:
+        own = whole_exif(order=order)
+        changed = without_orientation(own)
+        assert changed is not None
+        assert len(changed) == len(own)
+        assert changed.index(NOTES) == own.index(NOTES)
+        before, found = read(own), read(changed)
+        del before[0x0112]
+        assert dict(found) == dict(before)
+        assert found.get_ifd(ExifTags.IFD.IFD1) == before.get_ifd(ExifTags.IFD.IFD1)
+
+    def test_compact_says_the_same_but_for_the_maker(self, order: str) -> None:
+        found, before = read(compact_exif(whole_exif(order=order)) or b""), read(whole_exif(order=order))
+        inner = dict(before.get_ifd(0x8769))
+        del inner[0x927C], inner[0xA005]
+        assert {tag: value for tag, value in found.get_ifd(0x8769).items() if tag != 0xA005} == inner
+        assert dict(found.get_ifd(0xA005)) == dict(before.get_ifd(0xA005))
+        assert dict(found.get_ifd(0x8825)) == dict(before.get_ifd(0x8825))
+        assert found[315].encode("latin-1").decode() == AUTHOR
 
     def test_resolution_is_added_and_replaced(self, order: str) -> None:
         for before in (exif(order), with_resolution(exif(order), (72, 72))):
@@ -89,16 +132,41 @@ def test_any_exif_is_changed_or_left_out(content: bytes, head: bytes) -> None:
     assert metadata.exif is None or len(metadata.exif) <= len(head + content)
     assert Metadata(exif=head + content).orientation in range(1, 9)
     with_resolution(head + content, (300, 300))
+    without_orientation(head + content)
+    compact_exif(head + content)
 
 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_damaged_exif_is_changed_or_left_out(data: st.DataObject) -> None:
-    content = bytearray(exif())
+    content = bytearray(data.draw(st.sampled_from([exif(), whole_exif(), whole_exif(order="<")])))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    enlarged_exif(bytes(content), 10, 20)
+    without_orientation(enlarged_exif(bytes(content), 10, 20))
     with_resolution(bytes(content), (300, 300))
+    compact_exif(bytes(content))
+
+
+def test_thumbnail_that_begins_at_the_start_takes_all_with_it() -> None:
+    content = bytearray(exif("<"))
+    place = content.index(struct.pack("<HHI", 0x0201, 4, 1)) + 8
+    content[place : place + 8] = struct.pack("<I", 8) + content[place + 4 : place + 8]
+    length = content.index(struct.pack("<HHI", 0x0202, 4, 1)) + 8
+    content[length : length + 4] = struct.pack("<I", len(content))
+    assert enlarged_exif(bytes(content), 10, 20) is None
+
+
+@pytest.mark.parametrize("inner", [0x8769, 0x8825])
+def test_directory_that_points_to_itself_has_an_end(inner: int) -> None:
+    content = struct.pack("<2sHIH", b"II", 42, 8, 2) + entry("<", inner, 4, 8) + entry("<", 0xA005, 4, 8) + bytes(4)
+    assert set(described(io.BytesIO(content))) <= {inner}
+
+
+def test_values_that_many_entries_share_are_read_once() -> None:
+    many = b"".join(struct.pack("<HHII", tag, 7, 900_000, 8) for tag in range(1000))
+    content = struct.pack("<2sHIH", b"II", 42, 8, 1) + entry("<", 0x8769, 4, 26) + bytes(4)
+    content += struct.pack("<H", 1000) + many + bytes(900_000)
+    assert len(directory_bytes(described(io.BytesIO(content)), 8)) < 2 * len(content)
 
 
 def test_xmp_is_upright_and_of_the_new_size() -> None:
@@ -107,6 +175,52 @@ def test_xmp_is_upright_and_of_the_new_size() -> None:
     assert changed == (
         b'<a tiff:Orientation="1" exif:PixelXDimension = \'80\'><tiff:ImageWidth>80</tiff:ImageWidth><b n="6"/></a>'
     )
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        b"<xmp:Thumbnails><rdf:Alt><rdf:li r:p='1'><g:image>/9j/4AAQ</g:image></rdf:li></rdf:Alt></xmp:Thumbnails>",
+        b"<hdrgm:GainMapMax>\n<rdf:Seq><rdf:li>3</rdf:li></rdf:Seq></hdrgm:GainMapMax >",
+        b"<Container:Directory> <rdf:Seq/> </Container:Directory>",
+        b"<exif:SubjectArea><rdf:Seq><rdf:li>3</rdf:li></rdf:Seq></exif:SubjectArea>",
+        b'<hdrgm:Version x="1"/>',
+    ],
+)
+def test_xmp_keeps_nothing_of_what_is_gone(gone: bytes) -> None:
+    rest = b'<x:d xmlns:hdrgm="http://ns"%b><b n="6"/>', b"</x:d>"
+    assert enlarged_xmp((rest[0] % b' hdrgm:Version="1.0"') + gone + rest[1], 80, 60) == (rest[0] % b"") + rest[1]
+
+
+def test_xmp_of_endless_openings_takes_no_time() -> None:
+    start = time.monotonic()
+    packet = b"".join(b"<hdrgm:a%d>" % number for number in range(100_000)) + b" " * 1_000_000
+    assert enlarged_xmp(packet, 80, 60) == packet
+    assert time.monotonic() - start < 5
+
+
+def raw_profile(exif: bytes, *, packed: bool) -> tuple[bytes, bytes]:
+    """PNG's chunk as ImageMagick writes it."""
+    digits = (b"Exif\0\0" + exif).hex()
+    lines = "".join(f"{digits[at : at + 72]}\n" for at in range(0, len(digits), 72))
+    text = f"\nexif\n{len(digits) // 2:8}\n{lines}".encode()
+    keyword = b"Raw profile type exif\0"
+    return (b"zTXt", keyword + b"\0" + zlib.compress(text)) if packed else (b"tEXt", keyword + text)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_exif_in_text_of_png_is_read_and_its_chunk_goes(packed: bool) -> None:
+    raw, own = raw_profile(exif(), packed=packed), (b"tEXt", b"Author\0me")
+    assert Metadata.of_png(io.BytesIO(png(raw, own))) == Metadata(exif=exif(), chunks=(own,))
+    other = whole_exif()
+    for chunks in ((raw, (b"eXIf", other)), ((b"eXIf", other), raw)):
+        assert Metadata.of_png(io.BytesIO(png(*chunks))) == Metadata(exif=other)
+
+
+@pytest.mark.parametrize("text", [b"\nexif\n 4\nxyz", b"", b"\xff\n\n\n\xff", b"\n\n\n\n", b"\nexif\n  2\n4949"])
+def test_damaged_exif_in_text_of_png_is_text(text: bytes) -> None:
+    for name, content in ((b"tEXt", text), (b"zTXt", b"\0" + zlib.compress(text)), (b"zTXt", b"\0" + text)):
+        assert Metadata.of_png(io.BytesIO(png((name, b"Raw profile type exif\0" + content)))).exif is None
 
 
 @given(content=st.binary(min_size=1, max_size=50))

@@ -1,5 +1,7 @@
 """PNG and TIFF read row after row."""
 
+import struct
+import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image, ImageOps
 from sesr.errors import PictureError
 from sesr.imaging import files
 from sesr.imaging.files import open_picture
-from sesr.imaging.scanlines import Scanlines, turned
+from sesr.imaging.scanlines import Scanlines, decoding, turned
 
 
 def noise(*shape: int) -> NDArray[np.uint16]:
@@ -86,11 +88,81 @@ def test_fourth_channel_is_what_the_tiff_says(tmp_path: Path, kind: int, mode: s
     assert picture.rows(0, 1)[0, 0].tolist() == pixel  # libvips undoes the multiplication, and cuts off
 
 
+Tags = dict[int, tuple[int, ...]]
+
+
+def written(path: Path, changes: Tags, pixels: bytes = bytes(range(256))) -> Path:
+    """A TIFF of 4 x 3 RGB pixels in one strip, but for these tags."""
+    tags = {256: (4,), 257: (3,), 258: (8, 8, 8), 259: (1,), 262: (2,), 273: (8,), 277: (3,), 278: (3,)} | changes
+    entries, values = b"", b""
+    for tag, numbers in sorted((tags | {279: (len(pixels),)}).items()):
+        kind, form = (4, "I") if len(numbers) == 1 else (3, "H")
+        content = struct.pack(f"<{len(numbers)}{form}", *numbers)
+        if len(content) > 4:
+            content, values = struct.pack("<I", 8 + len(pixels) + len(values)), values + content
+        entries += struct.pack("<HHI", tag, kind, len(numbers)) + content.ljust(4, b"\0")
+    start = 8 + len(pixels) + len(values)
+    directory = struct.pack("<H", len(entries) // 12) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", start) + pixels + values + directory)
+    return path
+
+
+GREY: Tags = {262: (1,)}
+YCBCR: Tags = {262: (6,), 530: (1, 1)}
+LAB: Tags = {262: (8,)}
+SENSOR: Tags = {262: (32803,), 277: (1,)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (YCBCR, "its colours are YCbCr without JPEG, .* convert it to RGB first"),
+        (GREY | {338: (2, 0)}, "its colours are b-w of 3 channels, .* convert it to RGB first"),
+        (GREY | {258: (16, 16, 16), 338: (2, 0)}, "its colours are grey16 of 3 channels, .* convert it to RGB first"),
+        (LAB, "its colours are Lab, .* convert it to RGB first"),
+        (LAB | {258: (16, 16, 16)}, "its colours are Lab, .* convert it to RGB first"),
+        (
+            GREY | {258: (12,), 277: (1,)},
+            "its numbers are of 12 bits, not 8 or 16 bits, .* convert it to 16 bits first",
+        ),
+        ({258: (32, 32, 32), 339: (3, 3, 3)}, "its numbers are float, not 8 or 16 bits"),
+        ({254: (1,)}, "a camera's raw file; develop it first"),
+        ({254: (1,), 330: (200,)}, "a camera's raw file; develop it first"),
+        ({50706: (1, 4, 0, 0)}, "a camera's raw file; develop it first"),
+        (SENSOR | {258: (16,)}, "a camera's raw file; develop it first"),
+    ],
+)
+def test_what_would_be_shown_wrongly_is_refused(tmp_path: Path, changes: Tags, message: str) -> None:
+    assert open_picture(written(tmp_path / "plain.tif", {})).mode == "RGB"
+    with pytest.raises(PictureError, match=rf"a\.tif: {message}"):
+        open_picture(written(tmp_path / "a.tif", changes))
+
+
 @pytest.mark.parametrize("space", ["CMYK", "LAB"])
 def test_other_colours_are_refused(tmp_path: Path, space: str) -> None:
     Image.new(space, (4, 3)).save(tmp_path / "a.tif")
-    with pytest.raises(PictureError, match=r"its colours are|bad labq"):
+    with pytest.raises(PictureError, match=r"its colours are (CMYK|Lab),"):
         open_picture(tmp_path / "a.tif")
+
+
+def test_ycbcr_by_jpeg_is_read(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), (200, 40, 20)).save(tmp_path / "a.tif", compression="jpeg")
+    assert open_picture(tmp_path / "a.tif").rows(0, 1)[0, 0] == pytest.approx([200, 40, 20], abs=3)
+
+
+def test_a_strip_may_be_larger_than_libtiff_allows(tmp_path: Path) -> None:
+    side = 4200
+    pixels = bytes(range(252)) * (3 * side * side // 252)
+    changes: Tags = {256: (side,), 257: (side,), 259: (8,), 278: (side,)}
+    picture = open_picture(written(tmp_path / "a.tif", changes, zlib.compress(pixels, 0)))
+    rows = [picture.rows(top, top + 300) for top in range(0, side, 300)]
+    assert np.concatenate(rows).tobytes() == pixels
+
+
+def test_want_of_memory_is_no_damage() -> None:
+    huge = pyvips.Image.black(4_000_000, 4_000_000, bands=100)
+    with pytest.raises(PictureError, match=r"a\.tif: too large for this machine's memory"), decoding(Path("a.tif")):
+        huge.copy_memory()
 
 
 def test_white_may_be_zero(tmp_path: Path) -> None:

@@ -46,6 +46,82 @@ def exif(orientation: int = 6) -> bytes:
     return found.tobytes()
 
 
+def directory(order: str, at: int, entries: dict[int, tuple[int, int, bytes]], following: int = 0) -> bytes:
+    """A directory of TIFF that is to lie at `at`, by hand: tags to types, counts and contents."""
+    behind, head, values = at + 2 + 12 * len(entries) + 4, b"", b""
+    for tag, (kind, count, content) in sorted(entries.items()):
+        place = struct.pack(order + "I", behind + len(values))
+        head += struct.pack(order + "HHI4s", tag, kind, count, content if len(content) <= 4 else place)
+        values += content + bytes(len(content) % 2) if len(content) > 4 else b""
+    return struct.pack(order + "H", len(entries)) + head + struct.pack(order + "I", following) + values
+
+
+AUTHOR, NOTES, THUMBNAIL = "Jürgen Größe", b"only the maker knows: offset 4711", b"\xff\xd8 a small picture \xff\xd9"
+
+
+def whole_exif(orientation: int | None = 6, pixels: NDArray[np.uint8] | None = None, order: str = ">") -> bytes:
+    """All that a camera writes of a picture of 27 x 20, by hand, without a prefix; with RGB pixels a whole TIFF."""
+
+    def text(content: str) -> tuple[int, int, bytes]:
+        return 2, len(content.encode()) + 1, content.encode() + b"\0"
+
+    def numbers(kind: int, *values: int) -> tuple[int, int, bytes]:
+        form = {3: "H", 4: "I", 5: "I"}[kind]
+        return kind, len(values) // (1 + (kind == 5)), struct.pack(f"{order}{len(values)}{form}", *values)
+
+    body = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 0)
+    body += b"" if pixels is None else pixels.tobytes()
+    interoperability = len(body)
+    body += directory(order, len(body), {1: text("R98"), 0x1001: numbers(3, 27), 0x1002: numbers(4, 20)})
+    exposure = len(body)
+    entries = {0x9003: text("2020:01:02 03:04:05"), 0x829A: numbers(5, 1, 250), 0x927C: (7, len(NOTES), NOTES)}
+    entries |= {0xA002: numbers(3, 27), 0xA003: numbers(3, 20), 0xA005: numbers(4, interoperability)}
+    entries |= {0x9214: numbers(3, 13, 10, 4, 4), 0xA20E: numbers(5, 3000, 1), 0xA20F: numbers(5, 3000, 1)}
+    entries |= {0x9204: (10, 1, struct.pack(order + "ii", -1, 3)), 0xA432: numbers(5, 50, 1, 50, 1, 18, 10, 18, 10)}
+    body += directory(order, exposure, entries)
+    place = len(body)
+    body += directory(order, place, {1: text("N"), 2: numbers(5, 48, 1, 30, 1, 0, 1)})
+    main = {0x10F: text("Maker"), 0x110: text("Camera"), 0x10D: text("Name"), 0x13B: text(AUTHOR)}
+    main |= {0x100: numbers(4, 27), 0x101: numbers(3, 20), 0x8769: numbers(4, exposure), 0x8825: numbers(4, place)}
+    main |= {} if orientation is None else {0x112: numbers(3, orientation)}
+    start = len(body)
+    if pixels is None:
+        second = start + len(directory(order, start, main))
+        body += directory(order, start, main, second)
+        small = {0x201: numbers(4, second + 2 + 2 * 12 + 4), 0x202: numbers(4, len(THUMBNAIL))}
+        body += directory(order, second, small) + THUMBNAIL
+    else:
+        main |= {258: numbers(3, 8, 8, 8), 259: numbers(3, 1), 262: numbers(3, 2), 273: numbers(4, 8)}
+        main |= {277: numbers(3, 3), 278: numbers(3, 20), 279: numbers(4, pixels.size)}
+        body += directory(order, start, main)
+    return body[:4] + struct.pack(order + "I", start) + body[8:]
+
+
+def grey_profile() -> bytes:
+    """A small ICC profile of grey, linear."""
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)}
+    tags |= {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"g\0" + bytes(82)}
+    tags |= {b"cprt": b"text\0\0\0\0g\0\0\0", b"kTRC": b"curv" + bytes(8)}
+    at, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += name + struct.pack(">II", at + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s12x4s28x3i48x",
+        at + len(data),
+        b"",
+        0x02400000,
+        b"mntr",
+        b"GRAY",
+        b"XYZ ",
+        b"acsp",
+        63190,
+        65536,
+        54061,
+    )
+    return head + table + data
+
+
 def chunk(name: bytes, body: bytes) -> bytes:
     """A PNG's chunk."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sesr.errors import EngineError
-from sesr.imaging.files import Saving
+from sesr.imaging.files import Saving, writing_memory
 from sesr.imaging.png import write_png
 from sesr.inference.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
 from sesr.inference.engine import Engine, Luma
@@ -135,6 +135,9 @@ class Together:
     label: str = "x2"
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=20))
 
+    def memory(self, size: tuple[int, int], target: Path) -> int:
+        return size[0] * size[1]
+
     def upscale_file(
         self,
         source: Path,
@@ -173,6 +176,27 @@ def test_who_stops_taking_outcomes_stops_the_work_and_may_go_on(tmp_path: Path) 
     assert {outcome.target.name for outcome in again if isinstance(outcome, Skipped)} == made
     assert sum(isinstance(outcome, Done) for outcome in again) == len(names) - len(made)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{index}_x2.png" for index in range(6)}
+
+
+def test_a_fault_of_ours_is_one_pictures_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(file: Any, bands: Iterable[Any], *rest: Any) -> None:  # noqa: ANN401 - handed through
+        if next(iter(bands)).max() < 90:
+            raise AttributeError("'float' object has no attribute 'encode'")
+        file.write(b"a picture")
+
+    monkeypatch.setattr("sesr.imaging.files.write_png", faulty)
+    bad, good = outcomes_of(Nearest(), [picture(tmp_path / "a.png", 50), picture(tmp_path / "b.png", 100)])
+    assert isinstance(bad, Failed)
+    assert "AttributeError: 'float' object has no attribute 'encode'" in bad.reason
+    assert bad.reason.startswith(f"{bad.source}: failed in a way that it should not")
+    assert isinstance(good, Done)
+
+
+def test_memory_of_a_picture_counts_its_result() -> None:
+    enlarger = Upscaler.of_engine(Nearest())
+    reading = enlarger.memory((100, 50), Path("a.png"))
+    assert 4 * 5000 <= reading <= 8 * 5000
+    assert enlarger.memory((100, 50), Path("a.jpg")) == reading + writing_memory("JPEG", "RGB", 20_000)
 
 
 def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What a picture file says, through `upscale_file`: every format, and every property that it can hold.
 
-Files get their properties from exiftool and are read back by it, where it is installed; what Pillow or libvips can tell
-is read back by them always. The table in docs/pictures.md is this file in words.
+Files get their properties by hand or from Pillow and are read back by Pillow and libvips. exiftool does both once more
+where it is installed. The table in docs/pictures.md is this file in words.
 """
 
 import json
@@ -18,9 +18,23 @@ import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+from PIL.IptcImagePlugin import getiptcinfo
+from PIL.PngImagePlugin import PngInfo
 from tests.inference.fuzz import Nearest
-from tests.inference.sample_files import XMP, exif, png, profile, saved, smooth
+from tests.inference.sample_files import (
+    AUTHOR,
+    NOTES,
+    THUMBNAIL,
+    XMP,
+    exif,
+    grey_profile,
+    png,
+    profile,
+    saved,
+    smooth,
+    whole_exif,
+)
 
 from sesr.imaging.files import OUTPUT_FORMATS, open_picture
 from sesr.inference.networks import OneNetwork
@@ -29,6 +43,14 @@ from sesr.inference.upscale import Upscaler
 
 FORMATS = ("png", "jpg", "webp", "tif", "avif", "heic", "jxl")
 """Those that say anything beside pixels; BMP knows the resolution alone."""
+
+TURNED_BY_EXIF = ("png", "jpg", "webp", "tif")
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "webp": {"lossless": True},
+    "avif": {"quality": 100, "subsampling": "4:4:4"},
+    "jxl": {"lossless": True},
+}
+LOSSLESS |= {"heic": {"quality": -1, "chroma": 444}}
 
 PLUGINS = {"heic": "pillow_heif", "jxl": "pillow_jxl"}
 
@@ -145,27 +167,110 @@ class TestByExiftool:
         self, read: dict[str, Tags], source: str, target: str
     ) -> None:
         found = self.result(read, source, target)
-        width, height = (54, 40) if source in ("avif", "heic") else (40, 54)  # not turned by EXIF
+        width, height = (40, 54) if source in TURNED_BY_EXIF else (54, 40)
         assert named(found, "EXIF:ExifImageWidth") == [width]
         assert named(found, "EXIF:ExifImageHeight") == [height]
         assert not any("Thumbnail" in name for name in found)
         assert all(value == 1 for value in named(found, "EXIF:Orientation"))
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def described(suffix: str) -> bytes:
+    """A file with all that a camera writes, to be turned by EXIF or, in HEIC, by what its plugin makes of it."""
+    if suffix == "tif":
+        return whole_exif(pixels=smooth())
+    orientation = 6 if suffix != "avif" else None  # with one, Pillow writes EXIF anew
+    return plain(suffix, exif=b"Exif\0\0" + whole_exif(orientation))
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_exif_is_kept_with_new_sizes_and_no_thumbnail(tmp_path: Path, source: str, target: str) -> None:
+    load_plugin(target)
+    path = tmp_path / f"in.{source}"
+    path.write_bytes(described(source))
+    size = (54, 40) if source in ("avif", "jxl") else (40, 54)
+    with Image.open(doubled(path, target)) as image:
+        found = image.getexif()
+        inner, place = found.get_ifd(0x8769), found.get_ifd(0x8825)
+        assert image.size == size
+        assert (found[0x10D], found[0x10F], found[0x110], found.get(0x112, 1)) == ("Name", "Maker", "Camera", 1)
+        assert found[0x13B].encode("latin-1").decode() == AUTHOR
+        assert (inner[0x9003], inner[0x829A], place[1], place[2]) == ("2020:01:02 03:04:05", 0.004, "N", (48, 30, 0))
+        assert (inner[0xA002], inner[0xA003]) == size
+        assert found.get_ifd(0xA005) == {1: "R98", 0x1001: size[0], 0x1002: size[1]}
+        assert not inner.keys() & {0x9214, 0xA20E, 0xA20F}
+        assert inner.get(0x927C) == (None if "tif" in (source, target) else NOTES)
+        if source != "tif":
+            assert (found[0x100], found[0x101]) == size
+        assert not found.get_ifd(ExifTags.IFD.IFD1)
+    assert THUMBNAIL not in (tmp_path / f"out.{target}").read_bytes()
+
+
+def with_iptc(suffix: str) -> bytes:
+    records = b"\x1c\2\x5a\0\4Town"
+    if suffix == "tif":
+        return plain(suffix, tiffinfo={33723: records})
+    content = b"Photoshop 3.0\x008BIM\4\4\0\0" + len(records).to_bytes(4, "big") + records + b"\0"
+    return plain(suffix, extra=b"\xff\xed" + (len(content) + 2).to_bytes(2, "big") + content, comment=b"hello")
+
+
+@pytest.mark.parametrize("target", ["jpg", "tif"])
+@pytest.mark.parametrize("source", ["jpg", "tif"])
+def test_iptc_and_comment_are_kept(tmp_path: Path, source: str, target: str) -> None:
+    (tmp_path / f"in.{source}").write_bytes(with_iptc(source))
+    with Image.open(doubled(tmp_path / f"in.{source}", target)) as image:
+        assert getiptcinfo(image) == {(2, 90): b"Town"}
+        assert image.info.get("comment") == (b"hello" if source == target == "jpg" else None)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pixels_are_upright_and_say_so(tmp_path: Path, orientation: int, suffix: str) -> None:
     source = tmp_path / f"in.{suffix}"
-    options = {"lossless": True} if suffix == "webp" else {}
-    source.write_bytes(plain(suffix, exif=exif(orientation), **options))
-    with Image.open(source) as image:
-        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    source.write_bytes(plain(suffix, exif=exif(orientation), **LOSSLESS.get(suffix, {})))
+    stored = Image.fromarray(smooth())
+    stored.getexif()[0x0112] = orientation if suffix != "jxl" else 1  # in which EXIF is not followed
+    upright = np.asarray(ImageOps.exif_transpose(stored))
     SAME.upscale_file(source, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as image:
-        assert np.array_equal(np.asarray(image), upright)
-        assert image.getexif()[0x0112] == 1
+        found = np.asarray(image)
+        assert found.shape == upright.shape
+        assert np.abs(found.astype(int) - upright).max() <= (0 if suffix in ("png", "tif", "webp", "jxl") else 6)
+        assert image.getexif().get(0x0112, 1) == 1
         inner = image.getexif().get_ifd(0x8769)
         assert (inner[0xA002], inner[0xA003]) == image.size
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_jpeg_xl_of_a_jpeg_is_turned_once(tmp_path: Path, packed: bool) -> None:
+    """`packed` as the JPEG that it was made of, else as pixels that the decoder has turned."""
+    load_plugin("jxl")
+    (tmp_path / "in.jpg").write_bytes(plain("jpg", exif=exif(), quality=97, subsampling=0))
+    with Image.open(tmp_path / "in.jpg") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image)).astype(int)
+        image.save(tmp_path / "in.jxl", lossless_jpeg=True)
+    if not packed:
+        (tmp_path / "in.jxl").write_bytes(with_plain_exif((tmp_path / "in.jxl").read_bytes(), exif()))
+    SAME.upscale_file(tmp_path / "in.jxl", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        found = np.asarray(image)
+        assert found.shape == upright.shape
+        assert np.abs(found - upright).max() <= 2
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.getexif()[0x010F] == "Maker"
+
+
+def with_plain_exif(content: bytes, prefixed: bytes) -> bytes:
+    """A JPEG XL without what makes a JPEG of it again, and with EXIF that is not packed."""
+    kept, at = b"", 0
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big") or len(content) - at
+        if content[at + 4 : at + 8] not in (b"jbrd", b"brob"):
+            kept += content[at : at + length]
+        at += length
+    body = bytes(4) + prefixed.removeprefix(b"Exif\0\0")
+    box = (len(body) + 8).to_bytes(4, "big") + b"Exif" + body
+    return kept[:32] + box + kept[32:]  # behind the signature and the file's type
 
 
 @pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic"])
@@ -176,6 +281,24 @@ def test_profile_is_embedded_as_it_was(tmp_path: Path, source: str, target: str)
     path.write_bytes(plain(source, icc_profile=own))
     with Image.open(doubled(path, target)) as image:
         assert image.info["icc_profile"] == own
+
+
+HOLD_GREY_PROFILE = {"L": ("png", "jpg", "tif", "avif", "heic"), "LA": ("png", "tif")}
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize(("mode", "source"), [("L", "png"), ("L", "tif"), ("L", "jpg"), ("LA", "png"), ("LA", "tif")])
+def test_profile_of_grey_is_kept_where_grey_is(tmp_path: Path, mode: str, source: str, target: str) -> None:
+    if (mode, target) == ("LA", "jpg"):
+        return  # which holds no transparency
+    load_plugin(target)
+    own, path = grey_profile(), tmp_path / f"in.{source}"
+    Image.new("LA", (27, 20), (120, 200)).convert(mode).save(path, icc_profile=own)
+    with Image.open(doubled(path, target)) as image:
+        kept, shade = target in HOLD_GREY_PROFILE[mode], int(np.asarray(image.getchannel(0))[10, 10])
+        assert shade == pytest.approx(120 if kept else 182, abs=2)  # else in sRGB
+        found = image.info.get("icc_profile") or bytes(20)
+        assert found == own if kept else target == "jxl" or found[16:20] != b"GRAY"
 
 
 def swapped_profile() -> bytes:
@@ -212,23 +335,35 @@ def test_jpeg_xl_of_grey_with_a_damaged_profile(tmp_path: Path, mode: str) -> No
 @pytest.mark.parametrize("target", ["png", "jpg", "webp", "avif", "heic", "jxl"])
 def test_notes_of_a_maker_stay_where_they_were(tmp_path: Path, target: str) -> None:
     load_plugin(target)
-    said = Image.Exif()
-    said.get_ifd(0x8769)[0x927C] = b"only the maker knows: offset 4711"
-    own = said.tobytes()
-    (tmp_path / "in.jpg").write_bytes(plain("jpg", exif=own, dpi=(300, 300)))
+    own = whole_exif()
+    (tmp_path / "in.jpg").write_bytes(plain("jpg", exif=b"Exif\0\0" + own, dpi=(300, 300)))
     found = open_picture(doubled(tmp_path / "in.jpg", target)).metadata.exif
     assert found is not None
-    assert found.index(b"only the maker") == own.index(b"only the maker") - len(b"Exif\0\0")
+    assert found.index(NOTES) == own.index(NOTES)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(65_300, True), (65_533, False), (70_000, False)])
+def test_jpeg_holds_exif_without_notes_that_are_too_long(tmp_path: Path, length: int, kept: bool) -> None:
+    said = Image.Exif()
+    said.get_ifd(0x8769)[0x9003], said.get_ifd(0x8769)[0x927C] = "2020:01:02 03:04:05", bytes(length)
+    (tmp_path / "in.png").write_bytes(plain("png", exif=said.tobytes()))
+    with Image.open(doubled(tmp_path / "in.png", "jpg")) as image:
+        inner = image.getexif().get_ifd(0x8769)
+        assert inner[0x9003] == "2020:01:02 03:04:05"
+        assert (0x927C in inner) == kept
 
 
 @pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif", "avif", "heic", "jxl"])
-@pytest.mark.parametrize("source", ["jpg", "webp", "avif", "heic", "jxl"])
+@pytest.mark.parametrize("source", FORMATS)
 def test_xmp_is_kept(tmp_path: Path, source: str, target: str) -> None:
     load_plugin(target)
-    path = tmp_path / f"in.{source}"
-    path.write_bytes(plain(source, xmp=XMP))
+    path, text = tmp_path / f"in.{source}", PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    options: dict[str, dict[str, Any]] = {"png": {"pnginfo": text}, "tif": {"tiffinfo": {700: XMP}}}
+    path.write_bytes(plain(source, **options.get(source, {"xmp": XMP})))
     packet = open_picture(doubled(path, target)).metadata.xmp
     assert packet is not None
+    assert packet in (tmp_path / f"out.{target}").read_bytes()
     assert b'xmp:Rating="4"' in packet
     assert b'tiff:Orientation="6"' not in packet
 
@@ -277,22 +412,26 @@ def test_16_bits_are_bit_exact(
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "avif", "heic", "jxl"])
-def test_grey_stays_grey(tmp_path: Path, suffix: str) -> None:
-    load_plugin(suffix)
-    Image.fromarray(smooth(channels=1)).save(tmp_path / "in.png")
-    with Image.open(doubled(tmp_path / "in.png", suffix)) as image:
+@pytest.mark.parametrize("source", ["png", "jpg", "tif", "bmp", "avif", "heic", "jxl"])
+def test_grey_stays_grey(tmp_path: Path, source: str, suffix: str) -> None:
+    for name in (source, suffix):
+        load_plugin(name)
+    Image.fromarray(smooth(channels=1)).save(tmp_path / f"in.{source}")
+    with Image.open(doubled(tmp_path / f"in.{source}", suffix)) as image:
         bands = np.asarray(image.convert("RGB")).astype(int)
         assert np.ptp(bands, axis=-1).max() <= 1
         assert image.mode == "L"
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "avif", "heic", "jxl"])
-def test_alpha_is_kept(tmp_path: Path, suffix: str) -> None:
-    load_plugin(suffix)
+@pytest.mark.parametrize("source", ["png", "webp", "tif", "avif", "heic", "jxl"])
+def test_alpha_is_kept(tmp_path: Path, source: str, suffix: str) -> None:
+    for name in (source, suffix):
+        load_plugin(name)
     pixels = smooth(channels=4)
     pixels[5:9, 4:12, 3] = 0
-    Image.fromarray(pixels).save(tmp_path / "in.png")
-    with Image.open(doubled(tmp_path / "in.png", suffix)) as image:
+    Image.fromarray(pixels).save(tmp_path / f"in.{source}", **LOSSLESS.get(source, {}))
+    with Image.open(doubled(tmp_path / f"in.{source}", suffix)) as image:
         alpha = np.asarray(image.getchannel("A"))
     assert alpha.shape == (40, 54)
     assert alpha[13:16, 12:20].max() <= 40

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image
+from PIL.PngImagePlugin import Disposal, PngImageFile, PngInfo
 
 from sesr.atomic import writing
 from sesr.errors import PictureError
@@ -30,7 +31,7 @@ from sesr.imaging.files import (
     output_format,
     unguarded_pillow,
 )
-from sesr.imaging.metadata import Metadata
+from sesr.imaging.metadata import XMP_KEYWORD, Metadata, with_resolution
 from sesr.imaging.picture import Picture, decoding, kind_of
 
 ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
@@ -41,6 +42,12 @@ MOST_FRAMES = 50_000
 _TICK = {"GIF": 10.0, "WEBP": 1.0, "AVIF": 1.0}
 """Milliseconds that a format counts in; APNG takes fractions."""
 
+_MEMORY = {"PNG": (9, 16), "GIF": (9, 32), "WEBP": (11, 28), "AVIF": (9, 300)}
+"""Bytes a pixel that writing takes at most: for each frame, and once. Measured on noise in two threads, rounded up.
+
+A frame is there twice, as it is given and as Pillow or the encoder keeps it. AVIF's encoder also looks ahead.
+"""
+
 _WEBP_FLAGS, _WEBP_MOVES, _WEBP_ALPHA = 20, 0x02, 0x10
 
 
@@ -50,7 +57,7 @@ class Animation:
 
     Attributes:
         path: the file.
-        width, height: pixels.
+        width, height: pixels, upright.
         count: frames.
         plays: how often it plays, 0 for ever.
         metadata: what the file says beside.
@@ -66,25 +73,31 @@ class Animation:
     def frames(self) -> Iterator[tuple[Picture, float]]:
         """Each frame, whole, and how long it is shown, in milliseconds. Raises `PictureError` for a damaged one."""
         with decoding(str(self.path)), unguarded_pillow(), _opened(self.path) as image:
-            for index in range(self.count):
+            canvas, first, orientation = (0, 0, *image.size), _skip_default_image(image), self.metadata.orientation
+            for index in range(first, first + self.count):
                 image.seek(index)
                 image.load()
-                frame = _opaque_where_it_is(image.crop((0, 0, self.width, self.height)))
-                yield Picture(frame, kind_of(frame, str(self.path))), float(image.info.get("duration", 0))
+                frame = _opaque_where_it_is(image.crop(canvas))
+                picture = Picture(frame, kind_of(frame, str(self.path)), orientation)
+                yield picture, float(image.info.get("duration", 0))
 
 
 def open_animation(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Animation | None:
     """The animation in a file; None for a picture that stands still, or for a file that is none or cannot be read.
 
-    Raises `PictureError` where its frames together have more than `pixel_limit` pixels, or are more than `MOST_FRAMES`.
+    Raises `PictureError` where its frames together have more than `pixel_limit` pixels, or are more than `MOST_FRAMES`,
+    and for a GIF that ends early.
     """
     try:
         with unguarded_pillow(), _opened(path) as image:
-            size = image.size
             count, *reach = _counted(path, image)
             if count < 2:
                 return None
-            found = Animation(path, *size, count, _plays(image), _metadata(path, image))
+            metadata = _metadata(path, image)
+            size = Picture(image, image.mode, metadata.orientation)
+            found = Animation(path, size.width, size.height, count, _plays(image), metadata)
+    except PictureError:
+        raise
     except Exception:  # whoever reads it as a picture says what is wrong with it
         return None
     if count > MOST_FRAMES:
@@ -107,6 +120,18 @@ def _opened(path: Path) -> Image.Image:
         return Image.open(BytesIO(start[:_WEBP_FLAGS] + flags + file.read()), formats=ANIMATED_FORMATS)
 
 
+def _skip_default_image(image: Image.Image) -> int:
+    """The number of the first frame: an APNG may begin with a picture for programs that know no animations.
+
+    Pillow counts that as a frame, and would leave it under the next, which begins on an empty canvas (APNG
+    specification, "Structure"). So it is made to take it away.
+    """
+    if not (isinstance(image, PngImageFile) and image.default_image):
+        return 0
+    image.dispose_op, image.dispose_extent = Disposal.OP_BACKGROUND, (0, 0, *image.size)
+    return 1
+
+
 def _opaque_where_it_is(frame: Image.Image) -> Image.Image:
     """Without alpha that says nothing."""
     opaque = frame.mode == "RGBA" and frame.getchannel("A").getextrema() == (255, 255)
@@ -116,20 +141,20 @@ def _opaque_where_it_is(frame: Image.Image) -> Image.Image:
 def _counted(path: Path, image: Image.Image) -> tuple[int, int, int]:
     """Frames, and the width and height that they reach, which in a damaged GIF are beyond the picture's.
 
-    A GIF is gone through for that, up to `MOST_FRAMES` + 1.
+    A GIF is gone through for that, up to `MOST_FRAMES` + 1. Raises `PictureError` where it ends early.
     """
     if image.format != "GIF":
-        return int(getattr(image, "n_frames", 1)), *image.size
+        return int(getattr(image, "n_frames", 1)) - int(getattr(image, "default_image", False)), *image.size
     with path.open("rb") as file:
-        places = list(islice(_gif_frames(file), MOST_FRAMES + 1))
+        places = list(islice(_gif_frames(path, file), MOST_FRAMES + 1))
     right, bottom = map(max, zip(image.size, *places, strict=True))
     return len(places), right, bottom
 
 
-def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Where each frame ends, right and below, of those that are there as a whole (GIF89a specification, section 18 on).
+def _gif_frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Where each frame ends, right and below (GIF89a specification, section 18 on). Nothing is decoded.
 
-    Nothing is decoded.
+    Raises `PictureError` where the trailer is not what follows the last.
     """
     flags = file.read(13)[10:11]
     _skip_table(file, flags)
@@ -145,6 +170,8 @@ def _gif_frames(file: BinaryIO) -> Iterator[tuple[int, int]]:
             file.seek(length[0], 1)
         if kind == b"," and length:
             yield left + width, top + height
+    if kind != b";":
+        raise PictureError(f"{path}: damaged or incomplete (a GIF without its end); fetch or export it again")
 
 
 def _skip_table(file: BinaryIO, flags: bytes) -> None:
@@ -162,6 +189,8 @@ def _plays(image: Image.Image) -> int:
 
 def _metadata(path: Path, image: Image.Image) -> Metadata:
     metadata = Metadata.of_image(image)
+    if image.format == "GIF":
+        return replace(metadata, comment=image.info.get("comment"))
     if image.format != "PNG":
         return metadata
     with path.open("rb") as file:
@@ -176,7 +205,14 @@ def check_animated_output(path: Path, animation: Animation, width: int, height: 
     most = LARGEST_SIDE[output_format(path)]
     if max(width, height) > most:
         raise PictureError(f"{path}: {width} x {height} pixels, and its format holds at most {most} a side")
-    check_memory(path, 4 * width * height * animation.count, "since animations are written at once")
+    needed = writing_memory(output_format(path), width, height, animation.count)
+    check_memory(path, needed, "since animations are written at once")
+
+
+def writing_memory(file_format: str, width: int, height: int, count: int) -> int:
+    """Bytes that `write_animation` takes at most for so many frames, they themselves included."""
+    frame, once = _MEMORY[file_format]
+    return width * height * (frame * count + once)
 
 
 def write_animation(
@@ -204,8 +240,11 @@ def write_animation(
     file_format = output_format(path)
     options = _options(file_format, plays, metadata, saving)
     options["duration"] = _whole(durations, _TICK.get(file_format))
+    pictures = _of_one_mode(pictures)  # the same name, so that memory of the ones before is free
+    if file_format == "GIF":
+        pictures = tuple(map(_cut_out, pictures))
+    first, *others = pictures
     try:
-        first, *others = map(_cut_out, _of_one_mode(pictures)) if file_format == "GIF" else _of_one_mode(pictures)
         with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
             first.save(file, file_format, save_all=True, append_images=others, **options)
     except FileExistsError as error:
@@ -215,13 +254,13 @@ def write_animation(
         raise PictureError(f"{path}: cannot be written ({reason}); name another place with -o") from error
 
 
-def _of_one_mode(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+def _of_one_mode(pictures: tuple[Image.Image, ...]) -> tuple[Image.Image, ...]:
     """Frames of a GIF may differ in mode, and Pillow takes the first one's for all."""
     modes = {picture.mode for picture in pictures}
     if len(modes) == 1:
-        return list(pictures)
+        return pictures
     mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
-    return [picture.convert(mode) for picture in pictures]
+    return tuple(picture.convert(mode) for picture in pictures)
 
 
 def _cut_out(picture: Image.Image) -> Image.Image:
@@ -243,16 +282,27 @@ def _whole(durations: Sequence[float], tick: float | None) -> list[float]:
 
 def _options(file_format: str, plays: int, metadata: Metadata, saving: Saving) -> dict[str, Any]:
     """What Pillow's `save` is told, without what is None."""
-    loop = plays
     options: dict[str, Any] = {"icc_profile": metadata.icc}
-    if file_format == "GIF":
-        options["disposal"] = 2  # else what was shown stays under transparent pixels
-        loop = plays - 1 if plays else 0
     if not (file_format == "GIF" and plays == 1):
-        options["loop"] = loop
-    if file_format in ("WEBP", "AVIF"):
-        options["quality"] = saving.quality or 95
-    if file_format != "GIF":
-        options["exif"] = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
-        options["xmp"] = metadata.xmp
+        options["loop"] = plays - 1 if file_format == "GIF" and plays else plays
+    exif = metadata.exif
+    if file_format == "GIF":
+        options |= {"disposal": 2, "comment": metadata.comment}  # 2: what was shown goes, also under transparent pixels
+        exif = None
+    elif file_format == "PNG":
+        options |= {"dpi": metadata.dpi, "pnginfo": _png_info(metadata)}
+    else:
+        options |= {"quality": saving.quality or 95, "xmp": metadata.xmp}
+        exif = exif if metadata.dpi is None else with_resolution(exif, metadata.dpi)
+    options["exif"] = None if exif is None else b"Exif\0\0" + exif
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _png_info(metadata: Metadata) -> PngInfo:
+    """Colour and text, as `sesr.imaging.png` writes them."""
+    info = PngInfo()
+    for name, content in metadata.chunks:
+        info.add(name, content)
+    if metadata.xmp is not None:
+        info.add(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp)
+    return info

@@ -1,12 +1,16 @@
-"""A picture as it looks after having been saved as JPEG.
+"""JPEG: what it does to a picture, and whether all of one is there.
 
 JPEG cuts a picture into blocks of 8 x 8 pixels and rounds their frequencies, the high ones most; what that leaves are
 steps between blocks and ripples beside edges. Colour is kept at half the resolution (4:2:0), as usual software does.
+
+What is missing inside a file libjpeg fills with grey and a warning, which Pillow keeps to itself and libvips can raise.
 """
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,3 +39,15 @@ def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
         height, width = pixels.shape[:2]
         raise PictureError(f"a picture of {width} x {height} pixels cannot be JPEG; make it fit 65500") from error
     return np.asarray(Image.open(encoded))
+
+
+def check_jpeg(path: Path) -> None:
+    """Raises `PictureError` for a file whose data end too early, though the file itself may end as it should.
+
+    All of it is decoded for that, row by row.
+    """
+    try:
+        pyvips.Image.jpegload(str(path), fail_on="warning", access="sequential").avg()
+    except pyvips.Error as error:
+        if "premature end" in (error.detail or ""):  # other warnings harm no pixels, and other errors Pillow tells
+            raise PictureError(f"{path}: damaged or incomplete (its data end too early); fetch it again") from error

@@ -1,18 +1,21 @@
 """How much memory there is, for a word before the work instead of a crash in its middle."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
-_GROUP = Path("/sys/fs/cgroup")
+_STATM = Path("/proc/self/statm")
+_OWN_GROUP = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
-    """Bytes that could be used without pushing others out, within the limits of the process's group (cgroup v2).
+    """Bytes that could be used without pushing others out, within the limits of the process and its groups (cgroup v2).
 
     None where the system does not say.
     """
-    known = [size for size in (_free_of_machine(), _free_of_group()) if size is not None]
+    known = [size for size in (_free_of_machine(), _free_of_process(), *_free_of_groups()) if size is not None]
     return min(known, default=None)
 
 
@@ -29,7 +32,24 @@ def _free_of_machine() -> int | None:
     return None
 
 
-def _free_of_group() -> int | None:
-    with suppress(OSError, ValueError):
-        return int((_GROUP / "memory.max").read_text()) - int((_GROUP / "memory.current").read_text())
+def _free_of_process() -> int | None:
+    """Of the address space that `ulimit -v` leaves to it."""
+    with suppress(ImportError, OSError, ValueError, IndexError):
+        import resource  # there is none on Windows
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            return limit - int(_STATM.read_text().split()[0]) * resource.getpagesize()
     return None
+
+
+def _free_of_groups() -> Iterator[int]:
+    """Of the process's group, and of those around it."""
+    paths: list[str] = []
+    with suppress(OSError):
+        paths = [line[3:].strip("/") for line in _OWN_GROUP.read_text().splitlines() if line.startswith("0::")]
+    own = Path(*paths[:1])
+    for group in (own, *own.parents) if paths else ():
+        with suppress(OSError, ValueError):
+            limit, taken = ((_GROUPS / group / name).read_text() for name in ("memory.max", "memory.current"))
+            yield int(limit) - int(taken)

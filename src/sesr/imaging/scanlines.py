@@ -30,11 +30,20 @@ SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
-_SPACES = ("b-w", "grey16", "srgb", "rgb", "rgb16")
+_SPACES = {"b-w": (1, 2), "grey16": (1, 2)} | dict.fromkeys(("srgb", "rgb", "rgb16"), (1, 2, 3, 4))
+"""libvips' names of colours, and how many channels may be read of each."""
 _BAND_BYTES = 1 << 22
 
-_EXTRA_SAMPLES = 338
-_UNSPECIFIED = 0
+_SUBFILE_TYPE, _REDUCED = 254, 1
+_BITS, _READABLE_BITS = 258, (1, 2, 4, 8, 16, 32, 64)  # of the last two libvips says what they are
+_COMPRESSION, _BY_JPEG = 259, 7
+_PHOTOMETRIC, _YCBCR, _LABS, _SENSORS = 262, 6, (8, 9, 10), (32803, 34892)
+_EXTRA_SAMPLES, _UNSPECIFIED = 338, 0
+_DNG_VERSION = 50706
+_LAYOUT = (_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _DNG_VERSION)
+
+Layout = dict[int, tuple[int, ...]]
+"""How a TIFF's first directory says that pixels are stored: whole numbers by tag."""
 
 _FROM_THE_TOP = (1, 2)
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -61,12 +70,15 @@ class Scanlines:
 
     def __init__(self, path: Path, file: BinaryIO, file_format: str) -> None:
         self._path = path
-        self._extra = _extra_sample(path, file) if file_format == "TIFF" else None
+        layout = _layout(path, file) if file_format == "TIFF" else {}
+        _check_layout(path, layout)
+        self._extra = layout.get(_EXTRA_SAMPLES, ())
+        limits = {"unlimited": True} if file_format == "TIFF" else {}  # libtiff takes no packed strip above 50 MB
         self.metadata = Metadata.of_png(file) if file_format == "PNG" else Metadata.of_tiff(file)
         file.seek(0)
         with decoding(path):
             source = pyvips.Source.new_from_descriptor(file.fileno())  # which makes a descriptor of its own
-            self._image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+            self._image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **limits)
         self.mode, self.depth = self._kind()
         icc, iptc = (_block(self._image, name) for name in ("icc-profile-data", "iptc-data"))
         found = replace(self.metadata, icc=icc or self.metadata.icc, iptc=iptc)
@@ -93,13 +105,12 @@ class Scanlines:
         image = self._image
         if image.get_typeof("n-pages") and image.get("n-pages") > 1:
             raise PictureError(f"{self._path}: several pages or frames; save the one you want as a picture of its own")
-        if image.interpretation not in _SPACES or image.bands not in _MODES:
-            kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
-            raise PictureError(f"{self._path}: its colours are {kind}, which is not supported; convert it to RGB first")
         if image.format not in _DEPTHS:
-            message = f"its numbers are {image.format}, not 8 or 16 bits, which is not supported"
-            raise PictureError(f"{self._path}: {message}; convert it to 16 bits first")
-        drop = self._extra == _UNSPECIFIED and image.bands in (2, 4)
+            raise _other_numbers(self._path, image.format)
+        if image.bands not in _SPACES.get(image.interpretation, ()):
+            kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
+            raise _other_colours(self._path, kind)
+        drop = self._extra[:1] == (_UNSPECIFIED,) and image.bands in (2, 4)
         return _MODES[image.bands - 1 if drop else image.bands], _DEPTHS[image.format]
 
     def _upright(self) -> Iterator[Pixels]:
@@ -154,19 +165,54 @@ def decoding(path: Path) -> Iterator[None]:
         yield
     except pyvips.Error as error:
         reason = " ".join((error.detail or error.message).split())
-        raise PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again") from error
+        raise _out_of_memory(path) if "out of memory" in reason else _damaged(path, reason) from error
     except MemoryError as error:
-        raise PictureError(f"{path}: too large for this machine's memory; cut it into parts") from error
+        raise _out_of_memory(path) from error
 
 
-def _extra_sample(path: Path, file: BinaryIO) -> int | None:
-    """What a TIFF's channel beyond its colours is: 0 unspecified, else alpha; None where it has none."""
+def _layout(path: Path, file: BinaryIO) -> Layout:
     try:
-        extra = tiff_tags(file).get(_EXTRA_SAMPLES)
+        tags = tiff_tags(file)
+        found = {tag: tags[tag] for tag in _LAYOUT if tag in tags}
     except Exception as error:  # Pillow's reader raises nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again") from error
-    return int(extra[0]) if isinstance(extra, tuple) and extra else None
+        raise _damaged(path, " ".join(str(error).split()) or type(error).__name__) from error
+    several = {tag: value if isinstance(value, tuple) else (value,) for tag, value in found.items()}
+    return {tag: tuple(each for each in values if isinstance(each, int)) for tag, values in several.items()}
+
+
+def _check_layout(path: Path, layout: Layout) -> None:
+    """Raises `PictureError` for what libvips would show wrongly, or call damaged.
+
+    A camera's raw file is a TIFF as well: its first directory holds a preview, or what the sensor saw.
+    """
+    (colours,) = layout.get(_PHOTOMETRIC, ())[:1] or (None,)
+    preview = any(kind & _REDUCED for kind in layout.get(_SUBFILE_TYPE, ()))
+    if preview or colours in _SENSORS or _DNG_VERSION in layout:
+        raise PictureError(f"{path}: a camera's raw file; develop it first")
+    if colours in _LABS:
+        raise _other_colours(path, "Lab")
+    if colours == _YCBCR and _BY_JPEG not in layout.get(_COMPRESSION, ()):
+        raise _other_colours(path, "YCbCr without JPEG")
+    for bits in set(layout.get(_BITS, ())).difference(_READABLE_BITS):
+        raise _other_numbers(path, f"of {bits} bits")
+
+
+def _damaged(path: Path, reason: str) -> PictureError:
+    return PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again")
+
+
+def _out_of_memory(path: Path) -> PictureError:
+    return PictureError(f"{path}: too large for this machine's memory; cut it into parts")
+
+
+def _other_colours(path: Path, kind: str) -> PictureError:
+    return PictureError(f"{path}: its colours are {kind}, which is not supported; convert it to RGB first")
+
+
+def _other_numbers(path: Path, kind: str) -> PictureError:
+    return PictureError(
+        f"{path}: its numbers are {kind}, not 8 or 16 bits, which is not supported; convert it to 16 bits first"
+    )
 
 
 def _block(image: "pyvips.Image", name: str) -> bytes | None:

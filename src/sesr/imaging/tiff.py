@@ -6,7 +6,8 @@ difference to the same channel's on the left (tag Predictor, 2). Above four giga
 BigTIFF is written, which has them 64 bits wide and is read by what is not too old.
 
 Metadata that other formats wrap up as EXIF lies in the same directories here: what describes the picture in the main
-one, what describes the exposure and the place in their own (`ImageFileDirectory_v2` of Pillow puts them into bytes).
+one, what describes the exposure and the place in their own (`sesr.imaging.metadata` reads them and puts them into
+bytes).
 
 Left out: tiles, palettes, several pages.
 """
@@ -14,15 +15,26 @@ Left out: tiles, palettes, several pages.
 import struct
 import zlib
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sesr.imaging.deflate import in_parallel, strategy
-from sesr.imaging.metadata import DESCRIPTIVE_TAGS, EXIF_IFD, GPS_IFD, Metadata
+from sesr.imaging.metadata import (
+    BYTE,
+    LONG,
+    LONG8,
+    RATIONAL,
+    SHORT,
+    UNDEFINED,
+    Directory,
+    Field,
+    Metadata,
+    described,
+    directory_bytes,
+)
 
 Pixels = NDArray[Any]
 
@@ -36,7 +48,6 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_LENGTHS = 273, 274, 277, 278, 279
 _RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES = 282, 283, 296, 317, 338
 _XMP, _IPTC, _ICC = 700, 33723, 34675
-_BYTE, _LONG, _UNDEFINED, _LONG8 = 1, 4, 7, 16
 _DEFLATE, _HORIZONTAL, _UPRIGHT, _INCH, _STRAIGHT_ALPHA = 8, 2, 1, 2, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
 
@@ -70,29 +81,12 @@ def write_tiff(
     if written != height:
         raise ValueError(f"the bands have {written} rows in all instead of {height}")
     file.write(bytes(file.tell() % 2))  # a directory starts at an even place
-    tags = ImageFileDirectory_v2(header)
-    _describe(tags, metadata)
-    _lay_out(tags, width, height, channels, depth, rows)
-    tags.tagtype.update(dict.fromkeys((_STRIP_OFFSETS, _STRIP_LENGTHS), _LONG8 if big else _LONG))
-    tags[_STRIP_OFFSETS], tags[_STRIP_LENGTHS] = tuple(offsets), tuple(lengths)
-    start = file.tell()
-    file.write(_pointing(tags.tobytes(start), start, offsets, big))
+    kind, start = LONG8 if big else LONG, file.tell()
+    tags = _description(metadata) | _layout(width, height, channels, depth, rows)
+    tags |= {_STRIP_OFFSETS: Field.of(kind, *offsets), _STRIP_LENGTHS: Field.of(kind, *lengths)}
+    file.write(directory_bytes(tags, start, big=big))
     file.seek(8 if big else 4)
     file.write(struct.pack("<Q" if big else "<I", start))
-
-
-def _pointing(directory: bytes, start: int, offsets: list[int], big: bool) -> bytes:
-    """A directory that lies at `start`, with the strips' offsets as they are: Pillow has moved them behind it."""
-    head, entry, field, form = (8, 20, 12, "Q") if big else (2, 12, 8, "I")
-    changed = bytearray(directory)
-    count = int.from_bytes(changed[:head], "little")
-    for at in range(head, head + count * entry, entry):
-        if int.from_bytes(changed[at : at + 2], "little") == _STRIP_OFFSETS:
-            where = at + field
-            if len(offsets) > 1:
-                where = struct.unpack_from("<" + form, changed, where)[0] - start
-            struct.pack_into(f"<{len(offsets)}{form}", changed, where, *offsets)
-    return bytes(changed)
 
 
 def _strips(bands: Iterable[Pixels], rows: int, samples: int) -> Iterable[Pixels]:
@@ -128,32 +122,22 @@ def _differences(pixels: Pixels) -> bytes:
     return result.tobytes()
 
 
-def _lay_out(tags: ImageFileDirectory_v2, width: int, height: int, channels: int, depth: int, rows: int) -> None:
+def _layout(width: int, height: int, channels: int, depth: int, rows: int) -> Directory:
     """How pixels are stored."""
-    tags[_WIDTH], tags[_HEIGHT] = width, height
-    tags[_BITS] = (depth,) * channels
-    tags[_COMPRESSION], tags[_PREDICTOR] = _DEFLATE, _HORIZONTAL
-    tags[_PHOTOMETRIC] = _RGB if channels > 2 else _BLACK_IS_ZERO
-    tags[_SAMPLES], tags[_ROWS_PER_STRIP] = channels, rows
-    tags[_ORIENTATION] = _UPRIGHT
+    tags: Directory = {_WIDTH: Field.of(LONG, width), _HEIGHT: Field.of(LONG, height)}
+    tags |= {_BITS: Field.of(SHORT, *[depth] * channels), _SAMPLES: Field.of(SHORT, channels)}
+    tags |= {_COMPRESSION: Field.of(SHORT, _DEFLATE), _PREDICTOR: Field.of(SHORT, _HORIZONTAL)}
+    tags |= {_PHOTOMETRIC: Field.of(SHORT, _RGB if channels > 2 else _BLACK_IS_ZERO)}
+    tags |= {_ROWS_PER_STRIP: Field.of(LONG, rows), _ORIENTATION: Field.of(SHORT, _UPRIGHT)}
     if channels in (2, 4):
-        tags[_EXTRA_SAMPLES] = (_STRAIGHT_ALPHA,)
+        tags[_EXTRA_SAMPLES] = Field.of(SHORT, _STRAIGHT_ALPHA)
+    return tags
 
 
-def _describe(tags: ImageFileDirectory_v2, metadata: Metadata) -> None:
-    if metadata.exif is not None:
-        exif = Image.Exif()
-        exif.load(metadata.exif)
-        for tag, value in exif.items():
-            if tag in (EXIF_IFD, GPS_IFD):
-                tags[tag] = exif.get_ifd(tag)
-            elif tag in DESCRIPTIVE_TAGS:
-                tags[tag] = value
+def _description(metadata: Metadata) -> Directory:
+    tags = {} if metadata.exif is None else described(BytesIO(metadata.exif))
     if metadata.dpi is not None:
-        tags[_RESOLUTION_X], tags[_RESOLUTION_Y] = metadata.dpi
-        tags[_RESOLUTION_UNIT] = _INCH
-    blocks = ((_XMP, _BYTE, metadata.xmp), (_IPTC, _UNDEFINED, metadata.iptc), (_ICC, _UNDEFINED, metadata.icc))
-    for tag, kind, content in blocks:
-        if content is not None:
-            tags.tagtype[tag] = kind
-            tags[tag] = content
+        x, y = (Field.of(RATIONAL, round(value * 1000), 1000) for value in metadata.dpi)
+        tags |= {_RESOLUTION_X: x, _RESOLUTION_Y: y, _RESOLUTION_UNIT: Field.of(SHORT, _INCH)}
+    blocks = ((_XMP, BYTE, metadata.xmp), (_IPTC, UNDEFINED, metadata.iptc), (_ICC, UNDEFINED, metadata.icc))
+    return tags | {tag: Field(kind, content) for tag, kind, content in blocks if content is not None}

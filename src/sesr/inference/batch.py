@@ -22,15 +22,12 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from sesr.errors import EngineError, SesrError, UsageError
-from sesr.imaging.files import Saving
+from sesr.imaging.files import Saving, picture_size
 from sesr.imaging.memory import free_memory
 from sesr.inference.folders import Found, Unread, Work
-from sesr.inference.progress import Bar, Share, is_shown, pixel_count
+from sesr.inference.progress import Bar, Share, is_shown
 from sesr.inference.targets import Targets, check_free, identity, is_done, make_folder_for
 from sesr.inference.upscale import Progress, Sizes
-
-BYTES_A_PIXEL = 80
-"""Memory that a picture may take at most, for each of its pixels: 4 bytes, and 4 for each of 16 in an x4 result."""
 
 
 class Enlarger(Protocol):
@@ -39,6 +36,9 @@ class Enlarger(Protocol):
     @property
     def label(self) -> str:
         """What names of results say: x2."""
+
+    def memory(self, size: tuple[int, int], target: Path) -> int:
+        """Bytes that enlarging a picture of (width, height) into the target takes at most."""
 
     def upscale_file(
         self,
@@ -129,7 +129,7 @@ class _Batch:
             self._idle.put(enlarger)
         self._targets, self._saving, self._overwrite = targets, saving, overwrite
         self._memory = Memory(free_memory())
-        self._pixels = cache(pixel_count)
+        self._size = cache(picture_size)
         self._stop = threading.Event()
 
     def outcomes(self, work: Work) -> Generator[Outcome, None, None]:
@@ -192,6 +192,9 @@ class _Batch:
             reason = f"{found.source}: not enough memory; free some, or take fewer at a time with -j"
         except OSError as error:
             reason = f"{error.filename or found.source}: {error.strerror or error}; check the place and its permissions"
+        except Exception as error:  # a fault of ours: one picture's, not the end of a whole night's work
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = f"{found.source}: failed in a way that it should not ({what}); please report it with the picture"
         return Failed(found.source, reason, time.monotonic() - started)
 
     def _enlarged(self, found: Found, share: Share, started: float) -> Done | Skipped:
@@ -199,7 +202,7 @@ class _Batch:
             if not self._overwrite and is_done(found, target):
                 return Skipped(found.source, target)
             check_free(found.source, target, overwrite=self._overwrite)
-            with self._memory.taken(BYTES_A_PIXEL * self._needed_pixels(found)), self._enlarger() as enlarger:
+            with self._enlarger() as enlarger, self._memory.taken(self._needed(enlarger, found, target)):
                 self._check_wanted()
                 if not found.named:
                     make_folder_for(target)
@@ -231,10 +234,13 @@ class _Batch:
         """Pixels that are to be enlarged: none of what is skipped."""
         if isinstance(found, Unread) or (not self._overwrite and is_done(found, self._targets.of(found))):
             return 0
-        return self._pixels(found.source)
+        size = self._size(found.source)
+        return 0 if size is None else size[0] * size[1]
 
-    def _needed_pixels(self, found: Found) -> int:
-        return self._pixels(found.source) if self._jobs > 1 else 0
+    def _needed(self, enlarger: Enlarger, found: Found, target: Path) -> int:
+        """Bytes. One alone is looked at when its turn comes: `sesr.imaging.files`."""
+        size = self._size(found.source) if self._jobs > 1 else None
+        return 0 if size is None else enlarger.memory(size, target)
 
 
 class Memory:

@@ -1,32 +1,18 @@
 """One bar over all pictures, by their pixels, so that the time left is right when large and small ones are mixed.
 
-It is on a terminal only, and after a second. Sizes are read from the files' headers before the work.
+It is on a terminal only, and after a second.
 """
 
 import sys
 import threading
-from contextlib import suppress
-from pathlib import Path
 from typing import NoReturn
 
-from PIL import Image
 from tqdm import tqdm
-
-from sesr.imaging.files import unguarded_pillow
 
 
 def is_shown() -> bool:
     """Whether there is somebody to see a bar."""
     return sys.stderr.isatty()
-
-
-def pixel_count(path: Path) -> int:
-    """Pixels of a picture, from its header; 0 where they cannot be read, whatever the reason."""
-    with suppress(Exception):
-        if path.is_file():  # opening a pipe would wait
-            with unguarded_pillow(), Image.open(path) as image:
-                return image.width * image.height
-    return 0
 
 
 class Bar:

@@ -23,7 +23,16 @@ from PIL import Image
 
 from sesr.errors import PictureError, UsageError
 from sesr.imaging.animation import Animation, check_animated_output, open_animation, write_animation
-from sesr.imaging.files import PIXEL_LIMIT, Saving, assemble, open_picture, write_picture
+from sesr.imaging.files import (
+    PIXEL_LIMIT,
+    Saving,
+    assemble,
+    check_file,
+    open_picture,
+    output_format,
+    write_picture,
+    writing_memory,
+)
 from sesr.imaging.metadata import Metadata
 from sesr.imaging.picture import Picture
 from sesr.imaging.stream import Source, Stream, resized
@@ -39,6 +48,9 @@ Progress = Callable[[int, int], object]
 
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 """(width, height) of a picture, and of what was made of it."""
+
+_READING = 5
+"""Bytes a pixel that a picture takes which is not read in strips: Pillow's own, and rows as they are asked for."""
 
 AnyPicture = TypeVar("AnyPicture", Image.Image, NDArray[Any])
 
@@ -68,6 +80,18 @@ class Upscaler:
     def label(self) -> str:
         """What names of results say: x2."""
         return self.size.label
+
+    def memory(self, size: tuple[int, int], target: Path) -> int:
+        """Bytes that enlarging a picture of (width, height) into the target takes at most; one in RGB without alpha.
+
+        Read as a whole and written as a whole, that is, as PNG and TIFF are not. Of animations, the first frame's.
+        """
+        reading = _READING * size[0] * size[1]
+        try:
+            width, height = route(*size, self.size, self.networks.scales).size
+        except UsageError:  # nothing will be written
+            return reading
+        return reading + writing_memory(output_format(target), "RGB", width * height)
 
     def upscale(self, image: AnyPicture) -> AnyPicture:
         """Enlarges a picture.
@@ -110,6 +134,7 @@ class Upscaler:
         `sesr.imaging.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
         happens, the engine is at rest again afterwards.
         """
+        check_file(source)
         animation = open_animation(source, self.pixel_limit)
         if animation is not None:
             return self._upscale_animation(animation, target, progress, saving, overwrite=overwrite)

@@ -2,12 +2,13 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sesr.atomic import check_writable, writing
+from sesr.atomic import _remove_abandoned, check_writable, writing
 
 
 def write(path: Path) -> None:
@@ -84,3 +85,19 @@ def test_what_appeared_meanwhile_is_kept(tmp_path: Path, links: bool, monkeypatc
     assert list(tmp_path.iterdir()) == [path]
     write(path)
     assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs locks")
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """And nothing that somebody writes, or that is too young to tell."""
+    left, young = tmp_path / ".sesr-left.part", tmp_path / ".sesr-young.part"
+    left.write_text("half")
+    young.write_text("half")
+    os.utime(left, (1, 1))
+    with writing(tmp_path / "a") as temporary:
+        os.utime(temporary, (1, 1))
+        assert sorted(tmp_path.iterdir()) == sorted([temporary, young])
+        _remove_abandoned.cache_clear()
+        write(tmp_path / "b")
+        temporary.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".sesr-young.part", "a", "b"]

@@ -273,6 +273,43 @@ class TestFolders:
         (tmp_path / "album" / ".DS_Store").write_text("system")
         return tmp_path / "album"
 
+    def test_pictures_that_differ_in_format_only(
+        self, network: str, album: Path, tmp_path: Path, capsys: Captured
+    ) -> None:
+        """Each has a result of its own, in every run; the folder given twice changes nothing."""
+        Image.new("L", (5, 4)).save(album / "a.png")
+        for status in ("enlarged 4, skipped 0", "enlarged 0, skipped 4"):
+            assert main(["upscale", "-m", network, "-r", str(album), str(album), "-o", f"{tmp_path}/out/"]) == 0
+            assert status in capsys.readouterr().out
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["a.jpg_x2.png", "a.png_x2.png", "b_x2.png", "trip"]
+
+    def test_pictures_that_were_changed_are_told_of(self, network: str, album: Path, capsys: Captured) -> None:
+        command = ["upscale", "-m", network, str(album)]
+        assert main(command) == 0
+        capsys.readouterr()
+        os.utime(album / "b.png", (2e9, 2e9))
+        assert main(command) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == f"{album}/b.png is newer than {album}/b_x2.png: skipped"
+        assert told[1].startswith("enlarged 0, skipped 2, failed 0")
+        assert told[2].startswith("add --overwrite")
+        assert main([*command, "--json"]) == 0
+        reasons = [json.loads(line).get("reason") for line in capsys.readouterr().out.splitlines()]
+        assert reasons == [None, "older than its picture", None]
+
+    def test_nothing_to_do_makes_no_folder(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
+        out = tmp_path / "out"
+        assert main(["upscale", "-m", network, str(album), "--include", "*.xyz", "-o", f"{out}/"]) == 1
+        assert "check the patterns" in capsys.readouterr().err
+        assert not out.exists()
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_pipe_is_refused_at_once(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        os.mkfifo(tmp_path / "a.png")
+        assert main(["upscale", "-m", network, str(tmp_path / "a.png")]) == 1
+        assert "not an ordinary file" in capsys.readouterr().err
+
     def test_tree_and_a_second_run(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
         assert upscale(network, album, "-r", "-o", tmp_path / "out") == 0
         assert capsys.readouterr().out.splitlines()[-1].startswith("enlarged 3, skipped 0, failed 0 in ")

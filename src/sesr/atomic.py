@@ -5,14 +5,26 @@ renamed when complete. A rename within a folder is atomic, so a crash, a full di
 file or the new one, never half of one.
 
 Errors name the goal, since nobody knows the hidden file.
+
+A process that is killed cannot remove its hidden file. The next one that writes into the folder does: whoever writes
+holds a lock on its hidden file, so one that nobody holds is left over.
 """
 
 import errno
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+_PREFIX, _SUFFIX = ".sesr-", ".part"
+_SETTLED = 60.0  # seconds after which a hidden file is surely locked, if it ever is
 
 
 @contextmanager
@@ -22,7 +34,7 @@ def writing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     The file gets the permissions that an ordinary new file would get. Raises `OSError` as the file system does, and
     `FileExistsError` if there is something at `path` in the end that may not be overwritten.
     """
-    temporary = _hidden_file(path)
+    descriptor, temporary = _hidden_file(path)
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
@@ -33,27 +45,53 @@ def writing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary), temporary):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def check_writable(path: Path) -> None:
     """Raises the `OSError` that `writing(path)` would end with, for a look before the work is done."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file", str(path))
-    _hidden_file(path).unlink()
+    descriptor, temporary = _hidden_file(path)
+    temporary.unlink()
+    if descriptor is not None:
+        os.close(descriptor)
 
 
-def _hidden_file(path: Path) -> Path:
-    """A new empty file beside `path`; its name is short, since `path`'s own may be as long as names can be."""
+def _hidden_file(path: Path) -> tuple[int | None, Path]:
+    """A new empty file beside `path`, and what holds its lock, to be closed.
+
+    Its name is short, since `path`'s own may be as long as names can be.
+    """
     with suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)  # raises for a name that is too long
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".sesr-", suffix=".part", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise OSError(error.errno, f"there is no folder {path.parent}", str(path)) from error
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-    os.close(descriptor)
-    return Path(name)
+    if sys.platform == "win32":  # where an open file cannot be renamed
+        os.close(descriptor)
+        return None, Path(name)
+    with suppress(OSError):  # some network drives know no locks: nothing is removed there either
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _remove_abandoned(path.parent)
+    return descriptor, Path(name)
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """What processes left that were killed; looked for once in each folder."""
+    if sys.platform == "win32":
+        return
+    for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - os.fstat(file.fileno()).st_mtime > _SETTLED:
+                left.unlink()
 
 
 def _place(temporary: Path, path: Path, overwrite: bool) -> None:

@@ -50,9 +50,9 @@ class Nearest:
 
 def target_of(index: int, name: str) -> str:
     """A result in one of the formats, mostly those that hold most."""
-    suffixes = [".png", ".png", ".tif", ".tif", ".webp", ".jpg", ".bmp", ".jxl", ".heic"]
+    suffixes = [".png", ".png", ".tif", ".tif", ".webp", ".jpg", ".bmp", ".jxl", ".avif", ".heic"]
     if name.startswith("moving"):
-        suffixes = [".png", ".webp", ".gif"]
+        suffixes = [".png", ".webp", ".gif", ".avif"]
     return f"out{np.random.default_rng([index, 1]).choice(suffixes)}"
 
 

@@ -156,7 +156,15 @@ def saved(image: Image.Image, file_format: str, **options: Any) -> bytes:  # noq
 
 def every_format() -> Content:
     """A name with the right suffix and the content of each file."""
-    return _pngs() | _jpegs() | _webps() | _tiffs() | _others() | _plugins()
+    return _pngs() | _jpegs() | _webps() | _tiffs() | _others() | _cameras() | _plugins()
+
+
+def _cameras() -> Content:
+    """With all the EXIF that cameras write."""
+    rgb, said = Image.fromarray(smooth()), b"Exif\0\0" + whole_exif(order="<")
+    formats = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+    found = {f"camera.{suffix}": saved(rgb, name, exif=said) for suffix, name in formats.items()}
+    return {**found, "camera.tif": whole_exif(pixels=smooth())}
 
 
 def _pngs() -> Content:
@@ -292,9 +300,11 @@ def with_sums(content: bytes) -> bytes:
 
 
 def _place(content: bytearray, generator: np.random.Generator, length: int = 1) -> int:
-    """Half of the time near the start, where headers are."""
+    """Often near the start, where headers are, and as often within EXIF, if there is any."""
     most = max(len(content) - length, 1)
-    return int(generator.integers(min(most, 120) if generator.random() < 0.5 else most))
+    exif = max(content.find(b"MM\0*"), content.find(b"II*\0"), 0)
+    start, end = [(0, most), (0, most), (0, 120), (exif, exif + 400)][int(generator.integers(4))]
+    return min(int(generator.integers(start, end)), most - 1)
 
 
 def _change(content: bytearray, generator: np.random.Generator) -> None:

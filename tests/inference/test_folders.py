@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from sesr.inference.folders import PICTURE_SUFFIXES, Found, Search, Unread, find_pictures
 from sesr.inference.sizes import Exactly, Height, Scale, Size, Width, Within
@@ -77,6 +78,20 @@ def test_results_of_earlier_runs(tmp_path: Path, size: Size, suffix: str) -> Non
 def test_names_like_results(tmp_path: Path) -> None:
     names = ["a.jpg", "a_2.png", "a_x.png", "a_xx2.png", "ax2.png", "a_x2b.png", "b_x2.png"]
     assert found(fill(tmp_path, names)) == sorted(names)
+
+
+def test_names_like_results_of_pictures_of_another_size(tmp_path: Path) -> None:
+    """The name alone is no proof: what has not the size that it tells is somebody's picture."""
+    sizes = {
+        "a.jpg": (30, 20),
+        "a_4x6.png": (24, 36),
+        "a_x2.png": (60, 40),
+        "a_x3.jpg": (20, 30),
+        "a_90w.png": (90, 60),
+    }
+    for name, size in {**sizes, "a_x4.png": (80, 120), "a.jpg_x2.webp": (60, 40), "a_50x50fit.png": (50, 33)}.items():
+        Image.new("L", size).save(tmp_path / name)
+    assert found(tmp_path) == ["a.jpg", "a_4x6.png", "a_x3.jpg"]  # a_x4 may be turned
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sesr.inference.sizes import (
     Within,
     chain,
     parse_fit,
+    parse_label,
     parse_scale,
     parse_size,
     route,
@@ -257,3 +258,22 @@ def test_what_is_too_large_is_refused(source: tuple[int, int], size: Size, messa
 def test_half_a_gigapixel_can_be_quadrupled() -> None:
     assert route(25_000, 20_000, Scale(Fraction(4)), {2, 4}).scales == (4,)
     assert MOST_PIXELS > 16 * 500_000_000
+
+
+SIDES = st.integers(1, 10**6)
+
+
+@given(
+    st.builds(Scale, st.fractions(1, 64, max_denominator=1).map(Fraction) | st.sampled_from([Fraction(3, 2)]))
+    | st.builds(Width, SIDES)
+    | st.builds(Height, SIDES)
+    | st.builds(Exactly, SIDES, SIDES)
+    | st.builds(Within, SIDES, SIDES)
+)
+def test_labels_are_read_back(size: Size) -> None:
+    assert parse_label(size.label) == size
+
+
+@pytest.mark.parametrize("label", ["", "x", "2", "x0", "x65", "w", "h", "fit", "3840xfit", "3840", "4 x 6", "final"])
+def test_other_words_are_no_labels(label: str) -> None:
+    assert parse_label(label) is None

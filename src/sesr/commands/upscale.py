@@ -179,7 +179,7 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
     """Lines for people: what was done on stdout, what failed on stderr. Returns the exit code."""
     from tqdm import tqdm
 
-    from sesr.inference.batch import Done, Failed
+    from sesr.inference.batch import Done, Failed, Skipped
 
     started, counts = time.monotonic(), Counter[str]()
     for outcome in outcomes:
@@ -189,9 +189,14 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
                 print(f"sesr: {plain(outcome.reason)}", file=sys.stderr)
             elif isinstance(outcome, Done):
                 print(_line(outcome), flush=True)
-    if counts.total() != 1 or counts["Skipped"]:
+            elif isinstance(outcome, Skipped) and outcome.older:
+                counts["older"] += 1
+                print(f"{plain(str(outcome.source))} is newer than {plain(str(outcome.target))}: skipped", flush=True)
+    if counts.total() - counts["older"] != 1 or counts["Skipped"]:
         done = f"enlarged {counts['Done']}, skipped {counts['Skipped']}, failed {counts['Failed']}"
         print(f"{done} in {_duration(time.monotonic() - started)}")
+    if counts["older"]:
+        print("add --overwrite to enlarge pictures anew that were changed")
     return 1 if counts["Failed"] else 0
 
 
@@ -231,7 +236,7 @@ def _object(outcome: "Outcome") -> dict[str, object]:
         "target": None if target is None else str(target),
         "source_size": getattr(outcome, "source_size", None),
         "target_size": getattr(outcome, "target_size", None),
-        "reason": getattr(outcome, "reason", None),
+        "reason": "older than its picture" if getattr(outcome, "older", False) else getattr(outcome, "reason", None),
         "seconds": round(getattr(outcome, "seconds", 0.0), 3),
     }
 

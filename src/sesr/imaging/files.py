@@ -28,18 +28,11 @@ from PIL import Image, ImageCms
 
 from sesr.atomic import writing
 from sesr.errors import PictureError, UsageError
+from sesr.imaging.exif import compact_exif, with_resolution, without_orientation
 from sesr.imaging.jpeg import check_jpeg
 from sesr.imaging.jxl import jxl_size, jxl_xmp
 from sesr.imaging.memory import free_memory, gigabytes
-from sesr.imaging.metadata import (
-    NOTHING,
-    Metadata,
-    compact_exif,
-    png_chunks,
-    with_resolution,
-    without_orientation,
-    wrapped_iptc,
-)
+from sesr.imaging.metadata import NOTHING, Metadata, png_chunks, wrapped_iptc
 from sesr.imaging.picture import decoding, kind_of, read_picture
 from sesr.imaging.png import write_png
 from sesr.imaging.scanlines import Scanlines, signature
@@ -299,6 +292,9 @@ def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError):
         return image
     assert converted is not None
+    converted.info.pop(
+        "icc_profile", None
+    )  # sRGB, which formats take for granted, and colour's even where it gets grey
     if image.mode == "LA":
         return Image.merge("LA", [converted.convert("L"), image.getchannel(1)])
     return converted.convert(image.mode)

@@ -6,8 +6,7 @@ difference to the same channel's on the left (tag Predictor, 2). Above four giga
 BigTIFF is written, which has them 64 bits wide and is read by what is not too old.
 
 Metadata that other formats wrap up as EXIF lies in the same directories here: what describes the picture in the main
-one, what describes the exposure and the place in their own (`sesr.imaging.metadata` reads them and puts them into
-bytes).
+one, what describes the exposure and the place in their own (`sesr.imaging.exif` reads them and puts them into bytes).
 
 Left out: tiles, palettes, several pages.
 """
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.imaging.deflate import in_parallel, strategy
-from sesr.imaging.metadata import (
+from sesr.imaging.exif import (
     BYTE,
     LONG,
     LONG8,
@@ -31,10 +30,10 @@ from sesr.imaging.metadata import (
     UNDEFINED,
     Directory,
     Field,
-    Metadata,
     described,
     directory_bytes,
 )
+from sesr.imaging.metadata import Metadata
 
 Pixels = NDArray[Any]
 

@@ -26,7 +26,7 @@ from sesr.imaging.files import Saving, picture_size
 from sesr.imaging.memory import free_memory
 from sesr.inference.folders import Found, Unread, Work
 from sesr.inference.progress import Bar, Share, is_shown
-from sesr.inference.targets import Targets, check_free, identity, is_done, make_folder_for
+from sesr.inference.targets import Targets, check_free, identity, is_done, is_older, make_folder_for
 from sesr.inference.upscale import Progress, Sizes
 
 
@@ -65,10 +65,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file from a folder that an earlier run enlarged."""
+    """A file from a folder that an earlier run enlarged; `older` if the file was changed since."""
 
     source: Path
     target: Path
+    older: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class _Batch:
     def _enlarged(self, found: Found, share: Share, started: float) -> Done | Skipped:
         with self._targets.claim(found) as target:
             if not self._overwrite and is_done(found, target):
-                return Skipped(found.source, target)
+                return Skipped(found.source, target, is_older(target, found.source))
             check_free(found.source, target, overwrite=self._overwrite)
             with self._enlarger() as enlarger, self._memory.taken(self._needed(enlarger, found, target)):
                 self._check_wanted()

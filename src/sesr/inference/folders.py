@@ -3,7 +3,8 @@
 A file that is named is always tried. Of a folder only what is a picture by its name counts, and these are passed over:
 
 - hidden files and folders, and what systems leave in folders (`SYSTEM_FOLDERS`),
-- results of earlier runs: ``name_x2.png`` beside a picture ``name.jpg``, whatever the size and the formats,
+- results of earlier runs: ``name_x2.png`` beside a picture ``name.jpg``, whatever the formats, if it has the size that
+  its name tells (``wedding_4x6.png`` has not),
 - links to folders, which could lead round in a circle, and the folder that results go to,
 - what patterns leave out.
 
@@ -11,22 +12,22 @@ Folders that cannot be read are told of, and no reason to stop. Everything comes
 """
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from sesr.imaging.files import OUTPUT_FORMATS
+from sesr.errors import UsageError
+from sesr.imaging.files import OUTPUT_FORMATS, picture_size
+from sesr.inference.sizes import Size, parse_label
 
 PICTURE_SUFFIXES = frozenset(OUTPUT_FORMATS) | {".apng", ".gif", ".jfif", ".jpe", ".mpo"}
 """What names of pictures end in, in small letters."""
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 """Folders that archives, network drives and systems make; some hold small copies of the pictures beside them."""
-
-_RESULT = re.compile(r"(.+)_(?:x\d+(?:\.\d+)?|\d+[wh]|\d+x\d+(?:fit)?)", re.DOTALL)
-"""A result's stem: the source's, and a label of `sesr.inference.sizes`."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _pictures(entries: Iterable[os.DirEntry[str]]) -> list[str]:
     """The names of pictures, without results of earlier runs."""
-    paths = [Path(entry.name) for entry in entries if _is_picture(entry)]
-    stems = {path.stem for path in paths}
-    return [path.name for path in paths if not _is_result(path.stem, stems)]
+    pictures = [Path(entry.path) for entry in entries if _is_picture(entry)]
+    named = defaultdict(list)
+    for picture in pictures:
+        named[picture.stem].append(picture)
+        named[picture.name].append(picture)
+    return [picture.name for picture in pictures if not _is_result(picture, named)]
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
@@ -151,9 +155,21 @@ def _leads_to_file(link: str) -> bool:
     return os.path.isfile(link) or not os.path.exists(link)
 
 
-def _is_result(stem: str, stems: set[str]) -> bool:
-    match = _RESULT.fullmatch(stem)
-    return match is not None and match[1] in stems
+def _is_result(picture: Path, named: Mapping[str, list[Path]]) -> bool:
+    """Whether its name says that it was made of a picture beside it, and its size does not deny that."""
+    start, _, label = picture.stem.rpartition("_")
+    size = parse_label(label)
+    return size is not None and any(_may_be(picture, source, size) for source in named.get(start, ()))
+
+
+def _may_be(picture: Path, source: Path, size: Size) -> bool:
+    """Whether it may be the source in this size; also turned, as its EXIF may have said."""
+    found, given = picture_size(picture), picture_size(source)
+    if found is None or given is None:
+        return True
+    with suppress(UsageError):
+        return found in (size.of(*given), size.of(*given[::-1]))
+    return False
 
 
 def _is_within(entry: os.DirEntry[str], apart: str | None) -> bool:

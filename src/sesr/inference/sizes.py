@@ -20,6 +20,7 @@ twice as wide and as high, so less than 4 times the pixels: `Route.enlarged` say
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -185,6 +186,17 @@ def parse_fit(text: str) -> Within:
     if not isinstance(size, Exactly):
         raise UsageError(f"--fit needs a width and a height, such as 3840x2160, not {text!r}, which fits by itself")
     return Within(size.width, size.height)
+
+
+def parse_label(label: str) -> Size | None:
+    """The size whose `Size.label` this is; None if it is none's."""
+    with suppress(UsageError):
+        if label.startswith("x"):
+            return parse_scale(label[1:])
+        if label.endswith(("w", "h")):
+            return parse_size(f"{label[:-1]}x" if label.endswith("w") else f"x{label[:-1]}")
+        return parse_fit(label[:-3]) if label.endswith("fit") else parse_size(label)
+    return None
 
 
 def chain(factor: Fraction | float, available: Collection[int]) -> tuple[int, ...]:

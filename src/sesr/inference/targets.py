@@ -1,7 +1,8 @@
 """Where results go, and that nothing is lost there.
 
 Without an output a result lies beside its source, with a folder as output in the same tree there: ``in/a/b.jpg``
-becomes ``out/a/b_x2.png``. No result may replace one of the inputs, or the result of another input, whatever is asked
+becomes ``out/a/b_x2.png``. Where ``b.png`` lies beside ``b.jpg``, they become ``b.png_x2.png`` and ``b.jpg_x2.png``. No
+result may replace one of the inputs, or the result of another input, whatever is asked
 for.
 
 What exists already: of files that were named, an error. Of files from folders it was done by an earlier run, since
@@ -11,6 +12,7 @@ results appear whole or not at all (`sesr.atomic`), and is skipped.
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,8 +44,10 @@ class Targets:
         self._end = f"_{label}{_suffix(file_format)}"
         self._file: Path | None = None
         self._folder: Path | None = None
+        from_folders = {found.source for found in work if isinstance(found, Found) and not found.named}
+        self._alike = Counter(map(_beside, from_folders))
         if output is not None and _means_folder(output, work):
-            self._folder = _made(Path(output))
+            self._folder = _made(Path(output)) if self._sources else Path(output)
         elif output is not None:
             self._file = Path(output)
             _check_file(self._file, work, file_format)
@@ -53,7 +57,8 @@ class Targets:
         if self._file is not None:
             return self._file
         folder = found.source.parent if self._folder is None else self._folder / found.place
-        return folder / f"{found.source.stem}{self._end}"
+        alone = found.named or self._alike[_beside(found.source)] == 1
+        return folder / f"{found.source.stem if alone else found.source.name}{self._end}"
 
     def check_quality(self, quality: int | None) -> None:
         """Raises `UsageError` for a quality where the format keeps every pixel as it is."""
@@ -86,6 +91,11 @@ class Targets:
             raise
 
 
+def _beside(source: Path) -> tuple[Path, str]:
+    """The same for pictures of a folder that differ in their formats only."""
+    return source.parent, source.stem
+
+
 def identity(path: Path) -> tuple[int, int] | str:
     """The same for two names of one file."""
     try:
@@ -103,13 +113,21 @@ def is_done(found: Found, target: Path) -> bool:
         return False
 
 
+def is_older(target: Path, source: Path) -> bool:
+    """Whether the picture was changed after its result was made."""
+    try:
+        return target.stat().st_mtime < source.stat().st_mtime
+    except OSError:
+        return False
+
+
 def check_free(source: Path, target: Path, *, overwrite: bool) -> None:
     """Raises `PictureError` for a target that cannot have its name, or exists and is to stay."""
     try:
         there = os.lstat(target)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise PictureError(f"{source}: {target.name} is too long a name; name a shorter one with -o") from error
+            raise PictureError(f"{source}: {target.name} is too long a name; give the picture a shorter one") from error
         return
     if not overwrite:
         raise PictureError(f"{source}: {target} exists already; name another with -o, or add --overwrite")

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.inference.fuzz import Nearest, fuzz, target_of
+from tests.inference.fuzz import Nearest, fuzz
 from tests.inference.sample_files import every_format, png, png_header
 
 from sesr.errors import PictureError
@@ -23,7 +23,7 @@ ONE_ROW = zlib.compress((b"\0" + bytes(12)) * 4)
 @pytest.mark.parametrize("name", sorted(every_format()))
 def test_undamaged_samples_go_through(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(every_format()[name])
-    target = tmp_path / target_of(0, name)
+    target = tmp_path / "out.png"
     if name in ("cmyk.jpg", "pages.tif"):
         with pytest.raises(PictureError, match=r"CMYK|several pages"):
             Upscaler.of_engine(Nearest()).upscale_file(tmp_path / name, target)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesr.imaging.deflate import WORKERS, deflated, in_parallel, strategy
+from sesr.imaging.deflate import WORKERS, deflated, in_parallel, strategy, zlib_stream
 
 
 @given(st.lists(st.binary(min_size=1, max_size=2000), max_size=6))
@@ -19,6 +19,11 @@ def test_pieces_are_one_stream(pieces: list[bytes]) -> None:
     unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
     assert unpacking.decompress(stream) == b"".join(pieces)
     assert unpacking.eof
+
+
+@given(st.binary(max_size=5000))
+def test_a_whole_stream(content: bytes) -> None:
+    assert zlib.decompress(zlib_stream(np.frombuffer(content, np.uint8))) == content
 
 
 def test_strategy_follows_the_runs() -> None:

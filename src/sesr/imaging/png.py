@@ -2,12 +2,13 @@
 
 Pillow writes a PNG from a whole picture only, and holds RGB as four bytes a pixel: 400 output megapixels would take
 1.6 GB. The format itself is a stream: rows one after another, each behind a byte that names its filter, all through
-one deflate stream that is cut into IDAT chunks at will (PNG specification, sections 5, 9 and 10). So the standard
-library's zlib and NumPy are enough.
+one deflate stream that is cut into IDAT chunks at will (PNG specification, sections 5, 9 and 10). So zlib and NumPy are
+enough.
 
 Filters: a row is stored as differences to the pixel on its left (Sub), to the row above (Up), to the mean of the two
 (Average) or to whichever of left, above and above left is nearest to left + above - above left (Paeth); the one with
-the least sum of absolute differences is taken, the specification's own heuristic. Deflate then looks for runs only
+the least sum of absolute differences is taken, the specification's own heuristic; of wide rows a quarter of the bytes
+is summed. Deflate then looks for runs only
 (strategy RLE): the differences of an enlarged picture hardly ever repeat otherwise. Measured on enlarged photographs
 the files are 3 to 4 % larger than Pillow's default, in a sixth of the time; on drawn pictures 10 %. Left out:
 interlacing, palettes, fewer than 8 bits.
@@ -34,6 +35,7 @@ FILTER_BYTES = 1 << 17
 PIECE_BYTES = 1 << 20
 """About how much is compressed at a time."""
 
+_RUN, _SUMMED = 128, 4
 _ZLIB_HEADER = b"\x78\x01"
 _LAST_BLOCK = b"\x03\x00"  # deflate's, with nothing in it
 
@@ -170,7 +172,11 @@ def _choose(condition: NDArray[np.bool_], yes: Bytes, no: Bytes) -> Bytes:
 
 
 def _absolute_sum(differences: Bytes) -> NDArray[np.int64]:
-    """Sum over each row of the differences read as -128..127, without their signs."""
+    """Sum over each row of the differences read as -128..127, without signs; of wide rows, of every fourth run."""
+    runs = differences.shape[1] // _RUN
+    if runs >= 4 * _SUMMED:
+        differences = differences[:, : runs * _RUN].reshape(len(differences), runs, _RUN)[:, ::_SUMMED]
+        differences = differences.reshape(len(differences), -1)
     negated: Bytes = np.negative(differences)
     sums: NDArray[np.int64] = np.minimum(differences, negated).sum(axis=1, dtype=np.int64)
     return sums

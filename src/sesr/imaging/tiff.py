@@ -12,7 +12,6 @@ Left out: tiles, palettes, several pages.
 """
 
 import struct
-import zlib
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.imaging.deflate import in_parallel, strategy
+from sesr.imaging.deflate import in_parallel, zlib_stream
 from sesr.imaging.exif import (
     BYTE,
     LONG,
@@ -110,8 +109,7 @@ def _strips(bands: Iterable[Pixels], rows: int, samples: int) -> Iterable[Pixels
 def _packed(strip: Pixels, channels: int) -> tuple[int, bytes]:
     """How many rows, and they compressed."""
     stored = np.frombuffer(_differences(strip.reshape(len(strip), -1, channels)), np.uint8)
-    compressor = zlib.compressobj(1, strategy=strategy(stored))
-    return len(strip), compressor.compress(stored.data) + compressor.flush()
+    return len(strip), zlib_stream(stored)
 
 
 def _differences(pixels: Pixels) -> bytes:

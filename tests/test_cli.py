@@ -571,6 +571,17 @@ class TestOthers:
         assert "bicubic" in capsys.readouterr().out
         assert (tmp_path / "results" / "random_x2.csv").is_file()
 
+    def test_evaluate_several(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        """Each has its own tables, and all have one."""
+        out = tmp_path / "results"
+        assert main(["evaluate", network, "m3", "-s", "2", "--data", pictures, "-o", str(out)]) == 0
+        assert capsys.readouterr().out.endswith(f"all: {out}/quality.csv\n")
+        rows = [line.split(",") for line in (out / "quality.csv").read_text().splitlines()]
+        assert rows[0][:3] == ["network", "scale", "set"]
+        assert [row[0] for row in rows[1:]] == ["random", "random", "m3", "m3"]
+        alone = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines()]
+        assert [row[1:] for row in rows[3:]] == alone[1:]
+
     def test_evaluate_writes_the_card(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         path = tmp_path / "tiny.safetensors"
         shutil.copy(Path(network).with_suffix(".safetensors"), path)

@@ -58,7 +58,7 @@ SURFACE = {
         "--init-from": None,
     },
     "evaluate": {
-        "model": None,
+        "models": None,
         "--data": None,
         "-s --scale": None,
         "--int8": False,

@@ -12,20 +12,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sesr.commands.arguments import (
     Arguments,
     Command,
     add_command,
-    add_engine,
-    add_int8,
-    add_scale,
     plain,
-    positive,
 )
 from sesr.commands.benchmark import add_benchmark
+from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
 from sesr.commands.train import add_train
 from sesr.commands.upscale import add_upscale
@@ -74,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_upscale(commands)
     add_train(commands)
-    _add_evaluate(commands)
+    add_evaluate(commands)
     add_export(commands)
     _add_info(commands)
     add_benchmark(commands)
@@ -89,77 +85,6 @@ class _Version(argparse.Action):
 
         print(f"sesr {sesr.__version__}")
         parser.exit()
-
-
-def _add_evaluate(commands: "Commands") -> None:
-    parser = add_command(commands, "evaluate", _evaluate, "measure a network by the papers' protocol")
-    parser.add_argument("model", metavar="MODEL", help="name or file of a network")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="benchmark sets (Set5/HR/*.png), or any folder of pictures",
-    )
-    add_scale(parser)
-    add_int8(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="for the tables (default: %(default)s)",
-    )
-    parser.add_argument("--card", action="store_true", help="write the figures into the network's own files too")
-    parser.add_argument(
-        "--round-input", action="store_true", help="give the network luma rounded to 8 bits, as int8 networks see it"
-    )
-    parser.add_argument(
-        "--jpeg",
-        type=positive,
-        metavar="QUALITY",
-        help="make the small pictures JPEG of a quality, such as 75, before they are enlarged",
-    )
-    add_engine(parser)
-
-
-def _evaluate(arguments: Arguments) -> int:
-    from sesr.atomic import check_writable
-    from sesr.evaluation.evaluate import evaluate
-    from sesr.evaluation.protocol import as_run, rounded_input
-    from sesr.evaluation.table import text_table, write_csv
-    from sesr.inference.networks import find_networks
-    from sesr.inference.zoo import find_network
-
-    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
-    if arguments.card and network.safetensors is None:
-        raise UsageError(f"{network.file}: --card needs the network's .safetensors")
-    if arguments.card and arguments.round_input:
-        raise UsageError("--card keeps the protocol's figures, and --round-input gives others; take one of them")
-    if arguments.card and arguments.jpeg:
-        raise UsageError("--card keeps the protocol's figures, and --jpeg gives others; take one of them")
-    networks = find_networks(arguments.model, arguments.engine, arguments.threads, int8=arguments.int8)
-    engine = networks.step(arguments.scale or min(networks.scales)).engine
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    check_writable(arguments.output / "any.csv")
-    upscale = (rounded_input if arguments.round_input else as_run)(engine)
-    measured = evaluate(
-        upscale,
-        network.name,
-        arguments.data,
-        engine.scale,
-        jpeg=arguments.jpeg,
-        progress=sys.stderr.isatty(),
-    )
-    print(text_table(measured))
-    print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
-    if arguments.card and network.safetensors is not None:
-        from sesr.evaluation.card import record
-
-        record(measured, network.safetensors)
-        print(f"card: {plain(network.safetensors)}")
-    return 0
 
 
 def _add_info(commands: "Commands") -> None:

@@ -3,7 +3,8 @@
 The printed table has one line a set, PSNR in decibels and SSIM; the notes under it say what was measured and how sure
 the paper's figures are. Two CSV files hold everything: ``NAME_x2.csv`` a line for each set and method with all three
 roundings (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. Where LR was JPEG
-first, the names say so, ``NAME_x2_jpeg75.csv``, so that such figures never stand in for the others. Figures have a
+first, the names say so, ``NAME_x2_jpeg75.csv``, so that such figures never stand in for the others. Of several networks
+``quality.csv`` has all lines of sets together. Figures have a
 fixed number of decimals and lines a fixed order, so the same network gives the same files.
 """
 
@@ -50,6 +51,20 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
         reason = error.strerror or error
         raise SesrError(f"{folder}: tables cannot be written there ({reason}); name another folder") from error
     return sets, pictures
+
+
+def write_quality(evaluations: Sequence[Evaluation], folder: Path) -> Path:
+    """Writes the lines of sets of several networks as ``quality.csv`` into a folder that there is; returns its path.
+
+    Raises `SesrError` where it cannot be written.
+    """
+    path = folder / ("quality.csv" if evaluations[0].jpeg is None else f"quality_jpeg{evaluations[0].jpeg}.csv")
+    lines = ([evaluation.name, *line] for evaluation in evaluations for line in _set_lines(evaluation))
+    try:
+        _write(path, ("network", *_SET_COLUMNS), lines)
+    except OSError as error:
+        raise SesrError(f"{path}: cannot be written ({error.strerror or error}); name another folder") from error
+    return path
 
 
 def _label(evaluation: Evaluation, between: str = " ") -> str:

@@ -1,0 +1,104 @@
+"""`sesr evaluate`: networks by the papers' protocol, as tables and CSV."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, plain, positive
+from sesr.errors import UsageError
+
+if TYPE_CHECKING:
+    from sesr.commands.arguments import Commands
+    from sesr.evaluation.evaluate import Evaluation
+    from sesr.inference.engine import Engine
+    from sesr.inference.zoo import Network
+
+
+def add_evaluate(commands: "Commands") -> None:
+    """Adds the subcommand."""
+    parser = add_command(commands, "evaluate", _evaluate, "measure a network by the papers' protocol")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="name or file of a network")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="benchmark sets (Set5/HR/*.png), or any folder of pictures",
+    )
+    parser.add_argument(
+        "-s",
+        "--scale",
+        type=int,
+        nargs="+",
+        choices=(2, 3, 4),
+        help="how many times larger, one or several (default: 2, or what the file has)",
+    )
+    add_int8(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="for the tables (default: %(default)s)",
+    )
+    parser.add_argument("--card", action="store_true", help="write the figures into the network's own files too")
+    parser.add_argument(
+        "--round-input", action="store_true", help="give the network luma rounded to 8 bits, as int8 networks see it"
+    )
+    parser.add_argument(
+        "--jpeg",
+        type=positive,
+        metavar="QUALITY",
+        help="make the small pictures JPEG of a quality, such as 75, before they are enlarged",
+    )
+    add_engine(parser)
+
+
+def _evaluate(arguments: Arguments) -> int:
+    from sesr.atomic import check_writable
+    from sesr.evaluation.table import write_quality
+
+    for option in ("round_input", "jpeg"):
+        if arguments.card and getattr(arguments, option):
+            name = f"--{option.replace('_', '-')}"
+            raise UsageError(f"--card keeps the protocol's figures, and {name} gives others; take one of them")
+    chosen = [(model, scale) for model in arguments.models for scale in arguments.scale or [None]]
+    ready = [_make_ready(arguments, *choice) for choice in chosen]
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    check_writable(arguments.output / "any.csv")
+    measured = [_evaluate_one(arguments, *one) for one in ready]
+    if len(measured) > 1:
+        print(f"all: {plain(write_quality(measured, arguments.output))}")
+    return 0
+
+
+def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, Engine]":
+    """Finds a network and loads it."""
+    from sesr.inference.networks import find_networks
+    from sesr.inference.zoo import find_network
+
+    network = find_network(model, scale, int8=arguments.int8)
+    if arguments.card and network.safetensors is None:
+        raise UsageError(f"{network.file}: --card needs the network's .safetensors")
+    networks = find_networks(model, arguments.engine, arguments.threads, int8=arguments.int8)
+    return network, networks.step(scale or min(networks.scales)).engine
+
+
+def _evaluate_one(arguments: Arguments, network: "Network", engine: "Engine") -> "Evaluation":
+    """Measures a network, prints its table and writes its files."""
+    from sesr.evaluation.evaluate import evaluate
+    from sesr.evaluation.protocol import as_run, rounded_input
+    from sesr.evaluation.table import text_table, write_csv
+
+    upscale = (rounded_input if arguments.round_input else as_run)(engine)
+    show = sys.stderr.isatty()
+    measured = evaluate(upscale, network.name, arguments.data, engine.scale, jpeg=arguments.jpeg, progress=show)
+    print(text_table(measured))
+    print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
+    if arguments.card and network.safetensors is not None:
+        from sesr.evaluation.card import record
+
+        record(measured, network.safetensors)
+        print(f"card: {plain(network.safetensors)}")
+    return measured

@@ -1,14 +1,17 @@
 """The README's commands and its Python run as they stand, and what it shows exists."""
 
+import csv
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from sesr.inference.zoo import list_networks
+from sesr.network.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +60,31 @@ def test_python(folder: Path) -> None:
     for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+def quality(scale: int) -> list[str]:
+    """The README's lines of a scale, from the measured table: PSNR in dB, the paper's with its status."""
+    with (ROOT / "results" / "quality.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["scale"] == str(scale)]
+    found = {(row["network"], row["set"], row["method"]): row for row in rows}
+    lines = []
+    for name in ("bicubic", *dict.fromkeys(row["network"] for row in rows)):
+        network, method = ("m5", "bicubic") if name == "bicubic" else (name, "ours")
+        cells = []
+        for benchmark in ("Set5", "Set14", "BSD100"):
+            paper = found.get((name, benchmark, "paper"))
+            cells.append(f"{float(found[network, benchmark, method]['psnr']):.2f}")
+            cells.append("" if paper is None else f"{float(paper['psnr']):.2f} {paper['status'].split('/')[0]}")
+        weights = "" if name == "bicubic" else f"{replace(VARIANTS[name], scale=scale).weights:,}"
+        label = name if name == "bicubic" else f"SESR-{name.upper()}"
+        lines.append(" | ".join(["", f"{label} x{scale}", weights, *cells, ""]).strip().replace("|  |", "| |"))
+    return lines
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_figures_are_the_measured_ones(scale: int) -> None:
+    for line in quality(scale):
+        assert line in README.splitlines(), "\n".join(["the README should have", *quality(scale)])
 
 
 def test_ci_runs_the_command_that_the_readme_gives() -> None:

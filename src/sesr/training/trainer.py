@@ -122,6 +122,8 @@ def _run(
     with join_processes(options.device) as processes:
         _check(recipe, sources, run, processes)
         learner = Learner(recipe, processes, compile_step=options.compile_step and _can_compile(processes))
+        if init_from is None and saved is None:
+            _say("starting from nothing: fresh weights", processes)
         if init_from is not None:
             start_from(learner.network, init_from)
             learner.reset_mean()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sesr.atomic import _remove_abandoned, check_writable, writing
+from sesr.atomic import _PREFIX, _remove_abandoned, check_writable, writing
 
 
 def write(path: Path) -> None:
@@ -90,14 +90,17 @@ def test_what_appeared_meanwhile_is_kept(tmp_path: Path, links: bool, monkeypatc
 @pytest.mark.skipif(sys.platform == "win32", reason="needs locks")
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     """And nothing that somebody writes, or that is too young to tell."""
-    left, young = tmp_path / ".sesr-left.part", tmp_path / ".sesr-young.part"
-    left.write_text("half")
-    young.write_text("half")
-    os.utime(left, (1, 1))
+    left, young, pipe = (tmp_path / f"{_PREFIX}{name}.part" for name in ("left", "young", "pipe"))
+    another = tmp_path / ".sesr-another-machine.part"
+    for path in (left, young, another):
+        path.write_text("half")
+    os.mkfifo(pipe)
+    for path in (left, another, pipe):
+        os.utime(path, (1, 1))
     with writing(tmp_path / "a") as temporary:
         os.utime(temporary, (1, 1))
-        assert sorted(tmp_path.iterdir()) == sorted([temporary, young])
+        assert sorted(tmp_path.iterdir()) == sorted([temporary, young, another, pipe])
         _remove_abandoned.cache_clear()
         write(tmp_path / "b")
         temporary.write_text("whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".sesr-young.part", "a", "b"]
+    assert sorted(tmp_path.iterdir()) == sorted([young, another, pipe, tmp_path / "a", tmp_path / "b"])

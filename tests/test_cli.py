@@ -582,6 +582,15 @@ class TestOthers:
         alone = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines()]
         assert [row[1:] for row in rows[3:]] == alone[1:]
 
+    def test_evaluate_what_cannot_be(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+        tflite = str(Path(network).with_suffix(".tflite"))
+        rest = ["--data", pictures, "-o", str(tmp_path / "results")]
+        assert main(["evaluate", tflite, "-s", "4", *rest]) == 2
+        assert "a network for x2, not for x4" in capsys.readouterr().err
+        assert main(["evaluate", network, network, *rest]) == 2
+        assert "is asked for 2 times" in capsys.readouterr().err
+        assert not (tmp_path / "results").exists()
+
     def test_evaluate_writes_the_card(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         path = tmp_path / "tiny.safetensors"
         shutil.copy(Path(network).with_suffix(".safetensors"), path)

@@ -6,15 +6,18 @@ file or the new one, never half of one.
 
 Errors name the goal, since nobody knows the hidden file.
 
-A process that is killed cannot remove its hidden file. The next one that writes into the folder does: whoever writes
-holds a lock on its hidden file, so one that nobody holds is left over.
+A process that is killed cannot remove its hidden file. One of the same machine that writes into the folder an hour
+later does: whoever writes holds a lock on its hidden file, so one that nobody holds is left over. (Not on Windows.)
 """
 
 import errno
 import os
+import platform
+import secrets
+import stat
 import sys
-import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -23,8 +26,8 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-_PREFIX, _SUFFIX = ".sesr-", ".part"
-_SETTLED = 60.0  # seconds after which a hidden file is surely locked, if it ever is
+_PREFIX, _SUFFIX = f".sesr-{zlib.crc32(platform.node().encode()):08x}-", ".part"
+_SETTLED = 3600.0  # seconds after which a hidden file is surely locked, if it ever is
 
 
 @contextmanager
@@ -37,7 +40,6 @@ def writing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     descriptor, temporary = _hidden_file(path)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
         _place(temporary, path, overwrite)
     except BaseException as error:
         with suppress(FileNotFoundError):
@@ -67,31 +69,37 @@ def _hidden_file(path: Path) -> tuple[int | None, Path]:
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)  # raises for a name that is too long
+    temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
     try:
-        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise OSError(error.errno, f"there is no folder {path.parent}", str(path)) from error
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     if sys.platform == "win32":  # where an open file cannot be renamed
         os.close(descriptor)
-        return None, Path(name)
-    with suppress(OSError):  # some network drives know no locks: nothing is removed there either
+        return None, temporary
+    with suppress(OSError):  # some network drives know no locks
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     _remove_abandoned(path.parent)
-    return descriptor, Path(name)
+    return descriptor, temporary
 
 
 @cache
 def _remove_abandoned(folder: Path) -> None:
-    """What processes left that were killed; looked for once in each folder."""
+    """What processes of this machine left that were killed; looked for once in each folder."""
     if sys.platform == "win32":
         return
     for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with suppress(OSError), left.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - os.fstat(file.fileno()).st_mtime > _SETTLED:
-                left.unlink()
+        with suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = os.fstat(descriptor)
+                if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _SETTLED:
+                    left.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _place(temporary: Path, path: Path, overwrite: bool) -> None:
@@ -108,9 +116,3 @@ def _place(temporary: Path, path: Path, overwrite: bool) -> None:
         os.replace(temporary, path)
     else:
         temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -262,3 +262,15 @@ def test_want_of_memory_is_said_before_the_work(tmp_path: Path, monkeypatch: pyt
         Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")
     monkeypatch.setattr(files, "free_memory", lambda: needed)
     Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")
+
+
+def test_bytes_between_the_blocks_of_a_gif(tmp_path: Path) -> None:
+    """Which some programs leave there, and all pass over."""
+    path = tmp_path / "a.gif"
+    frames = [Image.new("L", (6, 5), 90 * shade) for shade in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=50)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"\0\0;")
+    animation = open_animation(path)
+    assert animation is not None
+    assert animation.count == 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
-from tests.inference.sample_files import AUTHOR, NOTES, whole_exif
+from tests.inference.sample_files import AUTHOR, NOTES, directory, whole_exif
 from tests.inference.sample_files import THUMBNAIL as PREVIEW
 
 from sesr.imaging.exif import (
@@ -159,3 +159,22 @@ def test_values_that_many_entries_share_are_read_once() -> None:
     content = struct.pack("<2sHIH", b"II", 42, 8, 1) + entry("<", 0x8769, 4, 26) + bytes(4)
     content += struct.pack("<H", 1000) + many + bytes(900_000)
     assert len(directory_bytes(described(io.BytesIO(content)), 8)) < 2 * len(content)
+
+
+def test_thumbnail_in_strips_goes_too() -> None:
+    """Its pixels, not only the way to them."""
+    seen = b"what was cut away"
+    body = b"MM\0*\0\0\0\0"
+    main = {0x10F: (2, 4, b"Cam\0")}
+    start = len(body)
+    second = start + len(directory(">", start, main))
+    small = {0x111: (4, 1, struct.pack(">I", 0)), 0x117: (4, 1, struct.pack(">I", len(seen)))}
+    small[0x111] = (4, 1, struct.pack(">I", second + len(directory(">", second, small))))
+    whole = (
+        body[:4] + struct.pack(">I", start) + directory(">", start, main, second) + directory(">", second, small) + seen
+    )
+    assert seen in whole
+    changed = enlarged_exif(whole, 20, 10)
+    assert changed is not None
+    assert seen not in changed
+    assert b"Cam\0" in changed

@@ -1,5 +1,8 @@
 """What JPEG does to a picture, beside Pillow's own file of it."""
 
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -58,3 +61,29 @@ def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
     check_jpeg(tmp_path / "a.jpg")
+
+
+def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    """libvips' words on what went wrong are the whole process's."""
+    Image.fromarray(NOISE).save(tmp_path / "good.jpg")
+    whole = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "good.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
+    (tmp_path / "bad.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+
+    def is_whole(name: str) -> bool:
+        try:
+            check_jpeg(tmp_path / name)
+        except PictureError:
+            return False
+        return True
+
+    names = ["good.jpg", "bad.jpg"] * 200
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(is_whole, names)) == [name == "good.jpg" for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes on Linux only")
+def test_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    Image.fromarray(NOISE).save(path)
+    check_jpeg(path)

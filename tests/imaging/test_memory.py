@@ -11,7 +11,7 @@ from sesr.imaging.memory import free_memory, gigabytes
 
 
 def system(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: str | None, group: tuple[str, str] | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: str | None, group: tuple[str, ...] | None
 ) -> None:
     """A machine that says this."""
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
@@ -22,8 +22,8 @@ def system(
     if available is not None:
         (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {available} kB\n")
     if group is not None:
-        (tmp_path / "slice" / "memory.max").write_text(group[0])
-        (tmp_path / "slice" / "memory.current").write_text(group[1])
+        for name, content in zip(("memory.max", "memory.current", "memory.stat"), group, strict=False):
+            (tmp_path / "slice" / name).write_text(content)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def system(
         ("100", None, 102_400),
         ("100", ("max\n", "7\n"), 102_400),
         ("100", ("5000\n", "1000\n"), 4000),
+        ("100", ("5000\n", "1000\n", "anon 300\ninactive_file 200\nactive_file 30\nslab_reclaimable 4\n"), 4234),
         (None, ("5000\n", "1000\n"), 4000),
         (None, None, None),
         ("many", None, None),
@@ -41,7 +42,7 @@ def test_the_least_that_is_known(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     available: str | None,
-    group: tuple[str, str] | None,
+    group: tuple[str, ...] | None,
     free: int | None,
 ) -> None:
     system(tmp_path, monkeypatch, available, group)

@@ -1,6 +1,7 @@
 """`sesr evaluate`: networks by the papers' protocol, as tables and CSV."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,10 @@ def _evaluate(arguments: Arguments) -> int:
             raise UsageError(f"--card keeps the protocol's figures, and {name} gives others; take one of them")
     chosen = [(model, scale) for model in arguments.models for scale in arguments.scale or [None]]
     ready = [_make_ready(arguments, *choice) for choice in chosen]
+    names = Counter((network.name, engine.scale) for network, engine in ready)
+    for (name, scale), count in names.items():
+        if count > 1:
+            raise UsageError(f"{name} x{scale} is asked for {count} times, and its tables have one name; give it once")
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
     measured = [_evaluate_one(arguments, *one) for one in ready]
@@ -82,6 +87,8 @@ def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[N
     if arguments.card and network.safetensors is None:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
     networks = find_networks(model, arguments.engine, arguments.threads, int8=arguments.int8)
+    if scale is not None and scale not in networks.scales:
+        raise UsageError(f"{network.file}: a network for x{min(networks.scales)}, not for x{scale}; leave -s out")
     return network, networks.step(scale or min(networks.scales)).engine
 
 

@@ -155,11 +155,13 @@ def _counted(path: Path, image: Image.Image) -> tuple[int, int, int]:
 def _gif_frames(path: Path, file: BinaryIO) -> Iterator[tuple[int, int]]:
     """Where each frame ends, right and below (GIF89a specification, section 18 on). Nothing is decoded.
 
-    Raises `PictureError` where the trailer is not what follows the last.
+    Bytes between blocks, which some programs leave, are passed over. Raises `PictureError` where the trailer lacks.
     """
     flags = file.read(13)[10:11]
     _skip_table(file, flags)
-    while (kind := file.read(1)) and kind in b"!,":
+    while (kind := file.read(1)) and kind != b";":
+        if kind not in b"!,":
+            continue
         if kind == b",":
             place = file.read(9).ljust(9, b"\0")
             left, top, width, height = struct.unpack("<4H", place[:8])

@@ -44,6 +44,7 @@ _PLACES = (0x9214, 0xA214, 0xA20E, 0xA20F)
 """SubjectArea, SubjectLocation, and the focal plane's resolution across and down."""
 _MAKER_NOTES = 0x927C
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+_STRIPS = 0x0111
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 3, 4, 5, 7, 16
 _SIGNED_RATIONAL, _IFD8 = 10, 18
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, LONG8: 8}
@@ -130,6 +131,8 @@ def enlarged_exif(exif: bytes, width: int, height: int) -> bytes | None:
     changed = bytearray(exif)
     for start in (main, exposure, _pointed(exif, exposure, _INTEROPERABILITY_IFD)):
         _revise(changed, start, changes)
+    if any(entry.tag == _STRIPS for entry in entries(exif, 1)):  # a thumbnail in pieces: all but it is written anew
+        return compact_exif(bytes(changed))
     if main:
         _drop_thumbnail(changed)
     return _unless_empty(bytes(changed))

@@ -239,7 +239,8 @@ def picture_size(path: Path) -> tuple[int, int] | None:
         with unguarded_pillow(), path.open("rb") as file:
             if _is_jxl(file):
                 return jxl_size(file)
-            formats = [*_READ_BY_PILLOW, *_STRIPED_FORMATS, *(name for name in _loaded_plugins() if name != "JXL")]
+            plugin = _load_plugin(path, file)
+            formats = [*_READ_BY_PILLOW, *_STRIPED_FORMATS, *filter(None, [plugin])]
             with Image.open(file, formats=formats) as image:
                 return image.size
     return None

@@ -8,6 +8,7 @@ What is missing inside a file libjpeg fills with grey and a warning, which Pillo
 
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyvips
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.errors import PictureError
+
+_ALONE = Lock()
 
 QUALITIES = range(1, 101)
 """The qualities that there are, on the scale of libjpeg; above 95 files grow without looking better."""
@@ -44,10 +47,13 @@ def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 def check_jpeg(path: Path) -> None:
     """Raises `PictureError` for a file whose data end too early, though the file itself may end as it should.
 
-    All of it is decoded for that, row by row.
+    All of it is decoded for that, row by row; one file at a time, since libvips keeps its words on what went wrong in
+    one place for the whole process.
     """
     try:
-        pyvips.Image.jpegload(str(path), fail_on="warning", access="sequential").avg()
+        with _ALONE, path.open("rb") as file:
+            source = pyvips.Source.new_from_descriptor(file.fileno())
+            pyvips.Image.new_from_source(source, "", access="sequential", fail_on="warning").avg()
     except pyvips.Error as error:
         if "premature end" in (error.detail or ""):  # other warnings harm no pixels, and other errors Pillow tells
             raise PictureError(f"{path}: damaged or incomplete (its data end too early); fetch it again") from error

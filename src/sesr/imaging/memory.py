@@ -52,4 +52,12 @@ def _free_of_groups() -> Iterator[int]:
     for group in (own, *own.parents) if paths else ():
         with suppress(OSError, ValueError):
             limit, taken = ((_GROUPS / group / name).read_text() for name in ("memory.max", "memory.current"))
-            yield int(limit) - int(taken)
+            yield int(limit) - int(taken) + _cached(_GROUPS / group / "memory.stat")
+
+
+def _cached(statistics: Path) -> int:
+    """Of what a group has taken, the copies of files, which go when the room is needed."""
+    with suppress(OSError, ValueError):
+        numbers = dict(line.split() for line in statistics.read_text().splitlines())
+        return sum(int(numbers.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))
+    return 0

@@ -22,7 +22,7 @@ import re
 
 _DROPPED = (
     rb"(?:(?:xmp|xap):Thumbnails|hdrgm:\w+|Container:Directory|GCamera:M(?:otionPhoto|icroVideo)\w*"
-    rb"|exif:Subject(?:Area|Location)|exif:FocalPlane[XY]Resolution)"
+    rb"|xmpNote:HasExtendedXMP|exif:Subject(?:Area|Location)|exif:FocalPlane[XY]Resolution)"
 )
 """Names in XMP of what no longer holds."""
 _DROPPED_ATTRIBUTE = re.compile(rb"\s" + _DROPPED + rb"\s*=\s*(?:\"[^\"<]*\"|'[^'<]*')")

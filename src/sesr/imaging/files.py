@@ -64,7 +64,7 @@ LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 
 LARGEST_SIDE |= {"GIF": 65_535, "AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
 """Pixels that formats hold a side, by Pillow's names."""
 
-_MEMORY = {"JPEG": (8, 8), "BMP": (8, 8), "WEBP": (25, 65), "HEIF": (45, 66), "AVIF": (55, 65), "JXL": (72, 100)}
+_MEMORY = {"JPEG": (8, 8), "BMP": (8, 8), "WEBP": (25, 65), "HEIF": (45, 66), "AVIF": (60, 72), "JXL": (80, 110)}
 """Bytes a pixel that writing takes at most, with Pillow's picture: measured, without and with transparency."""
 
 _READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF")

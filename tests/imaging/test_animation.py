@@ -19,7 +19,7 @@ from tests.inference.sample_files import XMP, exif, frames
 
 from sesr.errors import PictureError
 from sesr.imaging import files
-from sesr.imaging.animation import MOST_FRAMES, _whole, open_animation, writing_memory
+from sesr.imaging.animation import MOST_FRAMES, _whole, animated_memory, open_animation
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_size
 from sesr.inference.upscale import Upscaler
@@ -250,13 +250,13 @@ print(highest() - before)
 def test_writing_takes_no_more_memory_than_is_reckoned(tmp_path: Path, suffix: str) -> None:
     command = [sys.executable, "-c", MEASURE, str(tmp_path / f"a.{suffix}")]
     taken = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    reckoned = writing_memory({"png": "PNG", "gif": "GIF", "webp": "WEBP"}[suffix], 1000, 1000, 8)
+    reckoned = animated_memory({"png": "PNG", "gif": "GIF", "webp": "WEBP"}[suffix], 1000, 1000, 8)
     assert reckoned / 3 < taken <= reckoned
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_want_of_memory_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    path, needed = saved(tmp_path / "in.gif", frames(4)), writing_memory(suffix.upper(), 32, 32, 4)
+    path, needed = saved(tmp_path / "in.gif", frames(4)), animated_memory(suffix.upper(), 32, 32, 4)
     monkeypatch.setattr(files, "free_memory", lambda: needed - 1)
     with pytest.raises(PictureError, match=r"of memory are needed .* animations are written at once"):
         Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")

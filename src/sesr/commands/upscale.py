@@ -181,7 +181,7 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
 
     from sesr.inference.batch import Done, Failed, Skipped
 
-    started, counts = time.monotonic(), Counter[str]()
+    started, counts, older = time.monotonic(), Counter[str](), 0
     for outcome in outcomes:
         counts[type(outcome).__name__] += 1
         with tqdm.external_write_mode():  # the bar makes way
@@ -190,12 +190,12 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
             elif isinstance(outcome, Done):
                 print(_line(outcome), flush=True)
             elif isinstance(outcome, Skipped) and outcome.older:
-                counts["older"] += 1
+                older += 1
                 print(f"{plain(str(outcome.source))} is newer than {plain(str(outcome.target))}: skipped", flush=True)
-    if counts.total() - counts["older"] != 1 or counts["Skipped"]:
+    if counts.total() != 1 or counts["Skipped"]:
         done = f"enlarged {counts['Done']}, skipped {counts['Skipped']}, failed {counts['Failed']}"
         print(f"{done} in {_duration(time.monotonic() - started)}")
-    if counts["older"]:
+    if older:
         print("add --overwrite to enlarge pictures anew that were changed")
     return 1 if counts["Failed"] else 0
 
@@ -236,7 +236,7 @@ def _object(outcome: "Outcome") -> dict[str, object]:
         "target": None if target is None else str(target),
         "source_size": getattr(outcome, "source_size", None),
         "target_size": getattr(outcome, "target_size", None),
-        "reason": "older than its picture" if getattr(outcome, "older", False) else getattr(outcome, "reason", None),
+        "reason": getattr(outcome, "reason", None),
         "seconds": round(getattr(outcome, "seconds", 0.0), 3),
     }
 

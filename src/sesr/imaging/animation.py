@@ -90,6 +90,8 @@ def open_animation(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Animation | No
     and for a GIF that ends early.
     """
     try:
+        if not path.is_file():  # opening a pipe would wait
+            return None
         with unguarded_pillow(), _opened(path) as image:
             count, *reach = _counted(path, image)
             if count < 2:
@@ -208,11 +210,11 @@ def check_animated_output(path: Path, animation: Animation, width: int, height: 
     most = LARGEST_SIDE[output_format(path)]
     if max(width, height) > most:
         raise PictureError(f"{path}: {width} x {height} pixels, and its format holds at most {most} a side")
-    needed = writing_memory(output_format(path), width, height, animation.count)
+    needed = animated_memory(output_format(path), width, height, animation.count)
     check_memory(path, needed, "since animations are written at once")
 
 
-def writing_memory(file_format: str, width: int, height: int, count: int) -> int:
+def animated_memory(file_format: str, width: int, height: int, count: int) -> int:
     """Bytes that `write_animation` takes at most for so many frames, they themselves included."""
     frame, once = _MEMORY[file_format]
     return width * height * (frame * count + once)

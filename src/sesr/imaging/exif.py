@@ -119,6 +119,7 @@ def compact_exif(exif: bytes | None) -> bytes | None:
 
 
 def written_exif(directory: Directory) -> bytes | None:
+    """A directory, and those inside it, as EXIF; None if it is empty."""
     return b"II*\0" + struct.pack("<I", 8) + directory_bytes(directory, 8) if directory else None
 
 
@@ -328,5 +329,6 @@ def _unit(kind: int) -> int:
 
 
 def without_prefix(exif: bytes) -> bytes | None:
+    """EXIF from its header on, without the mark that JPEG puts before it; None for anything else."""
     found = exif.removeprefix(b"Exif\0\0")
     return found if _order(found) else None

@@ -24,7 +24,11 @@ from sesr.imaging.exif import (
     BYTE,
     LONG,
     LONG8,
+    ORIENTATION,
     RATIONAL,
+    RESOLUTION_UNIT,
+    RESOLUTION_X,
+    RESOLUTION_Y,
     SHORT,
     UNDEFINED,
     Directory,
@@ -43,8 +47,8 @@ LARGEST_PLAIN = (1 << 32) - (1 << 26)
 """Bytes up to which an ordinary TIFF is written; what is taken off is room for tags and what deflate may add."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_LENGTHS = 273, 274, 277, 278, 279
-_RESOLUTION_X, _RESOLUTION_Y, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES = 282, 283, 296, 317, 338
+_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_LENGTHS = 273, 277, 278, 279
+_PREDICTOR, _EXTRA_SAMPLES = 317, 338
 _XMP, _IPTC, _ICC = 700, 33723, 34675
 _DEFLATE, _HORIZONTAL, _UPRIGHT, _INCH, _STRAIGHT_ALPHA = 8, 2, 1, 2, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
@@ -125,7 +129,7 @@ def _layout(width: int, height: int, channels: int, depth: int, rows: int) -> Di
     tags |= {_BITS: Field.of(SHORT, *[depth] * channels), _SAMPLES: Field.of(SHORT, channels)}
     tags |= {_COMPRESSION: Field.of(SHORT, _DEFLATE), _PREDICTOR: Field.of(SHORT, _HORIZONTAL)}
     tags |= {_PHOTOMETRIC: Field.of(SHORT, _RGB if channels > 2 else _BLACK_IS_ZERO)}
-    tags |= {_ROWS_PER_STRIP: Field.of(LONG, rows), _ORIENTATION: Field.of(SHORT, _UPRIGHT)}
+    tags |= {_ROWS_PER_STRIP: Field.of(LONG, rows), ORIENTATION: Field.of(SHORT, _UPRIGHT)}
     if channels in (2, 4):
         tags[_EXTRA_SAMPLES] = Field.of(SHORT, _STRAIGHT_ALPHA)
     return tags
@@ -135,6 +139,6 @@ def _description(metadata: Metadata) -> Directory:
     tags = {} if metadata.exif is None else described(BytesIO(metadata.exif))
     if metadata.dpi is not None:
         x, y = (Field.of(RATIONAL, round(value * 1000), 1000) for value in metadata.dpi)
-        tags |= {_RESOLUTION_X: x, _RESOLUTION_Y: y, _RESOLUTION_UNIT: Field.of(SHORT, _INCH)}
+        tags |= {RESOLUTION_X: x, RESOLUTION_Y: y, RESOLUTION_UNIT: Field.of(SHORT, _INCH)}
     blocks = ((_XMP, BYTE, metadata.xmp), (_IPTC, UNDEFINED, metadata.iptc), (_ICC, UNDEFINED, metadata.icc))
     return tags | {tag: Field(kind, content) for tag, kind, content in blocks if content is not None}

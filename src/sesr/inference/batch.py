@@ -71,6 +71,11 @@ class Skipped:
     target: Path
     older: bool = False
 
+    @property
+    def reason(self) -> str | None:
+        """Why somebody might want to look."""
+        return "older than its picture" if self.older else None
+
 
 @dataclass(frozen=True)
 class Failed:

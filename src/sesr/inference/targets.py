@@ -2,8 +2,7 @@
 
 Without an output a result lies beside its source, with a folder as output in the same tree there: ``in/a/b.jpg``
 becomes ``out/a/b_x2.png``. Where ``b.png`` lies beside ``b.jpg``, they become ``b.png_x2.png`` and ``b.jpg_x2.png``. No
-result may replace one of the inputs, or the result of another input, whatever is asked
-for.
+result may replace one of the inputs, or the result of another input, whatever is asked for.
 
 What exists already: of files that were named, an error. Of files from folders it was done by an earlier run, since
 results appear whole or not at all (`sesr.atomic`), and is skipped.

@@ -27,7 +27,6 @@ from sesr.imaging.files import (
     PIXEL_LIMIT,
     Saving,
     assemble,
-    check_file,
     open_picture,
     output_format,
     write_picture,
@@ -134,7 +133,6 @@ class Upscaler:
         `sesr.imaging.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
         happens, the engine is at rest again afterwards.
         """
-        check_file(source)
         animation = open_animation(source, self.pixel_limit)
         if animation is not None:
             return self._upscale_animation(animation, target, progress, saving, overwrite=overwrite)

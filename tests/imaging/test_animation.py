@@ -224,7 +224,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sesr.imaging.animation import write_animation
-from sesr.imaging.files import Saving
+from sesr.imaging.encoders import Saving
 from sesr.imaging.metadata import NOTHING
 
 def noise(side, channels):

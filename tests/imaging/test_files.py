@@ -19,16 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError, UsageError
+from sesr.imaging.encoders import Saving, writing_memory
 from sesr.imaging.files import (
     OUTPUT_FORMATS,
     PIXEL_LIMIT,
-    Saving,
     assemble,
     open_picture,
     picture_size,
     unguarded_pillow,
     write_picture,
-    writing_memory,
 )
 from sesr.imaging.metadata import Metadata
 from sesr.imaging.picture import Picture

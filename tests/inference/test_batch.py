@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sesr.errors import EngineError
-from sesr.imaging.files import Saving, writing_memory
+from sesr.imaging.encoders import Saving, writing_memory
 from sesr.imaging.png import write_png
 from sesr.inference.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
 from sesr.inference.engine import Engine, Luma

@@ -107,7 +107,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _upscale(arguments: Arguments) -> int:
-    from sesr.imaging.files import Saving
+    from sesr.imaging.encoders import Saving
     from sesr.inference.batch import upscale_files
 
     work = _work(arguments)

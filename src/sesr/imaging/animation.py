@@ -22,16 +22,9 @@ from PIL.PngImagePlugin import Disposal, PngImageFile, PngInfo
 
 from sesr.atomic import writing
 from sesr.errors import PictureError
+from sesr.imaging.encoders import Saving
 from sesr.imaging.exif import with_resolution, without_orientation
-from sesr.imaging.files import (
-    LARGEST_SIDE,
-    PIXEL_LIMIT,
-    Saving,
-    check_memory,
-    check_size,
-    output_format,
-    unguarded_pillow,
-)
+from sesr.imaging.files import LARGEST_SIDE, PIXEL_LIMIT, check_memory, check_size, output_format, unguarded_pillow
 from sesr.imaging.metadata import XMP_KEYWORD, Metadata
 from sesr.imaging.picture import Picture, decoding, kind_of
 
@@ -299,7 +292,7 @@ def _options(file_format: str, plays: int, metadata: Metadata, saving: Saving) -
     else:
         options |= {"quality": saving.quality or 95, "xmp": metadata.xmp}
         exif = exif if metadata.dpi is None else with_resolution(exif, metadata.dpi)
-    if file_format == "AVIF":  # see `sesr.imaging.files._avif`
+    if file_format == "AVIF":  # see `sesr.imaging.encoders`
         exif = without_orientation(exif)
     options["exif"] = None if exif is None else b"Exif\0\0" + exif
     return {name: value for name, value in options.items() if value is not None}

@@ -12,27 +12,26 @@ from the header before anything is decoded.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from sesr.atomic import writing
 from sesr.errors import PictureError, UsageError
-from sesr.imaging.exif import compact_exif, with_resolution, without_orientation
+from sesr.imaging.encoders import Saving, holds_profile, in_srgb, saving_options, writing_memory
 from sesr.imaging.jpeg import check_jpeg
 from sesr.imaging.jxl import jxl_size, jxl_xmp
 from sesr.imaging.memory import free_memory, gigabytes
-from sesr.imaging.metadata import NOTHING, Metadata, png_chunks, wrapped_iptc
+from sesr.imaging.metadata import NOTHING, Metadata, png_chunks
 from sesr.imaging.picture import decoding, kind_of, read_picture
 from sesr.imaging.png import write_png
 from sesr.imaging.scanlines import Scanlines, signature
@@ -64,9 +63,6 @@ LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 
 LARGEST_SIDE |= {"GIF": 65_535, "AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
 """Pixels that formats hold a side, by Pillow's names."""
 
-_MEMORY = {"JPEG": (8, 8), "BMP": (8, 8), "WEBP": (25, 65), "HEIF": (45, 66), "AVIF": (60, 72), "JXL": (80, 110)}
-"""Bytes a pixel that writing takes at most, with Pillow's picture: measured, without and with transparency."""
-
 _READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF")
 _OPAQUE_FORMATS = ("JPEG", "BMP")
 _STRIPED_FORMATS = ("PNG", "TIFF")
@@ -74,23 +70,7 @@ _FOUR_GIGABYTES = 1 << 32
 _PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener", "heic"), "JXL": ("pillow_jxl", "", "jxl")}
 """What Pillow needs for a format: a module, its function to call, and the extra that brings it."""
 
-_QUICK = {"preset": "ultrafast"}
-"""For HEIC's encoder: a quarter of the time, for an eighth more bytes, at the same quality."""
-
 _ONE_FRAME = b"\0\0\0\1"
-_LARGEST_SEGMENT = 65_533  # of a JPEG, in bytes, with the name that comes before the content
-_EXIF_NAME, _XMP_NAME = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-
-
-@dataclass(frozen=True)
-class Saving:
-    """How to write a picture.
-
-    Attributes:
-        quality: of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; None takes 95.
-    """
-
-    quality: int | None = None
 
 
 class OpenPicture(Source, Protocol):
@@ -162,7 +142,7 @@ def write_picture(
     metadata: Metadata = NOTHING,
     *,
     depth: int = 8,
-    saving: Saving = Saving(),
+    saving: Saving = Saving(),  # noqa: B008  (frozen)
     overwrite: bool = True,
 ) -> None:
     """Writes a picture, whole or not at all.
@@ -191,10 +171,10 @@ def write_picture(
                 write_tiff(file, bands, width, height, CHANNELS[mode], depth, metadata)
             else:
                 whole = assemble(map(to_8_bits, bands), width, height, mode)
-                if metadata.icc is not None and not _holds_profile(file_format, mode):
+                if metadata.icc is not None and not holds_profile(file_format, mode):
                     whole, metadata = in_srgb(whole, metadata.icc), replace(metadata, icc=None)
                 with _encoding(path, file_format):
-                    whole.save(file, file_format, **_options(file_format, mode, metadata, saving))
+                    whole.save(file, file_format, **saving_options(file_format, mode, metadata, saving))
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except OSError as error:
@@ -224,11 +204,6 @@ def check_output(path: Path, width: int, height: int, mode: str) -> None:
         check_memory(path, needed, f"as {file_format}; write .png or .tiff instead, which need little")
 
 
-def writing_memory(file_format: str, mode: str, pixels: int) -> int:
-    """Bytes that writing a picture takes which is not written in strips; 0 for formats that are."""
-    return _MEMORY.get(file_format, (0, 0))[mode in ("LA", "RGBA")] * pixels
-
-
 def picture_size(path: Path) -> tuple[int, int] | None:
     """Width and height from a file's header, as stored; None where they cannot be read, whatever the reason.
 
@@ -251,13 +226,6 @@ def check_memory(path: Path, size: int, what: str) -> None:
     free = free_memory()
     if free is not None and size > free:
         raise PictureError(f"{path}: {gigabytes(size)} of memory are needed and {gigabytes(free)} are free, {what}")
-
-
-def _holds_profile(file_format: str, mode: str) -> bool:
-    """Whether a picture's profile still tells its colours when written: some formats have none, others no grey."""
-    if file_format in ("JXL", "BMP"):
-        return False
-    return mode in ("RGB", "RGBA") or (mode == "L" and file_format in ("JPEG", "AVIF", "HEIF"))
 
 
 @contextmanager
@@ -283,24 +251,6 @@ def assemble(bands: Iterable[Pixels], width: int, height: int, mode: str) -> Ima
     return whole if whole is not None else Image.new(mode, (width, height))
 
 
-def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The same colours in sRGB; as it is, where the profile is damaged."""
-    colours = image.getchannel(0) if image.mode == "LA" else image
-    try:
-        found, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-        target = "RGB" if colours.mode == "L" else colours.mode
-        converted = ImageCms.profileToProfile(colours, found, srgb, outputMode=target)
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    assert converted is not None
-    converted.info.pop(
-        "icc_profile", None
-    )  # sRGB, which formats take for granted, and colour's even where it gets grey
-    if image.mode == "LA":
-        return Image.merge("LA", [converted.convert("L"), image.getchannel(1)])
-    return converted.convert(image.mode)
-
-
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     """uint16 rounded to uint8, halves up; uint8 as it is."""
     if pixels.dtype == np.uint8:
@@ -317,56 +267,6 @@ def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int
         advice = "to read it whole, for it is interlaced or turned; save it anew, or cut it into parts"
         check_memory(path, picture.whole_bytes, advice)
     return picture
-
-
-def _options(file_format: str, mode: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """What Pillow's `save` is told, without what is None."""
-    make: dict[str, Callable[[Metadata, Saving], dict[str, Any]]] = {
-        "JPEG": _jpeg,
-        "BMP": lambda metadata, _: {"dpi": metadata.dpi},
-        "AVIF": lambda metadata, saving: _avif(mode, metadata, saving),
-        "HEIF": lambda metadata, saving: _modern(metadata, saving) | {"enc_params": _QUICK},
-        "JXL": lambda metadata, saving: _modern(metadata, saving) | {"lossless": saving.quality == 100},
-    }
-    options = make.get(file_format, _modern)(metadata, saving)
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _avif(mode: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """AVIF has an orientation of its own. Pillow, to move EXIF's there, would write EXIF anew and lose some of it."""
-    unturned = replace(metadata, exif=without_orientation(metadata.exif))
-    return _modern(unturned, saving) | {"subsampling": "4:0:0" if mode in ("L", "LA") else "4:4:4"}
-
-
-def _modern(metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """Dots per inch have no place of their own here but in EXIF."""
-    exif = metadata.exif if metadata.dpi is None else with_resolution(metadata.exif, metadata.dpi)
-    prefixed = None if exif is None else b"Exif\0\0" + exif
-    return {"quality": saving.quality or 95, "icc_profile": metadata.icc, "exif": prefixed, "xmp": metadata.xmp}
-
-
-def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """A JPEG's segments hold 64 KB each: what is longer is left out, but for the profile, which may take several.
-
-    Of EXIF, whose maker's notes alone may be that long, the rest is kept.
-    """
-
-    def short(content: bytes | None, name: bytes = b"") -> bytes | None:
-        return content if content is not None and len(name) + len(content) <= _LARGEST_SEGMENT else None
-
-    exif = short(metadata.exif, _EXIF_NAME) or short(compact_exif(metadata.exif), _EXIF_NAME)
-    shortened = Metadata(icc=metadata.icc, exif=exif, xmp=short(metadata.xmp, _XMP_NAME))
-    iptc = None if metadata.iptc is None else short(wrapped_iptc(metadata.iptc))
-    return _modern(shortened, saving) | {
-        "subsampling": "4:4:4",
-        "dpi": metadata.dpi,
-        "comment": short(metadata.comment),
-        "extra": None if iptc is None else _segment(iptc),
-    }
-
-
-def _segment(content: bytes) -> bytes:
-    return b"\xff\xed" + (len(content) + 2).to_bytes(2, "big") + content
 
 
 def check_file(path: Path) -> None:

@@ -22,7 +22,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from sesr.errors import EngineError, SesrError, UsageError
-from sesr.imaging.files import Saving, picture_size
+from sesr.imaging.encoders import Saving
+from sesr.imaging.files import picture_size
 from sesr.imaging.memory import free_memory
 from sesr.inference.folders import Found, Unread, Work
 from sesr.inference.progress import Bar, Share, is_shown

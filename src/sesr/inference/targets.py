@@ -126,7 +126,9 @@ def check_free(source: Path, target: Path, *, overwrite: bool) -> None:
         there = os.lstat(target)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise PictureError(f"{source}: {target.name} is too long; shorten the picture's, or name it with -o") from error
+            raise PictureError(
+                f"{source}: {target.name} is too long; shorten the picture's, or name it with -o"
+            ) from error
         return
     if not overwrite:
         raise PictureError(f"{source}: {target} exists already; name another with -o, or add --overwrite")

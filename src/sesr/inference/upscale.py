@@ -23,15 +23,8 @@ from PIL import Image
 
 from sesr.errors import PictureError, UsageError
 from sesr.imaging.animation import Animation, check_animated_output, open_animation, write_animation
-from sesr.imaging.files import (
-    PIXEL_LIMIT,
-    Saving,
-    assemble,
-    open_picture,
-    output_format,
-    write_picture,
-    writing_memory,
-)
+from sesr.imaging.encoders import Saving, writing_memory
+from sesr.imaging.files import PIXEL_LIMIT, assemble, open_picture, output_format, write_picture
 from sesr.imaging.metadata import Metadata
 from sesr.imaging.picture import Picture
 from sesr.imaging.stream import Source, Stream, resized

@@ -668,7 +668,7 @@ class TestOthers:
         assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 7)
         assert (sources, run) == (Sources("pictures", None), Path("runs/tiny"))
         assert options == RunOptions(device="cpu", threads=1, cache=Path("c"), tflite_size=(30, 40))
-        assert named == {"init_from": None}
+        assert named == {"init_from": None, "teacher": None}
 
     def test_train_without_a_recipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         called: list[Any] = []
@@ -693,6 +693,23 @@ class TestOthers:
             assert main(["train", "--data", "pictures", "--scale", "3", *init_from]) == 0
         assert [named["init_from"] for named in called] == [Path("runs/m5_x2"), None, Path("somewhere/else")]
 
+    def test_a_teacher_is_a_shipped_network_a_run_or_a_file_of_the_same_scale(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        called: list[Any] = []
+        stand_in_for_training(monkeypatch, lambda given, named: called.append(named["teacher"]))
+        monkeypatch.chdir(tmp_path)
+        for name in ("m7_x2", "m7_x4"):
+            (tmp_path / "runs" / name).mkdir(parents=True)
+            (tmp_path / "runs" / name / f"sesr_{name}.safetensors").touch()
+        Path("mine.toml").write_text('[training]\nteacher = "m7"\n')
+        for teacher in ([], ["--teacher", "runs/m7_x4"], ["--teacher", "my.safetensors"], ["--teacher", "none"]):
+            assert main(["train", "mine.toml", "--data", "pictures", *teacher]) == 0
+        runs = [Path("runs") / name / f"sesr_{name}.safetensors" for name in ("m7_x2", "m7_x4")]
+        assert called == [*runs, Path("my.safetensors"), None]
+        assert main(["train", "--data", "pictures", "--scale", "4", "--teacher", "xl"]) == 0
+        assert called[-1].name == "sesr_xl_x4.safetensors"
+
     def test_a_recipe_for_another_network_is_another_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         called: list[Any] = []
         stand_in_for_training(monkeypatch, lambda given, named: called.append(given))
@@ -711,6 +728,8 @@ class TestOthers:
                 ["--data", "d", "--scale", "4", "--m", "9"],
                 "no network to start from: no finished run runs/m9f16_x2; ",
             ),
+            (["--data", "d", "--teacher", "m9"], "no network to learn from: no finished run runs/m9_x2; "),
+            (["--data", "d", "--teacher", "tests/"], "tests holds no finished network; or --teacher none"),
             (["--data", "d", "--epochs", "1", "--steps", "3"], "--epochs and --steps say the same"),
             (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),
             (["--resume", "run", "--run", "other"], "a run is resumed as it was started"),

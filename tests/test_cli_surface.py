@@ -56,6 +56,7 @@ SURFACE = {
         "--linear-block-type": None,
         "--precision": None,
         "--init-from": None,
+        "--teacher": None,
     },
     "evaluate": {
         "models": None,

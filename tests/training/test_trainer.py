@@ -54,10 +54,16 @@ ALONE = Processes(torch.device("cpu"))
 
 
 def train(
-    recipe: Recipe, data: Path, validation: Path | None, run: Path, options: RunOptions, init_from: Path | None = None
+    recipe: Recipe,
+    data: Path,
+    validation: Path | None,
+    run: Path,
+    options: RunOptions,
+    init_from: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     sources = Sources(str(data), str(validation) if validation else None)
-    return train_from(recipe, sources, run, options, init_from=init_from)
+    return train_from(recipe, sources, run, options, init_from=init_from, teacher=teacher)
 
 
 def with_training(**changes: object) -> Recipe:
@@ -122,7 +128,13 @@ class _Killed(BaseException):
 
 
 def train_until_killed(
-    recipe: Recipe, pictures: Path, run: Path, killed_at: int, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe,
+    pictures: Path,
+    run: Path,
+    killed_at: int,
+    monkeypatch: pytest.MonkeyPatch,
+    init_from: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     step = Learner.step
 
@@ -134,7 +146,7 @@ def train_until_killed(
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "step", dying)
         with pytest.raises(_Killed):
-            train(recipe, pictures, pictures, run, EAGER)
+            train(recipe, pictures, pictures, run, EAGER, init_from, teacher)
 
 
 @pytest.mark.parametrize("killed_at", [1, 17])
@@ -322,6 +334,21 @@ def test_start_from_another_run(pictures: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "third").exists()
 
 
+def test_learning_from_a_teacher(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run keeps its teacher, so that it goes on alike when the teacher's file is gone."""
+    teacher = train(with_training(steps=200, ema=0.9), pictures, None, tmp_path / "first", EAGER)
+    taught = with_training(teacher="first", steps=400, learning_rate=1e-2, ema=0.9)
+    with pytest.raises(TrainingError, match="learns from first, and nothing was found for it"):
+        train(taught, pictures, None, tmp_path / "whole", EAGER)
+    whole = train(taught, pictures, pictures, tmp_path / "whole", EAGER, teacher=teacher)
+    losses = [float(row["loss"]) for row in rows(tmp_path / "whole") if row["loss"]]
+    assert losses[-1] < 0.1 * losses[0], "what can be learnt whole is learnt"
+    assert load_checkpoint(whole).card["teacher"] == "first"
+    train_until_killed(taught, pictures, tmp_path / "broken", 17, monkeypatch, teacher=teacher)
+    teacher.unlink()
+    assert resume(tmp_path / "broken", EAGER).read_bytes() == whole.read_bytes()
+
+
 def test_x4_starts_from_x2(pictures: Path, tmp_path: Path) -> None:
     """The weights really arrive, in the network that is trained and in the one that is written."""
     train(RECIPE, pictures, None, tmp_path / "x2", EAGER)
@@ -439,13 +466,7 @@ def test_a_gauss_newton_run_resumes_exactly(
     first = train(with_training(steps=3, warmup=0), pictures, None, tmp_path / "first", EAGER)
     recipe = with_training(**NEWTON, init_from="first")
     whole = train(recipe, pictures, pictures, tmp_path / "whole", EAGER, tmp_path / "first")
-    start = train
-
-    def from_first(recipe: Recipe, data: Path, validation: Path | None, run: Path, options: RunOptions) -> Path:
-        return start(recipe, data, validation, run, options, tmp_path / "first")
-
-    monkeypatch.setitem(globals(), "train", from_first)
-    train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch)
+    train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch, tmp_path / "first")
     resumed = resume(tmp_path / "broken", EAGER)
     assert resumed.read_bytes() == whole.read_bytes()
     assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")

@@ -61,6 +61,11 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE|RUN",
         help="start from another network, or from none (default: for x3 and x4 the x2 network of the same name)",
     )
+    group.add_argument(
+        "--teacher",
+        metavar="NAME|FILE|RUN",
+        help="learn another network's answers, or none's, instead of the pictures alone (default: none)",
+    )
 
 
 def _train(arguments: Arguments) -> int:
@@ -89,9 +94,9 @@ def _train(arguments: Arguments) -> int:
     named = arguments.recipe is not None and recipe.name == given.name
     run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
     sources = Sources(arguments.data, arguments.validation)
-    initial = _initial(recipe)
+    initial, teacher = _initial(recipe), _teacher(recipe)
     _warn_of_prelu(recipe)
-    return _report(train(recipe, sources, run, options, init_from=initial), options)
+    return _report(train(recipe, sources, run, options, init_from=initial, teacher=teacher), options)
 
 
 def _report(path: Path, options: "RunOptions") -> int:
@@ -123,21 +128,50 @@ def _initial(recipe: "Recipe") -> Path | None:
 
     A name means the x2 network; training for int8 starts from the network of its own scale where there is one.
     """
-    from sesr.inference.zoo import find_network
-
     name = recipe.training.init_from
-    path = Path(name)
-    if not name:
-        return None
-    if path.name != name or path.suffix or (path / "checkpoint.pt").exists():
-        return path
+    if not name or _is_path(name):
+        return Path(name) if name else None
     int8 = recipe.training.quant_w or recipe.training.quant_a
     for scale in dict.fromkeys((recipe.network.scale, 2) if int8 else (2,)):
-        run = Path("runs") / f"{name}_x{scale}"
-        if (run / f"sesr_{run.name}.safetensors").exists():
-            return run
         try:
-            return find_network(name, scale).safetensors
+            return _finished(name, scale)
         except UsageError as error:
             reason = error
-    raise UsageError(f"no network to start from: no finished run {run}; {reason}; or --init-from none")
+    raise UsageError(f"no network to start from: {reason}; or --init-from none")
+
+
+def _teacher(recipe: "Recipe") -> Path | None:
+    """The file that a recipe's `teacher` means: of a run, a run in ``runs``, or a shipped network, of its scale."""
+    name = recipe.training.teacher
+    if not name:
+        return None
+    try:
+        path = Path(name) if _is_path(name) else _finished(name, recipe.network.scale)
+    except UsageError as error:
+        raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
+    if path.is_dir():
+        files = sorted(path.glob("sesr_*.safetensors"))
+        if not files:
+            raise UsageError(f"no network to learn from: {path} holds no finished network; or --teacher none")
+        return files[0]
+    return path
+
+
+def _is_path(name: str) -> bool:
+    path = Path(name)
+    return path.name != name or bool(path.suffix) or (path / "checkpoint.pt").exists()
+
+
+def _finished(name: str, scale: int) -> Path:
+    """A finished run in ``runs``, or else the file of a shipped network. Raises `UsageError`."""
+    from sesr.inference.zoo import find_network
+
+    run = Path("runs") / f"{name}_x{scale}"
+    if (run / f"sesr_{run.name}.safetensors").exists():
+        return run
+    try:
+        found = find_network(name, scale).safetensors
+    except UsageError as error:
+        raise UsageError(f"no finished run {run}; {error}") from error
+    assert found is not None  # shipped networks have both files
+    return found

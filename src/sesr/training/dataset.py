@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sesr.errors import TrainingError
-from sesr.training.planes import LumaPlanes
+from sesr.training.planes import FINE, LumaPlanes, luma_scale
 from sesr.training.recipe import DataRecipe
 
 Whole = NDArray[np.int64]
@@ -248,6 +248,11 @@ def _gather(flat: Tensor, steps: Tensor, side: int) -> Tensor:
 
 
 def _to_luma(values: Tensor, limited: Tensor) -> Tensor:
-    """Luma Y/255 (n, 1, side, side), float32, of 8-bit values (n, side, side), which are Y already where `limited`."""
-    gain, black = torch.where(limited, 1.0, 219 / 255), torch.where(limited, 0.0, 16.0)
-    return values.float().mul_(gain).add_(black).div_(255)[:, None]
+    """Luma Y/255 (n, 1, side, side), float32, of values (n, side, side), which are Y already where `limited`.
+
+    They are of 8 bits, or finer, as int16.
+    """
+    steps = FINE if values.dtype == torch.int16 else 1
+    (gain, black), (all_gain, all_black) = luma_scale(limited=False), luma_scale(limited=True)
+    factor = torch.where(limited, all_gain / steps, gain / steps)
+    return values.float().mul_(factor).add_(torch.where(limited, all_black, black)).div_(255)[:, None]

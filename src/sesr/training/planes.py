@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -45,12 +45,16 @@ FORMAT = 1
 """To be raised whenever the same pictures would make other planes."""
 
 
+FINE = 64
+"""Steps a grey level of planes that are kept finer than 8 bits, as int16."""
+
+
 @dataclass(frozen=True)
 class LumaPlanes:
     """All pictures of a training set.
 
     Attributes:
-        hr: all HR planes end to end, uint8.
+        hr: all HR planes end to end, uint8; or what stands in for them, int16 in steps of 1 / `FINE` grey level.
         lr: all LR planes end to end, uint8.
         sizes: (pictures, 2) heights and widths of the LR planes; HR is `scale` times as large.
         limited: (pictures,) whether a picture's values are limited-range luma already.
@@ -117,6 +121,18 @@ def load_planes(
         return made.planes
     stored = _read_cache(path, quiet)
     return stored.planes if stored else made.planes  # mapped memory is shared with other processes and may be given up
+
+
+def kept(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = False) -> LumaPlanes:
+    """The planes in a file of the cache, made and put there where it is missing or damaged."""
+    stored = _read_cache(path, quiet)
+    if stored is None:
+        made = _PlanesAndNotes(make(), [])
+        trouble = _write_cache(path, made)
+        if trouble:
+            _say(trouble, quiet)
+        stored = _read_cache(path, quiet) or made
+    return stored.planes
 
 
 def _say(line: str, quiet: bool) -> None:
@@ -237,6 +253,11 @@ def _validation_luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]
     if picture.ndim == 3:
         return BT601_LIMITED.luma(values)
     return values if recipe.grey_range == "limited" else luma_from_grey(values)
+
+
+def luma_scale(limited: bool) -> tuple[float, float]:
+    """Gain and black of luma Y (0..255) by 8-bit values: of grey of full range, or of values that are Y already."""
+    return (1.0, 0.0) if limited else (219 / 255, 16.0)
 
 
 def fingerprint(planes: LumaPlanes) -> list[int]:

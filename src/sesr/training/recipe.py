@@ -79,6 +79,9 @@ class TrainingRecipe:
             ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
         init_from: what to start from: a network's name, its `.safetensors`, or a run's folder; nothing draws fresh
             weights. Of a network of another scale all but the last block is taken.
+        teacher: a network of the same scale whose answers stand in for HR (`sesr.training.teacher`): a shipped
+            network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone.
+        teacher_share: of the answers in the targets, above 0; the rest is HR.
         validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
     """
@@ -102,6 +105,8 @@ class TrainingRecipe:
     form: Form = "collapsed"
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     init_from: str = ""
+    teacher: str = ""
+    teacher_share: float = 1.0
     validate_every: int = 0
     checkpoint_minutes: float = 3.0
 
@@ -149,6 +154,7 @@ class Recipe:
                 training.optimizer != "gauss-newton" or not quantised
             ),
             "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantised,
+            "[training] teacher_share must lie above 0 and not above 1": 0 < training.teacher_share <= 1,
             "[training] damping must lie above 0 and be finite": 0 < training.damping < math.inf,
             "[training] curvature_crops must be at least 1": training.curvature_crops >= 1,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
@@ -216,6 +222,7 @@ OPTIONS = {
     "linear_block_type": ("training", "form"),
     "precision": ("training", "precision"),
     "init_from": ("training", "init_from"),
+    "teacher": ("training", "teacher"),
     "activation": ("network", "activation"),
     "quant_w": ("training", "quant_w"),
     "quant_a": ("training", "quant_a"),
@@ -239,8 +246,7 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     given = {name: value for name, value in options.items() if value is not None}
     if {"epochs", "steps"} <= given.keys():
         raise UsageError("--epochs and --steps say the same; give one")
-    if given.get("init_from") == "none":
-        given["init_from"] = ""
+    given |= {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
     crops = {2: 64, 3: 64, 4: 50}
     if recipe.data.crop == crops[recipe.network.scale]:
         tables["data"]["crop"] = crops[given.get("scale", recipe.network.scale)]

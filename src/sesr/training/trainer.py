@@ -3,6 +3,7 @@
 A run lives in a folder of its own::
 
     recipe.toml        what is trained, with nothing left to defaults; itself a recipe
+    teacher.*          the network whose answers are learnt, if the recipe has one
     checkpoint.pt      everything needed to go on, written every few minutes, whole or not at all
     log.csv            step, loss, learning rate, validation PSNR, seconds
     events.out...      the same for TensorBoard
@@ -19,7 +20,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from sesr.atomic import writing
 from sesr.errors import TrainingError
 from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.network.checkpoint import Card
+from sesr.network.sesr import CollapsedSESR
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
 from sesr.training.dataset import CropSampler, share_of
 from sesr.training.div2k import fetch_div2k
@@ -42,6 +44,9 @@ from sesr.training.pictures import Split, find_pairs
 from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
+from sesr.training.teacher import load_teacher, teach
+
+TEACHER = "teacher.safetensors"
 
 LOG_EVERY = 100
 """Steps whose mean loss makes one line of the log; the first `LOG_EVERY` steps have a line each."""
@@ -70,7 +75,15 @@ class RunOptions:
     tflite_size: tuple[int, int] | None = None
 
 
-def train(recipe: Recipe, sources: Sources, run: Path, options: RunOptions, *, init_from: Path | None = None) -> Path:
+def train(
+    recipe: Recipe,
+    sources: Sources,
+    run: Path,
+    options: RunOptions,
+    *,
+    init_from: Path | None = None,
+    teacher: Path | None = None,
+) -> Path:
     """Trains a network and returns the path of its safetensors file.
 
     Args:
@@ -79,6 +92,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, options: RunOptions, *, i
         run: the run's folder, made when missing.
         options: device and the like.
         init_from: what the recipe's `init_from` names, found: a run's folder or a network's file.
+        teacher: the file of the network that the recipe's `teacher` names.
 
     Raises `TrainingError` for bad data, a run folder in use, or a loss that is no longer finite.
     """
@@ -86,7 +100,9 @@ def train(recipe: Recipe, sources: Sources, run: Path, options: RunOptions, *, i
         raise TrainingError(f"{run}: holds a run already; go on with it by --resume {run}, or name another --run")
     if recipe.training.init_from and init_from is None:
         raise TrainingError(f"the recipe starts from {recipe.training.init_from}, and nothing was found for it")
-    return _run(recipe, sources, run, options, init_from=init_from)
+    if recipe.training.teacher and teacher is None:
+        raise TrainingError(f"the recipe learns from {recipe.training.teacher}, and nothing was found for it")
+    return _run(recipe, sources, run, options, init_from=init_from, teacher=teacher)
 
 
 def resume(run: Path, options: RunOptions, data: str | None = None, validation: str | None = None) -> Path:
@@ -114,13 +130,15 @@ def _run(
     *,
     saved: dict[str, Any] | None = None,
     init_from: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
-    """A new run, or the rest of one."""
+    """A new run, or the rest of one, whose teacher lies in its folder."""
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     with join_processes(options.device) as processes:
         _check(recipe, sources, run, processes)
+        knowing = load_teacher(teacher or run / TEACHER, recipe.network.scale) if recipe.training.teacher else None
         learner = Learner(recipe, processes, compile_step=options.compile_step and _can_compile(processes))
         if init_from is None and saved is None:
             _say("starting from nothing: fresh weights", processes)
@@ -129,9 +147,11 @@ def _run(
             learner.reset_mean()
             _say(f"starting from {init_from}", processes)
         watch = _validation(recipe, sources, options) if processes.first else None
-        planes = _load_in_turn(recipe, sources, options, processes)
+        planes = _in_turn(processes, lambda: _load(recipe, sources, options, processes))
+        images = fingerprint(planes)
+        targets = planes if knowing is None else _in_turn(processes, lambda: _taught(planes, knowing, learner, options))
         sampler = CropSampler(
-            planes.to(processes.device),
+            targets.to(processes.device),
             recipe.data,
             recipe.training.batch,
             recipe.training.seed,
@@ -139,12 +159,11 @@ def _run(
             processes.ranks,
         )
         learner.recipe = recipe.with_steps(sampler.steps_per_epoch)
-        images = fingerprint(planes)
         progress = restore_run(saved, learner, images, run) if saved else Progress()
         processes.agree("pictures, another recipe or another checkpoint", [images, learner.recipe, progress.step])
-        learner.prepare(_crops(planes, learner), fresh=saved is None)
+        learner.prepare(_crops(targets, learner), fresh=saved is None)
         processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
-        _open_folder(run, learner)
+        _open_folder(run, learner, knowing)
         with _monitoring(run, watch, progress, learner) as monitor:
             for due in _steps(learner, sampler, monitor, progress):
                 if due:
@@ -224,16 +243,26 @@ def _validation(recipe: Recipe, sources: Sources, options: RunOptions) -> Valida
     return Validation(folder, recipe.network.scale, recipe.data)
 
 
-def _load_in_turn(recipe: Recipe, sources: Sources, options: RunOptions, processes: Processes) -> LumaPlanes:
-    """The first process downloads and reads; the others find its work in the cache."""
+def _in_turn(processes: Processes, load: Callable[[], LumaPlanes]) -> LumaPlanes:
+    """The first process downloads, reads and computes; the others find its work in the cache."""
     for turn in (processes.first, not processes.first):
         if turn:
-            folder = _source(sources.data, "train", recipe, options)
-            scale, quiet = recipe.network.scale, not processes.first
-            planes = load_planes(folder, scale, recipe.data, options.cache, quiet=quiet)
-            _say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}", processes)
+            planes = load()
         processes.wait()
     return planes
+
+
+def _load(recipe: Recipe, sources: Sources, options: RunOptions, processes: Processes) -> LumaPlanes:
+    folder = _source(sources.data, "train", recipe, options)
+    planes = load_planes(folder, recipe.network.scale, recipe.data, options.cache, quiet=not processes.first)
+    _say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}", processes)
+    return planes
+
+
+def _taught(planes: LumaPlanes, teacher: CollapsedSESR, learner: Learner, options: RunOptions) -> LumaPlanes:
+    recipe, processes = learner.recipe.training, learner.processes
+    _say(f"learning from {recipe.teacher}, whose answers take a while the first time", processes)
+    return teach(planes, teacher, recipe, processes.device, options.cache, quiet=not processes.first)
 
 
 def _say(line: str, processes: Processes) -> None:
@@ -241,12 +270,14 @@ def _say(line: str, processes: Processes) -> None:
         tqdm.write(line)
 
 
-def _open_folder(run: Path, learner: Learner) -> None:
+def _open_folder(run: Path, learner: Learner, teacher: CollapsedSESR | None) -> None:
     if learner.processes.first:
         write_tflite(learner.mean_network())  # better to miss a package now than after hours
         run.mkdir(parents=True, exist_ok=True)
         with writing(run / "recipe.toml") as temporary:
             temporary.write_text(learner.recipe.to_toml(), encoding="utf-8")
+        if teacher:
+            teacher.to_checkpoint({}).save(run / TEACHER)
 
 
 def _can_compile(processes: Processes) -> bool:
@@ -282,6 +313,8 @@ def _finish(
     if recipe.training.quant_w or recipe.training.quant_a:
         both = recipe.training.quant_w and recipe.training.quant_a
         card["quantised"] = "weights and features" if both else "weights" if recipe.training.quant_w else "features"
+    if recipe.training.teacher:
+        card["teacher"] = recipe.training.teacher
     if recipe.training.init_from:
         card["init_from"] = recipe.training.init_from
     if psnr_db is not None:

@@ -1,0 +1,136 @@
+"""A teacher: a larger, trained network whose answers stand in for HR pictures while a smaller one learns.
+
+What a sharp picture holds cannot all be told from its small one. To a network that learns, that rest is noise: it
+changes from crop to crop, and most of a gradient is made of it. A trained network's answer to the same LR is near to
+the best guess there is, and so is what the small network is to learn anyway, without the noise. SESR-M11 is as far
+after 3,000 steps so as otherwise after 8,000 (docs/experiments.md). XL itself can learn the mean of its own eight
+answers, below, which is better than each.
+
+Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
+crops have: planes that take the place of the HR ones, finer than 8 bits (`FINE`), in the same cache. A picture is
+turned and mirrored in the eight ways of a square and the eight answers, turned back, are averaged: nearer to the truth
+than one, and right for crops however they are turned.
+
+With a `share` below 1, targets are the weighted mean of answer and HR. What the teacher has learnt wrong counts less
+then, and the noise more.
+"""
+
+import dataclasses
+import hashlib
+import json
+import zlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sesr.errors import TrainingError, WeightsError
+from sesr.network.checkpoint import load_checkpoint
+from sesr.network.sesr import CollapsedSESR
+from sesr.training.planes import FINE, LumaPlanes, kept, luma_scale
+from sesr.training.recipe import TrainingRecipe
+
+FORMAT = 1
+"""To be raised whenever the same teacher would give other answers."""
+
+TURNS = 8
+
+_AT_ONCE = 2**24
+
+
+def load_teacher(path: Path, scale: int) -> CollapsedSESR:
+    """The teacher of a `.safetensors`. Raises `TrainingError` where it is none, or none for this scale."""
+    try:
+        network = CollapsedSESR.from_checkpoint(load_checkpoint(path))
+    except WeightsError as error:
+        raise TrainingError(f"cannot learn from {error}") from error
+    if network.config.scale != scale:
+        raise TrainingError(f"{path}: a teacher for x{network.config.scale}; name one for x{scale}")
+    return network.train()  # unclipped: what lies beyond black and white is an answer too
+
+
+def teach(
+    planes: LumaPlanes,
+    teacher: CollapsedSESR,
+    recipe: TrainingRecipe,
+    device: torch.device,
+    cache: Path | None = None,
+    *,
+    quiet: bool = False,
+) -> LumaPlanes:
+    """The same planes with the teacher's answers in place of HR, or their mean with it.
+
+    Args:
+        planes: a training set.
+        teacher: of the same scale.
+        recipe: its `teacher_share` and `precision`.
+        device: where the teacher works.
+        cache: where answers are kept for the next time; None keeps nothing.
+        quiet: says nothing, for all but the first of several processes.
+    """
+    teacher = teacher.to(device)
+    bfloat16 = recipe.precision == "bfloat16"
+
+    def make() -> LumaPlanes:
+        return dataclasses.replace(planes, hr=_answers(planes, teacher, bfloat16=bfloat16, quiet=quiet))
+
+    path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, bfloat16=bfloat16)}.safetensors"
+    answers = make() if path is None else kept(path, make, quiet=quiet)
+    return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
+
+
+def _key(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool) -> str:
+    """A hash over all that decides the answers."""
+    weights = [(name, zlib.crc32(tensor.cpu().numpy().tobytes())) for name, tensor in teacher.state_dict().items()]
+    seen = [zlib.crc32(planes.lr.numpy().data), planes.sizes.tolist(), planes.limited.tolist()]
+    text = json.dumps([FORMAT, bfloat16, dataclasses.asdict(teacher.config), weights, seen])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@torch.inference_mode()
+def _answers(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool, quiet: bool) -> Tensor:
+    """The teacher's answers to all LR planes, end to end, as int16 in steps of 1 / `FINE` grey level."""
+    answers = torch.empty(planes.hr.numel(), dtype=torch.int16)
+    device, start, area = teacher.head.weight.device, 0, planes.scale**2
+    hidden = True if quiet else None  # None: shown on a terminal
+    pictures = list(zip(planes.sizes.tolist(), planes.limited.tolist(), strict=True))
+    for (height, width), limited in tqdm(pictures, "asking the teacher", unit="image", leave=False, disable=hidden):
+        end = start + height * width
+        gain, black = luma_scale(limited)
+        lr = planes.lr[start:end].view(1, 1, height, width).to(device).float().mul(gain).add(black).div(255)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            luma = mean_answer(teacher, lr)
+        grey = luma.mul(255).sub(black).div(gain)
+        fine = grey.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short()
+        answers[start * area : end * area] = fine.flatten().cpu()
+        start = end
+    return answers
+
+
+def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:
+    """Mean of a network's answers to luma (N, 1, H, W) in all eight turns, each turned back: (N, 1, s H, s W)."""
+    answers = [_turned_back(network(_turned(luma, turn)).float(), turn) for turn in range(TURNS)]
+    return torch.stack(answers).mean(0)
+
+
+def _turned(plane: Tensor, turn: int) -> Tensor:
+    """As crops are (`sesr.training.dataset.Places`): bit 0 flips rows, bit 1 columns, bit 2 transposes then."""
+    flipped = plane.flip([axis for axis in (2, 3) if turn >> (axis - 2) & 1])
+    return flipped.transpose(2, 3).contiguous() if turn & 4 else flipped
+
+
+def _turned_back(plane: Tensor, turn: int) -> Tensor:
+    straight = plane.transpose(2, 3) if turn & 4 else plane
+    return straight.flip([axis for axis in (2, 3) if turn >> (axis - 2) & 1])
+
+
+def _mixed(answers: Tensor, hr: Tensor, share: float) -> Tensor:
+    """`share` of the answers and the rest of HR, as int16 like the answers."""
+    if share == 1:
+        return answers
+    mixed = torch.empty_like(answers)
+    for part in range(0, len(answers), _AT_ONCE):
+        piece = slice(part, part + _AT_ONCE)
+        mixed[piece] = torch.lerp(hr[piece].float() * FINE, answers[piece].float(), share).round_().short()
+    return mixed

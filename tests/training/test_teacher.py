@@ -1,0 +1,120 @@
+"""Teachers: their answers are what they say to whole pictures, in every turn, and what is learnt from."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sesr.errors import TrainingError
+from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.network.variants import SESRConfig
+from sesr.training.dataset import CropSampler
+from sesr.training.planes import FINE, LumaPlanes
+from sesr.training.recipe import DataRecipe, TrainingRecipe
+from sesr.training.teacher import load_teacher, mean_answer, teach
+
+CPU = torch.device("cpu")
+SIZES = np.array([[9, 12], [10, 7]])
+
+
+def teacher(scale: int = 2) -> CollapsedSESR:
+    torch.manual_seed(5)
+    return SESR.from_config(SESRConfig(m=1, f=4, feature_size=8, scale=scale)).collapse().train()
+
+
+def planes(limited: bool = False, scale: int = 2) -> LumaPlanes:
+    draw = np.random.default_rng(3)
+    area = int(SIZES.prod(axis=1).sum())
+    hr, lr = (torch.from_numpy(draw.integers(0, 256, count, np.uint8)) for count in (area * scale**2, area))
+    return LumaPlanes(hr, lr, SIZES, np.array([limited, limited]), scale)
+
+
+def test_the_mean_answer_turns_with_the_picture() -> None:
+    network, luma = teacher(), torch.rand(1, 1, 6, 9)
+    answer = mean_answer(network, luma)
+    for turned in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3), lambda x: x.rot90(1, (2, 3))):
+        torch.testing.assert_close(mean_answer(network, turned(luma)), turned(answer), rtol=0, atol=1e-6)
+    assert not torch.allclose(answer, network(luma), atol=1e-4)
+    straight = [network(luma.rot90(k, (2, 3))).rot90(-k, (2, 3)) for k in range(4)]
+    mirrored = [network(luma.flip(3).rot90(k, (2, 3))).rot90(-k, (2, 3)).flip(3) for k in range(4)]
+    torch.testing.assert_close(answer, torch.stack(straight + mirrored).mean(0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("limited", [False, True])
+def test_crops_hold_the_answers_to_whole_pictures(limited: bool, scale: int) -> None:
+    """To half a step, wherever a crop lies and however it is turned."""
+    given, network = planes(limited, scale), teacher(scale)
+    taught = teach(given, network, TrainingRecipe(), CPU)
+    assert torch.equal(taught.lr, given.lr)
+    sampler = CropSampler(taught, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)
+    lr, target = sampler(0)
+    places, starts = sampler.places(0), np.cumsum([0, *SIZES.prod(axis=1)])
+    for index in range(40):
+        picture, y, x, turn = (int(part[index]) for part in (places.picture, places.y, places.x, places.turn))
+        height, width = SIZES[picture]
+        whole = given.lr[starts[picture] : starts[picture + 1]].view(1, 1, height, width).float()
+        luma = (whole if limited else whole * 219 / 255 + 16) / 255
+        with torch.no_grad():
+            answer = mean_answer(network, luma)[..., scale * y : scale * (y + 7), scale * x : scale * (x + 7)]
+        low = luma[..., y : y + 7, x : x + 7]
+        for axis in (2, 3):
+            if turn >> (axis - 2) & 1:
+                answer, low = answer.flip(axis), low.flip(axis)
+        if turn & 4:
+            answer, low = answer.transpose(2, 3), low.transpose(2, 3)
+        torch.testing.assert_close(lr[index], low[0])
+        assert (target[index] - answer[0]).abs().max() <= 0.51 / FINE / 255
+
+
+def test_a_share_mixes_answers_and_hr() -> None:
+    given, network = planes(), teacher()
+    answers = teach(given, network, TrainingRecipe(), CPU).hr
+    mixed = teach(given, network, TrainingRecipe(teacher_share=0.25), CPU).hr
+    expected = 0.25 * answers.double() + 0.75 * FINE * given.hr.double()
+    assert (mixed - expected).abs().max() <= 0.51
+    assert mixed.dtype == torch.int16
+
+
+def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And made anew for other weights, pictures or precisions; a damaged file is made again."""
+    given, network = planes(), teacher()
+    asked: list[str] = []
+
+    def counted(network: CollapsedSESR, luma: torch.Tensor) -> torch.Tensor:
+        asked.append("")
+        return mean_answer(network, luma)
+
+    monkeypatch.setattr("sesr.training.teacher.mean_answer", counted)
+
+    def times(planes: LumaPlanes, network: CollapsedSESR, recipe: TrainingRecipe) -> int:
+        asked.clear()
+        taught = teach(planes, network, recipe, CPU, tmp_path)
+        assert torch.equal(taught.hr, teach(planes, network, recipe, CPU).hr)
+        return len(asked) - len(SIZES)
+
+    plain = TrainingRecipe()
+    assert times(given, network, plain) == 2
+    assert times(given, network, plain) == 0
+    assert times(given, network, TrainingRecipe(teacher_share=0.5)) == 0
+    assert times(given, network, TrainingRecipe(precision="bfloat16")) == 2
+    assert times(dataclasses.replace(given, lr=given.lr + 1), network, plain) == 2
+    with torch.no_grad():
+        network.body[0].bias[0] += 1  # type: ignore[index, operator]
+    assert times(given, network, plain) == 2
+    for file in (tmp_path / "planes").iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert times(given, network, plain) == 2
+    assert times(given, network, plain) == 0
+
+
+def test_refusals(tmp_path: Path) -> None:
+    path = tmp_path / "x3.safetensors"
+    teacher(3).to_checkpoint({}).save(path)
+    assert load_teacher(path, 3).training
+    with pytest.raises(TrainingError, match=r"x3\.safetensors: a teacher for x3; name one for x2"):
+        load_teacher(path, 2)
+    with pytest.raises(TrainingError, match=r"cannot learn from .*none\.safetensors: no such file"):
+        load_teacher(tmp_path / "none.safetensors", 2)

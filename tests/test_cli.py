@@ -710,6 +710,16 @@ class TestOthers:
         assert main(["train", "--data", "pictures", "--scale", "4", "--teacher", "xl"]) == 0
         assert called[-1].name == "sesr_xl_x4.safetensors"
 
+    def test_a_folder_that_holds_no_teacher_or_two(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("some").mkdir()
+        for count in (0, 1, 2):
+            assert count == 1 or main(["train", "--data", "d", "--teacher", "some"]) == 2
+            assert count == 1 or f"some: holds {count} networks to learn from; name a" in capsys.readouterr().err
+            Path(f"some/sesr_{count}.safetensors").touch()
+
     def test_a_recipe_for_another_network_is_another_run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         called: list[Any] = []
         stand_in_for_training(monkeypatch, lambda given, named: called.append(given))
@@ -729,7 +739,6 @@ class TestOthers:
                 "no network to start from: no finished run runs/m9f16_x2; ",
             ),
             (["--data", "d", "--teacher", "m9"], "no network to learn from: no finished run runs/m9_x2; "),
-            (["--data", "d", "--teacher", "tests/"], "tests holds no finished network; or --teacher none"),
             (["--data", "d", "--epochs", "1", "--steps", "3"], "--epochs and --steps say the same"),
             (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),
             (["--resume", "run", "--run", "other"], "a run is resumed as it was started"),

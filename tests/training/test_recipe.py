@@ -24,6 +24,19 @@ def test_shipped_recipes_are_whole(path: Path) -> None:
     assert recipe.card.hours > 0
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_shipped_recipes_follow_from_recipes(path: Path) -> None:
+    """What a recipe needs is the run of another one, whose command stands before its own."""
+    training = load_recipe(path).training
+    text = path.read_text(encoding="utf-8")
+    own = text.index(f"sesr train recipes/{path.name} ")
+    for source in filter(None, (training.init_from, training.teacher)):
+        runs, name, *_ = Path(source).parts
+        assert runs == "runs"
+        assert (path.parent / f"{name}.toml") in RECIPES
+        assert 0 < text.find(f"sesr train recipes/{name}.toml ") < own, source
+
+
 def test_round_trip() -> None:
     recipe = parse_recipe({"training": {"betas": [0.9, 0.99], "learning_rate": 1, "steps": 7}})
     assert recipe.training.betas == (0.9, 0.99)

@@ -1,12 +1,14 @@
 """Teachers: their answers are what they say to whole pictures, in every turn, and what is learnt from."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import sesr
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
@@ -15,6 +17,7 @@ from sesr.training.planes import FINE, LumaPlanes
 from sesr.training.recipe import DataRecipe, TrainingRecipe
 from sesr.training.teacher import load_teacher, mean_answer, teach
 
+WEIGHTS = Path(sesr.__file__).parent / "weights"
 CPU = torch.device("cpu")
 SIZES = np.array([[9, 12], [10, 7]])
 
@@ -34,7 +37,13 @@ def planes(limited: bool = False, scale: int = 2) -> LumaPlanes:
 def test_the_mean_answer_turns_with_the_picture() -> None:
     network, luma = teacher(), torch.rand(1, 1, 6, 9)
     answer = mean_answer(network, luma)
-    for turned in (lambda x: x.flip(2), lambda x: x.flip(3), lambda x: x.transpose(2, 3), lambda x: x.rot90(1, (2, 3))):
+    turns: list[Callable[[torch.Tensor], torch.Tensor]] = [
+        lambda x: x.flip(2),
+        lambda x: x.flip(3),
+        lambda x: x.transpose(2, 3),
+        lambda x: torch.rot90(x, 1, (2, 3)),
+    ]
+    for turned in turns:
         torch.testing.assert_close(mean_answer(network, turned(luma)), turned(answer), rtol=0, atol=1e-6)
     assert not torch.allclose(answer, network(luma), atol=1e-4)
     straight = [network(luma.rot90(k, (2, 3))).rot90(-k, (2, 3)) for k in range(4)]
@@ -69,7 +78,8 @@ def test_crops_hold_the_answers_to_whole_pictures(limited: bool, scale: int) -> 
         assert (target[index] - answer[0]).abs().max() <= 0.51 / FINE / 255
 
 
-def test_a_share_mixes_answers_and_hr() -> None:
+def test_a_share_mixes_answers_and_hr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sesr.training.teacher._AT_ONCE", 100)
     given, network = planes(), teacher()
     answers = teach(given, network, TrainingRecipe(), CPU).hr
     mixed = teach(given, network, TrainingRecipe(teacher_share=0.25), CPU).hr
@@ -98,7 +108,7 @@ def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     plain = TrainingRecipe()
     assert times(given, network, plain) == 2
     assert times(given, network, plain) == 0
-    assert times(given, network, TrainingRecipe(teacher_share=0.5)) == 0
+    assert times(given, network, TrainingRecipe(teacher="t", teacher_share=0.5)) == 0
     assert times(given, network, TrainingRecipe(precision="bfloat16")) == 2
     assert times(dataclasses.replace(given, lr=given.lr + 1), network, plain) == 2
     with torch.no_grad():
@@ -116,5 +126,9 @@ def test_refusals(tmp_path: Path) -> None:
     assert load_teacher(path, 3).training
     with pytest.raises(TrainingError, match=r"x3\.safetensors: a teacher for x3; name one for x2"):
         load_teacher(path, 2)
+    with pytest.raises(TrainingError, match=r"x3\.tflite: a teacher is a float network's \.safetensors"):
+        load_teacher(path.with_suffix(".tflite"), 3)
+    with pytest.raises(TrainingError, match=r"cannot learn from .*int8 network, where a float one is needed"):
+        load_teacher(WEIGHTS / "sesr_m5-int8_x2.safetensors", 2)
     with pytest.raises(TrainingError, match=r"cannot learn from .*none\.safetensors: no such file"):
         load_teacher(tmp_path / "none.safetensors", 2)

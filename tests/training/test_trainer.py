@@ -345,6 +345,17 @@ def test_learning_from_a_teacher(pictures: Path, tmp_path: Path, monkeypatch: py
     assert losses[-1] < 0.1 * losses[0], "what can be learnt whole is learnt"
     assert load_checkpoint(whole).card["teacher"] == "first"
     train_until_killed(taught, pictures, tmp_path / "broken", 17, monkeypatch, teacher=teacher)
+    kept = tmp_path / "broken" / "teacher.safetensors"
+    content = kept.read_bytes()
+    kept.unlink()
+    with pytest.raises(
+        TrainingError, match=r"teacher\.safetensors: the run's teacher is missing; put first back there"
+    ):
+        resume(tmp_path / "broken", EAGER)
+    kept.write_bytes(whole.read_bytes())
+    with pytest.raises(TrainingError, match="was trained on other images, or by another teacher"):
+        resume(tmp_path / "broken", EAGER)
+    kept.write_bytes(content)
     teacher.unlink()
     assert resume(tmp_path / "broken", EAGER).read_bytes() == whole.read_bytes()
 

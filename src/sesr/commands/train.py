@@ -64,7 +64,7 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--teacher",
         metavar="NAME|FILE|RUN",
-        help="learn another network's answers, or none's, instead of the pictures alone (default: none)",
+        help="learn a trained network's answers; none learns the pictures themselves (default: none)",
     )
 
 
@@ -146,15 +146,15 @@ def _teacher(recipe: "Recipe") -> Path | None:
     if not name:
         return None
     try:
-        path = Path(name) if _is_path(name) else _finished(name, recipe.network.scale)
+        path = Path(name) if _is_path(name) or Path(name).is_dir() else _finished(name, recipe.network.scale)
     except UsageError as error:
         raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
-    if path.is_dir():
-        files = sorted(path.glob("sesr_*.safetensors"))
-        if not files:
-            raise UsageError(f"no network to learn from: {path} holds no finished network; or --teacher none")
-        return files[0]
-    return path
+    if not path.is_dir():
+        return path
+    files = sorted(path.glob("sesr_*.safetensors"))
+    if len(files) != 1:
+        raise UsageError(f"{path}: holds {len(files)} networks to learn from; name a .safetensors, or --teacher none")
+    return files[0]
 
 
 def _is_path(name: str) -> bool:

@@ -87,7 +87,9 @@ def load_run(run: Path) -> dict[str, Any]:
 def restore_run(saved: dict[str, Any], learner: Learner, images: list[int], run: Path) -> Progress:
     """Takes a checkpoint's state up into the learner. Raises `TrainingError` when it is of other images."""
     if saved["data"] != images:
-        raise TrainingError(f"{run}: was trained on other images; give --data as before, or start another run")
+        raise TrainingError(
+            f"{run}: was trained on other images, or by another teacher; give --data as before, or start another run"
+        )
     learner.restore(saved)
     losses = [torch.tensor(loss, device=learner.processes.device) for loss in saved["losses"]]
     return Progress(saved["step"], losses, saved["validation_psnr"])

@@ -253,6 +253,7 @@ def _to_luma(values: Tensor, limited: Tensor) -> Tensor:
     They are of 8 bits, or finer, as int16.
     """
     steps = FINE if values.dtype == torch.int16 else 1
-    (gain, black), (all_gain, all_black) = luma_scale(limited=False), luma_scale(limited=True)
-    factor = torch.where(limited, all_gain / steps, gain / steps)
-    return values.float().mul_(factor).add_(torch.where(limited, all_black, black)).div_(255)[:, None]
+    (full_gain, full_black), (limited_gain, limited_black) = luma_scale(limited=False), luma_scale(limited=True)
+    gain = torch.where(limited, limited_gain / steps, full_gain / steps)
+    black = torch.where(limited, limited_black, full_black)
+    return values.float().mul_(gain).add_(black).div_(255)[:, None]

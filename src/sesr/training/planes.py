@@ -9,7 +9,8 @@ Decoding and shrinking take minutes, so planes are kept in a cache folder, a tra
 content: the picture files with their sizes, times and permissions, the scale, the smallest size wanted, what grey
 means, what degrades LR, and `FORMAT`. So a stale file is never read; it just lies there, and the folder may be emptied
 at any time. A set is not kept when a picture was left out for a reason that may pass, such as a disk that did not
-answer, or when a file changed meanwhile.
+answer, or when a file changed meanwhile. The answers of a teacher (`sesr.training.teacher`) are kept beside the set,
+twice as large; their key is a hash over LR and the teacher.
 
 A cache file is renamed into place when it is whole, so any number of processes may make the same one at once. Against
 disks and copies that lose bytes, a checksum over the whole is verified at each start; that reads the file once from end
@@ -328,7 +329,7 @@ def _read_cache(path: Path, quiet: bool) -> _PlanesAndNotes | None:
         planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]))
         return _PlanesAndNotes(planes, json.loads(notes["notes"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        _say(f"{path}: cached planes are damaged ({_one_line(error)}); the images are read again", quiet)
+        _say(f"{path}: cached planes are damaged ({_one_line(error)}) and made again", quiet)
         return None
 
 
@@ -342,7 +343,7 @@ def _write_cache(path: Path, made: _PlanesAndNotes) -> str | None:
         with writing(path) as temporary:
             save_file(tensors, temporary, header)
     except (OSError, SafetensorError) as error:
-        return f"{path.parent}: planes are not cached ({_one_line(error)}); the next start reads the images again"
+        return f"{path.parent}: planes are not cached ({_one_line(error)}); the next start makes them again"
     return None
 
 

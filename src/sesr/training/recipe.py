@@ -80,7 +80,8 @@ class TrainingRecipe:
         init_from: what to start from: a network's name, its `.safetensors`, or a run's folder; nothing draws fresh
             weights. Of a network of another scale all but the last block is taken.
         teacher: a network of the same scale whose answers stand in for HR (`sesr.training.teacher`): a shipped
-            network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone.
+            network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
+            the learner does: where that is degraded, name a teacher that is for such pictures.
         teacher_share: of the answers in the targets, above 0; the rest is HR.
         validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
@@ -155,6 +156,7 @@ class Recipe:
             ),
             "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantised,
             "[training] teacher_share must lie above 0 and not above 1": 0 < training.teacher_share <= 1,
+            "[training] teacher_share is a teacher's; name one": training.teacher or training.teacher_share == 1,
             "[training] damping must lie above 0 and be finite": 0 < training.damping < math.inf,
             "[training] curvature_crops must be at least 1": training.curvature_crops >= 1,
             "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
@@ -246,6 +248,8 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     given = {name: value for name, value in options.items() if value is not None}
     if {"epochs", "steps"} <= given.keys():
         raise UsageError("--epochs and --steps say the same; give one")
+    if given.get("teacher") == "none":
+        tables["training"]["teacher_share"] = 1.0
     given |= {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
     crops = {2: 64, 3: 64, 4: 50}
     if recipe.data.crop == crops[recipe.network.scale]:

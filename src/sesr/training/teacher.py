@@ -1,15 +1,15 @@
 """A teacher: a larger, trained network whose answers stand in for HR pictures while a smaller one learns.
 
-What a sharp picture holds cannot all be told from its small one. To a network that learns, that rest is noise: it
-changes from crop to crop, and most of a gradient is made of it. A trained network's answer to the same LR is near to
-the best guess there is, and so is what the small network is to learn anyway, without the noise. SESR-M11 is as far
-after 3,000 steps so as otherwise after 8,000 (docs/experiments.md). XL itself can learn the mean of its own eight
-answers, below, which is better than each.
+What a sharp picture holds cannot all be told from its small one. To a network that learns, that rest is noise, which
+changes from crop to crop. A trained network's answer to the same LR is a guess without the noise, and a good guess is
+all that the small network can learn anyway. SESR-M11 is further after 3,000 steps so than otherwise after 4,000
+(docs/experiments.md).
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
-crops have: planes that take the place of the HR ones, finer than 8 bits (`FINE`), in the same cache. A picture is
-turned and mirrored in the eight ways of a square and the eight answers, turned back, are averaged: nearer to the truth
-than one, and right for crops however they are turned.
+crops have: planes that take the place of the HR ones, finer than 8 bits (`FINE`), in the same cache. XL's to 260
+megapixels at x2 take twelve minutes of one core; when that is interrupted, they are begun anew. A picture is turned
+and mirrored in the eight ways of a square and the eight answers, turned back, are averaged: nearer to the truth than
+one, and right for crops however they are turned.
 
 With a `share` below 1, targets are the weighted mean of answer and HR. What the teacher has learnt wrong counts less
 then, and the noise more.
@@ -41,6 +41,8 @@ _AT_ONCE = 2**24
 
 def load_teacher(path: Path, scale: int) -> CollapsedSESR:
     """The teacher of a `.safetensors`. Raises `TrainingError` where it is none, or none for this scale."""
+    if path.suffix == ".tflite":
+        raise TrainingError(f"{path}: a teacher is a float network's .safetensors; name that")
     try:
         network = CollapsedSESR.from_checkpoint(load_checkpoint(path))
     except WeightsError as error:
@@ -70,21 +72,30 @@ def teach(
         quiet: says nothing, for all but the first of several processes.
     """
     teacher = teacher.to(device)
-    bfloat16 = recipe.precision == "bfloat16"
+    precision = recipe.precision
 
     def make() -> LumaPlanes:
-        return dataclasses.replace(planes, hr=_answers(planes, teacher, bfloat16=bfloat16, quiet=quiet))
+        if not quiet:
+            tqdm.write("asking the teacher, once for these pictures")
+        return dataclasses.replace(planes, hr=_answers(planes, teacher, bfloat16=precision == "bfloat16", quiet=quiet))
 
-    path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, bfloat16=bfloat16)}.safetensors"
+    path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, precision)}.safetensors"
     answers = make() if path is None else kept(path, make, quiet=quiet)
     return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
 
 
-def _key(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool) -> str:
-    """A hash over all that decides the answers."""
-    weights = [(name, zlib.crc32(tensor.cpu().numpy().tobytes())) for name, tensor in teacher.state_dict().items()]
+def identity(teacher: CollapsedSESR) -> int:
+    """A checksum of a teacher's weights."""
+    value = 0
+    for _, tensor in sorted(teacher.state_dict().items()):
+        value = zlib.crc32(tensor.cpu().numpy().tobytes(), value)
+    return value
+
+
+def _key(planes: LumaPlanes, teacher: CollapsedSESR, precision: str) -> str:
+    """A hash over all that decides the answers, but for rounding."""
     seen = [zlib.crc32(planes.lr.numpy().data), planes.sizes.tolist(), planes.limited.tolist()]
-    text = json.dumps([FORMAT, bfloat16, dataclasses.asdict(teacher.config), weights, seen])
+    text = json.dumps([FORMAT, precision, dataclasses.asdict(teacher.config), identity(teacher), seen])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -110,8 +121,10 @@ def _answers(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool, quie
 
 def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:
     """Mean of a network's answers to luma (N, 1, H, W) in all eight turns, each turned back: (N, 1, s H, s W)."""
-    answers = [_turned_back(network(_turned(luma, turn)).float(), turn) for turn in range(TURNS)]
-    return torch.stack(answers).mean(0)
+    total = _turned_back(network(luma).float(), 0)
+    for turn in range(1, TURNS):
+        total += _turned_back(network(_turned(luma, turn)).float(), turn)
+    return total / TURNS
 
 
 def _turned(plane: Tensor, turn: int) -> Tensor:

@@ -3,7 +3,7 @@
 A run lives in a folder of its own::
 
     recipe.toml        what is trained, with nothing left to defaults; itself a recipe
-    teacher.*          the network whose answers are learnt, if the recipe has one
+    teacher.safetensors  the network whose answers are learnt, if the recipe has one
     checkpoint.pt      everything needed to go on, written every few minutes, whole or not at all
     log.csv            step, loss, learning rate, validation PSNR, seconds
     events.out...      the same for TensorBoard
@@ -44,9 +44,10 @@ from sesr.training.pictures import Split, find_pairs
 from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
-from sesr.training.teacher import load_teacher, teach
+from sesr.training.teacher import identity, load_teacher, teach
 
 TEACHER = "teacher.safetensors"
+"""What the teacher is called in a run's folder."""
 
 LOG_EVERY = 100
 """Steps whose mean loss makes one line of the log; the first `LOG_EVERY` steps have a line each."""
@@ -138,7 +139,7 @@ def _run(
         torch.set_num_threads(options.threads)
     with join_processes(options.device) as processes:
         _check(recipe, sources, run, processes)
-        knowing = load_teacher(teacher or run / TEACHER, recipe.network.scale) if recipe.training.teacher else None
+        taught_by = _teacher(recipe, teacher or run / TEACHER)
         learner = Learner(recipe, processes, compile_step=options.compile_step and _can_compile(processes))
         if init_from is None and saved is None:
             _say("starting from nothing: fresh weights", processes)
@@ -148,8 +149,10 @@ def _run(
             _say(f"starting from {init_from}", processes)
         watch = _validation(recipe, sources, options) if processes.first else None
         planes = _in_turn(processes, lambda: _load(recipe, sources, options, processes))
-        images = fingerprint(planes)
-        targets = planes if knowing is None else _in_turn(processes, lambda: _taught(planes, knowing, learner, options))
+        images = fingerprint(planes) + ([identity(taught_by)] if taught_by else [])
+        targets = (
+            planes if taught_by is None else _in_turn(processes, lambda: _taught(planes, taught_by, learner, options))
+        )
         sampler = CropSampler(
             targets.to(processes.device),
             recipe.data,
@@ -163,7 +166,7 @@ def _run(
         processes.agree("pictures, another recipe or another checkpoint", [images, learner.recipe, progress.step])
         learner.prepare(_crops(targets, learner), fresh=saved is None)
         processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
-        _open_folder(run, learner, knowing)
+        _open_folder(run, learner, taught_by)
         with _monitoring(run, watch, progress, learner) as monitor:
             for due in _steps(learner, sampler, monitor, progress):
                 if due:
@@ -259,9 +262,18 @@ def _load(recipe: Recipe, sources: Sources, options: RunOptions, processes: Proc
     return planes
 
 
+def _teacher(recipe: Recipe, path: Path) -> CollapsedSESR | None:
+    """The recipe's teacher, if it has one."""
+    if not recipe.training.teacher:
+        return None
+    if path.name == TEACHER and not path.exists():
+        raise TrainingError(f"{path}: the run's teacher is missing; put {recipe.training.teacher} back there")
+    return load_teacher(path, recipe.network.scale)
+
+
 def _taught(planes: LumaPlanes, teacher: CollapsedSESR, learner: Learner, options: RunOptions) -> LumaPlanes:
     recipe, processes = learner.recipe.training, learner.processes
-    _say(f"learning from {recipe.teacher}, whose answers take a while the first time", processes)
+    _say(f"learning from {recipe.teacher}", processes)
     return teach(planes, teacher, recipe, processes.device, options.cache, quiet=not processes.first)
 
 

@@ -50,13 +50,15 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("teacher", ["none", "m3"])
+def test_two_processes_equal_one(teacher: str, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE)
     states = []
     for processes in (1, 2):
         run = tmp_path / f"run{processes}"
         arguments = [str(tmp_path / "tiny.toml"), "--data", str(pictures), "--validation", str(pictures)]
-        done = torchrun(processes, "train", *arguments, "--run", str(run), "--device", "cpu")
+        cache = ["--cache", str(tmp_path / f"cache{processes}"), "--teacher", teacher]
+        done = torchrun(processes, "train", *arguments, "--run", str(run), "--device", "cpu", *cache)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == str(run / "sesr_tiny_x2.safetensors")
         assert len(set(done.stdout.splitlines())) == len(done.stdout.splitlines())

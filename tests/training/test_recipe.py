@@ -161,8 +161,7 @@ def test_options_change_what_they_name() -> None:
     values: dict[str, Any] = {
         "epochs": 7, "steps": 9, "batch_size": 8, "learning_rate": 1e-3, "scale": 2, "m": 3, "int_features": 8,
         "feature_size": 64, "linear_block_type": "expanded", "precision": "tf32", "init_from": "m3",
-            "teacher": "xl",
-        "activation": "relu", "quant_w": True, "quant_a": True,
+        "teacher": "xl", "activation": "relu", "quant_w": True, "quant_a": True,
     }  # fmt: skip
     assert values.keys() == OPTIONS.keys()
     for absent in ("epochs", "steps"):

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from sesr.errors import RecipeError, UsageError
+from sesr.inference.zoo import Network, list_networks
+from sesr.network.checkpoint import read_header
 from sesr.training.recipe import OPTIONS, Recipe, load_recipe, parse_recipe, with_options
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -35,6 +37,15 @@ def test_shipped_recipes_follow_from_recipes(path: Path) -> None:
         assert runs == "runs"
         assert (path.parent / f"{name}.toml") in RECIPES
         assert 0 < text.find(f"sesr train recipes/{name}.toml ") < own, source
+
+
+@pytest.mark.parametrize("network", list_networks(), ids=lambda network: network.file.stem)
+def test_shipped_networks_are_of_their_recipes(network: Network) -> None:
+    assert network.safetensors is not None
+    config, card = read_header(network.safetensors)
+    training = load_recipe(RECIPES[0].parent / f"{network.name}_x{config.scale}.toml").training
+    assert (card["seed"], card["steps"]) == (training.seed, training.steps)
+    assert card.get("teacher", "") == training.teacher
 
 
 def test_round_trip() -> None:

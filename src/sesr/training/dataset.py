@@ -98,7 +98,7 @@ class CropSampler:
         side = self.recipe.crop
         walks = _steps(corner, width, turn, side), _steps(corner_hr, scale * width, turn, scale * side)
         table = np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
-        moved = torch.from_numpy(table).to(self.planes.hr.device)[..., None, None]  # all at once: one copy to a GPU
+        moved = _moved(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # all at once: one copy to a GPU
         limited = moved[6] > 0
         lr = _gather(self.planes.lr, moved[:3], side)
         hr = _gather(self.planes.hr, moved[3:6], scale * side)
@@ -236,6 +236,11 @@ def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole,
     start = corner + (side - 1) * (flips_rows * stride + flips_columns)
     down, right = np.where(flips_rows, -stride, stride), np.where(flips_columns, -1, 1)
     return start, np.where(transposes, right, down), np.where(transposes, down, right)
+
+
+def _moved(table: Tensor, device: torch.device) -> Tensor:
+    """On the device; a GPU fetches it when it comes to it, while from ordinary memory it would finish all else first."""
+    return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table
 
 
 def _gather(flat: Tensor, steps: Tensor, side: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Crops: where they are drawn, that they lie where they should, and that nothing but seed and step decides them."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def planes_of(*pictures: NDArray[np.uint8], limited: bool = False, scale: int = 
         np.array([low.shape for low in lows]),
         np.array([limited] * len(pictures)),
         scale,
+        tuple(f"{index}.png" for index in range(len(pictures))),
     )
 
 
@@ -139,6 +141,37 @@ def test_pictures_are_drawn_in_proportion_to_their_positions() -> None:
     lr, _ = CropSampler(planes_of(dark, light), DataRecipe(crop=8, sampling="pixels"), 4000, seed=0)(0)
     share = float((lr.mean(dim=(1, 2, 3)) > 0.5).float().mean())
     assert share == pytest.approx(16**2 / (16**2 + 6**2), abs=0.02)
+
+
+@pytest.mark.parametrize("detail", [0.0, 2.0])
+def test_weights_multiply_how_often_pictures_are_drawn(detail: float) -> None:
+    """Three pictures of flat grey, one of which is of another size; the first pattern that fits counts."""
+    planes = planes_of(*(np.full((2 * side, 2 * side), 9, np.uint8) for side in (13, 13, 23)))
+    recipe = DataRecipe(
+        crop=8, sampling="pixels", detail=detail, weights=(("0.*", 6.0), ("[02].png", 3.0), ("none*", 99.0))
+    )
+    places = CropSampler(planes, recipe, 40_000, seed=0).places(0)
+    expected = np.array([6 * 6**2, 6**2, 3 * 16**2])
+    assert np.bincount(places.picture) / 40_000 == pytest.approx(expected / expected.sum(), abs=0.01)
+    for picture, side in enumerate((6, 6, 16)):
+        mine = places.picture == picture
+        assert {*zip(places.y[mine].tolist(), places.x[mine].tolist(), strict=True)} == {*np.ndindex(side, side)}
+
+
+def test_equal_weights_change_no_batch() -> None:
+    planes = planes_of(noise(40, 30, 1), noise(26, 52, 2))
+    plain, same = (CropSampler(planes, recipe, 32, 1) for recipe in (CROP, replace(CROP, weights=(("1.png", 1.0),))))
+    assert all(map(torch.equal, plain(3), same(3)))
+
+
+def test_weighted_batches_never_change() -> None:
+    """Shipped networks were trained on these very batches."""
+    planes = planes_of(noise(400, 300, 1), noise(260, 520, 2), noise(128, 128, 3))
+    recipe = DataRecipe(crop=64, sampling="pixels", weights=(("0.png", 8.0), ("2.png", 8.0)))
+    places = CropSampler(planes, recipe, 32, seed=1).places(0)
+    assert places.picture[:6].tolist() == [0, 1, 0, 1, 0, 0]
+    assert places.y[:3].tolist() == [58, 41, 62]
+    assert places.x[:3].tolist() == [14, 152, 36]
 
 
 @pytest.mark.parametrize("batch", [4, 5, 50])

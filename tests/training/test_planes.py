@@ -46,7 +46,12 @@ def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def same(one: LumaPlanes, other: LumaPlanes) -> bool:
     tensors = torch.equal(one.hr, other.hr) and torch.equal(one.lr, other.lr)
-    return tensors and np.array_equal(one.sizes, other.sizes) and np.array_equal(one.limited, other.limited)
+    return (
+        tensors
+        and one.names == other.names
+        and np.array_equal(one.sizes, other.sizes)
+        and np.array_equal(one.limited, other.limited)
+    )
 
 
 @pytest.fixture
@@ -376,7 +381,7 @@ def test_validation_pictures_are_held_as_bytes(tmp_path: Path) -> None:
 def planes_of(picture: NDArray[np.uint8]) -> LumaPlanes:
     low = picture[::2, ::2]
     hr, lr = torch.from_numpy(picture.ravel()), torch.from_numpy(low.ravel())
-    return LumaPlanes(hr, lr, np.array([low.shape]), np.array([False]), scale=2)
+    return LumaPlanes(hr, lr, np.array([low.shape]), np.array([False]), scale=2, names=("a.png",))
 
 
 def test_fingerprint_notices_another_set() -> None:

@@ -54,6 +54,7 @@ def test_round_trip() -> None:
     tables = recipe.to_dict()
     tables["training"]["betas"] = list(tables["training"]["betas"])
     tables["data"]["pictures"] = list(tables["data"]["pictures"])
+    tables["data"]["weights"] = [list(pair) for pair in tables["data"]["weights"]]
     assert parse_recipe(tables) == recipe
     assert parse_recipe({}) == Recipe()
 
@@ -78,6 +79,10 @@ def test_round_trip() -> None:
         ({"training": {"betas": [0.9, 1.0]}}, "betas must lie in"),
         ({"training": {"schedule": "linear"}}, "schedule must be one of constant, cosine"),
         ({"data": {"crop": 0}}, "crop must be at least 1"),
+        ({"data": {"weights": [["a*", 0]]}}, "weights must lie above 0"),
+        ({"data": {"weights": [["a*"]]}}, "weights must be a list of a text and a number, not"),
+        ({"data": {"weights": ["a*", 2]}}, "weights must be a list of a text and a number, not"),
+        ({"data": {"weights": [["a*", 2]], "sampling": "images"}}, 'weights need sampling = "pixels"'),
         ({"data": {"pictures": []}}, "pictures must be a list of at least one value"),
         ({"data": {"pictures": [3]}}, r"\[data\] pictures must be a value of type str"),
         ({"data": 3}, r"\[data\] must be a table"),

@@ -31,7 +31,7 @@ def planes(limited: bool = False, scale: int = 2) -> LumaPlanes:
     draw = np.random.default_rng(3)
     area = int(SIZES.prod(axis=1).sum())
     hr, lr = (torch.from_numpy(draw.integers(0, 256, count, np.uint8)) for count in (area * scale**2, area))
-    return LumaPlanes(hr, lr, SIZES, np.array([limited, limited]), scale)
+    return LumaPlanes(hr, lr, SIZES, np.array([limited, limited]), scale, ("a.png", "b.png"))
 
 
 def test_the_mean_answer_turns_with_the_picture() -> None:

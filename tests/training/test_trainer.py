@@ -321,6 +321,17 @@ def test_bad_pictures_are_named_before_the_first_step(
     assert "inks.tif: its colours are CMYK" in capsys.readouterr().out
 
 
+def test_weights_that_fit_no_picture_are_told_of(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = dataclasses.replace(RECIPE.data, sampling="pixels", weights=(("0.*", 4.0), ("bsd200_*", 8.0)))
+    recipe = dataclasses.replace(with_training(steps=2, warmup=0), data=data)
+    train(recipe, pictures, None, tmp_path / "run", EAGER)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("weights")]
+    assert told == ["weights: no image's name matches bsd200_*"]
+    assert load_recipe(tmp_path / "run" / "recipe.toml").data.weights == data.weights
+
+
 def test_start_from_another_run(pictures: Path, tmp_path: Path) -> None:
     first = train(RECIPE, pictures, pictures, tmp_path / "first", EAGER)
     still = with_training(steps=1, warmup=1, learning_rate=1e-30, loss="l2", init_from="first")

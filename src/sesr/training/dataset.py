@@ -16,9 +16,13 @@ is measured on LR once: how far a pixel differs from its right and its lower nei
 is averaged over all that crops can see which start in the same cell, cells being half a crop wide and high, and
 `LEAST_DETAIL` is added. With ``pixels``, detailed pictures are then drawn from more often too; with ``images`` each
 gives as many crops as ever, from its better parts. The paper draws uniformly.
+
+How often (`DataRecipe.weights`): with ``pixels``, some pictures more or less often than the others by a factor. A set
+of a few sharp pictures is not drowned so by a large one that teaches less.
 """
 
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Protocol
 
 import numpy as np
@@ -74,7 +78,7 @@ class CropSampler:
         self.planes, self.recipe, self.batch, self.seed = planes, recipe, batch, seed
         self.epoch_length = len(planes.sizes) * recipe.crops_per_image
         self._share = share_of(batch, rank, ranks)
-        self._positions: _Positions = _Uniform(planes, recipe) if recipe.detail == 0 else _Detailed(planes, recipe)
+        self._positions = _positions(planes, recipe)
         self._shuffled = (-1, np.empty(0, np.int64))
         areas = planes.sizes.prod(axis=1)
         self._offsets = np.cumsum(areas) - areas
@@ -98,7 +102,7 @@ class CropSampler:
         side = self.recipe.crop
         walks = _steps(corner, width, turn, side), _steps(corner_hr, scale * width, turn, scale * side)
         table = np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
-        moved = _moved(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # all at once: one copy to a GPU
+        moved = _moved(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # all at once: one copy
         limited = moved[6] > 0
         lr = _gather(self.planes.lr, moved[:3], side)
         hr = _gather(self.planes.hr, moved[3:6], scale * side)
@@ -135,6 +139,12 @@ def share_of(batch: int, rank: int, ranks: int) -> slice:
     return slice(rank * batch // ranks, (rank + 1) * batch // ranks)
 
 
+def weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
+    """How often each picture's positions are drawn, beside 1."""
+    found = ((weight for pattern, weight in recipe.weights if fnmatch(name, pattern)) for name in planes.names)
+    return np.array([next(matching, 1.0) for matching in found])
+
+
 class _Positions(Protocol):
     """Draws places for crops."""
 
@@ -143,6 +153,12 @@ class _Positions(Protocol):
 
     def within(self, draw: Generator, picture: Whole) -> tuple[Whole, Whole]:
         """Rows and columns in given pictures, each as many as those."""
+
+
+def _positions(planes: LumaPlanes, recipe: DataRecipe) -> _Positions:
+    if recipe.detail:
+        return _Detailed(planes, recipe)
+    return _Uniform(planes, recipe) if (weights(planes, recipe) == 1).all() else _Weighted(planes, recipe)
 
 
 class _Uniform:
@@ -165,6 +181,19 @@ class _Uniform:
         return y, x
 
 
+class _Weighted(_Uniform):
+    """Every position of a picture is equally likely; pictures differ by their weights too."""
+
+    def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
+        super().__init__(planes, recipe)
+        shares = np.cumsum(weights(planes, recipe) * self._counts)
+        self._shares = shares / shares[-1]
+
+    def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
+        picture = np.searchsorted(self._shares, draw.random(count), side="right")
+        return picture, *self.within(draw, picture)
+
+
 class _Detailed:
     """Positions weighted by detail: all that start in one cell of half a crop's side are equally likely.
 
@@ -180,8 +209,10 @@ class _Detailed:
             start += height * width
         self._corners, self._extents = (np.concatenate([cell[kind] for cell in cells]) for kind in (0, 1))
         detail = np.concatenate([mean for *_, mean in cells])
-        self._ends = np.cumsum(self._extents.prod(axis=1) * detail**recipe.detail)
-        self._last = np.cumsum([len(mean) for *_, mean in cells]) - 1
+        lengths = [len(mean) for *_, mean in cells]
+        often = np.repeat(weights(planes, recipe), lengths)
+        self._ends = np.cumsum(self._extents.prod(axis=1) * detail**recipe.detail * often)
+        self._last = np.cumsum(lengths) - 1
         self._first = np.r_[0, self._last[:-1] + 1]
 
     def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
@@ -239,7 +270,7 @@ def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole,
 
 
 def _moved(table: Tensor, device: torch.device) -> Tensor:
-    """On the device; a GPU fetches it when it comes to it, while from ordinary memory it would finish all else first."""
+    """On the device. A GPU takes it without waiting for what it has still to do, as it would from ordinary memory."""
     return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table
 
 

@@ -17,6 +17,7 @@ disks and copies that lose bytes, a checksum over the whole is verified at each 
 to end, which brings it into memory sooner than random crops would.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -42,7 +43,7 @@ from sesr.training.degradation import degrade_as_photo
 from sesr.training.pictures import PicturePair, Pixels, find_pairs, read_pair
 from sesr.training.recipe import DataRecipe
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever the same pictures would make other planes."""
 
 
@@ -60,6 +61,7 @@ class LumaPlanes:
         sizes: (pictures, 2) heights and widths of the LR planes; HR is `scale` times as large.
         limited: (pictures,) whether a picture's values are limited-range luma already.
         scale: HR pixels an LR pixel, on each axis.
+        names: of the pictures' files, without folders.
     """
 
     hr: Tensor
@@ -67,10 +69,11 @@ class LumaPlanes:
     sizes: NDArray[np.int64]
     limited: NDArray[np.bool_]
     scale: int
+    names: tuple[str, ...]
 
     def to(self, device: torch.device) -> "LumaPlanes":
         """The same planes on another device."""
-        return LumaPlanes(self.hr.to(device), self.lr.to(device), self.sizes, self.limited, self.scale)
+        return dataclasses.replace(self, hr=self.hr.to(device), lr=self.lr.to(device))
 
     @property
     def megapixels(self) -> float:
@@ -145,7 +148,7 @@ def _read_planes(
     source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe, quiet: bool
 ) -> "_PlanesAndNotes":
     """The planes from the pictures themselves, and the lines about those left out, which have been said."""
-    highs, lows, limited = list[Pixels](), list[Pixels](), list[bool]()
+    highs, lows, limited, names = list[Pixels](), list[Pixels](), list[bool](), list[str]()
     notes = list[str]()
     small, lasting = 0, True
     hidden = True if quiet else None  # None: shown on a terminal
@@ -163,6 +166,7 @@ def _read_planes(
         highs.append(_to_grey(high))
         lows.append(_degraded(_to_grey(low), recipe))
         limited.append(high.ndim == 2 and recipe.grey_range == "limited")
+        names.append(pair.hr.name)
     if small:
         notes.append(f"{source}: {small} of {len(pairs)} images are smaller than a crop and left out")
         _say(notes[-1], quiet)
@@ -170,7 +174,7 @@ def _read_planes(
         side = scale * recipe.crop
         raise TrainingError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
     sizes = np.array([low.shape for low in lows], np.int64)
-    planes = LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale)
+    planes = LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale, tuple(names))
     return _PlanesAndNotes(planes, notes, lasting)
 
 
@@ -326,7 +330,8 @@ def _read_cache(path: Path, quiet: bool) -> _PlanesAndNotes | None:
         if notes["checksum"] != _checksum(tensors):
             raise ValueError("its checksum differs")
         sizes, limited = tensors["sizes"].numpy(), tensors["limited"].numpy().astype(np.bool_)
-        planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]))
+        names = tuple(json.loads(notes["names"]))
+        planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]), names)
         return _PlanesAndNotes(planes, json.loads(notes["notes"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         _say(f"{path}: cached planes are damaged ({_one_line(error)}) and made again", quiet)
@@ -337,7 +342,12 @@ def _write_cache(path: Path, made: _PlanesAndNotes) -> str | None:
     """Keeps planes for `_read_cache`. Returns a line about what went wrong, if anything did; nothing is left then."""
     planes, limited = made.planes, torch.from_numpy(made.planes.limited.astype(np.uint8))
     tensors = {"hr": planes.hr, "lr": planes.lr, "sizes": torch.from_numpy(planes.sizes), "limited": limited}
-    header = {"checksum": _checksum(tensors), "scale": str(planes.scale), "notes": json.dumps(made.notes)}
+    header = {
+        "checksum": _checksum(tensors),
+        "scale": str(planes.scale),
+        "names": json.dumps(planes.names),
+        "notes": json.dumps(made.notes),
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing(path) as temporary:

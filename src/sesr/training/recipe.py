@@ -32,6 +32,8 @@ class DataRecipe:
             full range first (BT.601, 8 bits).
         crop: side of a crop in low-resolution pixels.
         pictures: patterns of file names, such as ``bsd200_*``; pictures that match none are left out.
+        weights: how often crop positions of some pictures are drawn, beside 1 for the others: patterns of file names,
+            each with its weight, such as ``["bsd200_*", 8]``. The first pattern that a picture matches counts.
         sampling: ``pixels``: every crop position of every picture is equally likely. ``images``: the paper's epochs,
             in which every picture gives the same number of crops.
         crops_per_image: that number; it also decides what is called an epoch where sampling is by pixels.
@@ -43,6 +45,7 @@ class DataRecipe:
     grey_range: Literal["full", "limited"] = "full"
     crop: int = 64
     pictures: tuple[str, ...] = ("*",)
+    weights: tuple[tuple[str, float], ...] = (("*", 1.0),)
     sampling: Literal["pixels", "images"] = "images"
     crops_per_image: int = 64
     detail: float = 0.0
@@ -136,9 +139,12 @@ class Recipe:
     def __post_init__(self) -> None:
         training = self.training
         quantised = training.quant_w or training.quant_a
+        weights = [weight for _, weight in self.data.weights]
         checks = {
             "[data] crop must be at least 1": self.data.crop >= 1,
             "[data] crops_per_image must be at least 1": self.data.crops_per_image >= 1,
+            "[data] weights must lie above 0 and be finite": all(0 < weight < math.inf for weight in weights),
+            '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or set(weights) == {1.0},
             "[data] detail must not be negative and must be finite": 0 <= self.data.detail < math.inf,
             "[training] epochs must be at least 1": training.epochs >= 1,
             "[training] steps must not be negative": training.steps >= 0,
@@ -312,6 +318,13 @@ def _refuse_unknown(table: dict[str, Any], known: dict[str, Any], what: str, whe
             raise RecipeError(f"{where}unknown {what} {key!r}: {hint}")
 
 
+def _listed(kinds: tuple[type, ...]) -> str:
+    words = {float: "number", str: "text"}
+    if len(set(kinds)) == 1:
+        return f"{len(kinds)} {words[kinds[0]]}s"
+    return " and ".join(f"a {words[kind]}" for kind in kinds)
+
+
 def _parse_value(kind: Any, where: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
@@ -323,7 +336,7 @@ def _parse_value(kind: Any, where: str, value: Any) -> Any:  # noqa: ANN401 - an
         return tuple(_parse_value(get_args(kind)[0], where, part) for part in value)
     if get_origin(kind) is tuple:
         if not isinstance(value, list) or len(value) != len(get_args(kind)):
-            raise RecipeError(f"{where} must be a list of {len(get_args(kind))} numbers, not {value!r}")
+            raise RecipeError(f"{where} must be a list of {_listed(get_args(kind))}, not {value!r}")
         return tuple(_parse_value(item, where, part) for item, part in zip(get_args(kind), value, strict=True))
     if kind is float and type(value) is int:
         return float(value)

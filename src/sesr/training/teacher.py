@@ -31,7 +31,7 @@ from sesr.network.sesr import CollapsedSESR
 from sesr.training.planes import FINE, LumaPlanes, kept, luma_scale
 from sesr.training.recipe import TrainingRecipe
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever the same teacher would give other answers."""
 
 TURNS = 8

@@ -21,6 +21,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,9 @@ def _load(recipe: Recipe, sources: Sources, options: RunOptions, processes: Proc
     folder = _source(sources.data, "train", recipe, options)
     planes = load_planes(folder, recipe.network.scale, recipe.data, options.cache, quiet=not processes.first)
     _say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}", processes)
+    for pattern, _ in recipe.data.weights:
+        if not any(fnmatch(name, pattern) for name in planes.names):
+            _say(f"weights: no image's name matches {pattern}", processes)
     return planes
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sesr.errors import TrainingError
 from sesr.imaging.resize import downscale
-from sesr.training.dataset import CropSampler, _detail
+from sesr.training.dataset import CropSampler, _detail, idle_patterns
 from sesr.training.planes import LumaPlanes, load_planes
 from sesr.training.recipe import DataRecipe
 
@@ -158,20 +158,38 @@ def test_weights_multiply_how_often_pictures_are_drawn(detail: float) -> None:
         assert {*zip(places.y[mine].tolist(), places.x[mine].tolist(), strict=True)} == {*np.ndindex(side, side)}
 
 
-def test_equal_weights_change_no_batch() -> None:
+@pytest.mark.parametrize("given", [(("1.png", 1.0),), (("*", 8.0),), (("none*", 8.0),)])
+def test_equal_weights_change_no_batch(given: tuple[tuple[str, float], ...]) -> None:
     planes = planes_of(noise(40, 30, 1), noise(26, 52, 2))
-    plain, same = (CropSampler(planes, recipe, 32, 1) for recipe in (CROP, replace(CROP, weights=(("1.png", 1.0),))))
+    plain, same = (CropSampler(planes, recipe, 32, 1) for recipe in (CROP, replace(CROP, weights=given)))
     assert all(map(torch.equal, plain(3), same(3)))
+
+
+@pytest.mark.parametrize("detail", [0.0, 1.0])
+def test_immense_weights(detail: float) -> None:
+    planes = planes_of(noise(40, 30, 1), noise(26, 52, 2))
+    recipe = DataRecipe(crop=6, sampling="pixels", detail=detail, weights=(("*", 1e308),))
+    assert {*CropSampler(planes, recipe, 100, 1).places(0).picture.tolist()} == {0, 1}
+
+
+def test_patterns_without_effect_are_found() -> None:
+    planes = planes_of(noise(40, 30, 1), noise(26, 52, 2))
+    recipe = replace(CROP, weights=(("0*", 2.0), ("*", 1.0), ("1*", 8.0), ("none*", 3.0)))
+    assert idle_patterns(planes, recipe) == ["1*", "none*"]
 
 
 def test_weighted_batches_never_change() -> None:
     """Shipped networks were trained on these very batches."""
     planes = planes_of(noise(400, 300, 1), noise(260, 520, 2), noise(128, 128, 3))
     recipe = DataRecipe(crop=64, sampling="pixels", weights=(("0.png", 8.0), ("2.png", 8.0)))
-    places = CropSampler(planes, recipe, 32, seed=1).places(0)
+    sampler = CropSampler(planes, recipe, 32, seed=1)
+    places = sampler.places(0)
     assert places.picture[:6].tolist() == [0, 1, 0, 1, 0, 0]
     assert places.y[:3].tolist() == [58, 41, 62]
     assert places.x[:3].tolist() == [14, 152, 36]
+    lr, hr = sampler(11_999)
+    digest = hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest()
+    assert digest == "552ab3bd5854cadf203261ce9d3ac94af3e2493b5c875402d02920ca68967466"
 
 
 @pytest.mark.parametrize("batch", [4, 5, 50])

@@ -43,9 +43,14 @@ def test_shipped_recipes_follow_from_recipes(path: Path) -> None:
 def test_shipped_networks_are_of_their_recipes(network: Network) -> None:
     assert network.safetensors is not None
     config, card = read_header(network.safetensors)
-    training = load_recipe(RECIPES[0].parent / f"{network.name}_x{config.scale}.toml").training
+    recipe = load_recipe(RECIPES[0].parent / f"{network.name}_x{config.scale}.toml")
+    training = recipe.training
     assert (card["seed"], card["steps"]) == (training.seed, training.steps)
     assert card.get("teacher", "") == training.teacher
+    assert card.get("init_from", "") == training.init_from
+    assert "psnr_db" in card, "sesr evaluate --card was not run"
+    if "Kodak" in recipe.card.expected:
+        assert f"Kodak (unrounded luma) {card['validation_db']:.3f} dB" in recipe.card.expected
 
 
 def test_round_trip() -> None:
@@ -80,8 +85,16 @@ def test_round_trip() -> None:
         ({"training": {"schedule": "linear"}}, "schedule must be one of constant, cosine"),
         ({"data": {"crop": 0}}, "crop must be at least 1"),
         ({"data": {"weights": [["a*", 0]]}}, "weights must lie above 0"),
-        ({"data": {"weights": [["a*"]]}}, "weights must be a list of a text and a number, not"),
-        ({"data": {"weights": ["a*", 2]}}, "weights must be a list of a text and a number, not"),
+        (
+            {"data": {"weights": [["a*"]]}},
+            r"weights must be a list of a text and a number, .* write weights = \[\[",
+        ),
+        (
+            {"data": {"weights": ["a*", 2]}},
+            r"weights must be a list of a text and a number, .* write weights = \[\[",
+        ),
+        ({"data": {"weights": {"a*": 2}}}, r"weights must be a list, not .*; write weights = \[\["),
+        ({"data": {"weights": [["a*", "2"]]}}, r"weights must be a value of type float, not '2'; write weights = \[\["),
         ({"data": {"weights": [["a*", 2]], "sampling": "images"}}, 'weights need sampling = "pixels"'),
         ({"data": {"pictures": []}}, "pictures must be a list of at least one value"),
         ({"data": {"pictures": [3]}}, r"\[data\] pictures must be a value of type str"),

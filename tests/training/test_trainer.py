@@ -327,8 +327,8 @@ def test_weights_that_fit_no_picture_are_told_of(
     data = dataclasses.replace(RECIPE.data, sampling="pixels", weights=(("0.*", 4.0), ("bsd200_*", 8.0)))
     recipe = dataclasses.replace(with_training(steps=2, warmup=0), data=data)
     train(recipe, pictures, None, tmp_path / "run", EAGER)
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("weights")]
-    assert told == ["weights: no image's name matches bsd200_*"]
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[data]")]
+    assert told == ["[data] weights: bsd200_* is the first match of none of these images, and has no effect"]
     assert load_recipe(tmp_path / "run" / "recipe.toml").data.weights == data.weights
 
 
@@ -400,6 +400,20 @@ def test_a_runs_recipe_trains_the_same_again(pictures: Path, tmp_path: Path) -> 
     assert [int(row["step"]) for row in rows(tmp_path / "first") if row["validation_psnr"]] == [4, 8]
     second = train(written, pictures, pictures, tmp_path / "second", EAGER)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_weighted_run_notices_other_names(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pictures under other names are drawn otherwise."""
+    data = dataclasses.replace(RECIPE.data, sampling="pixels", weights=(("0.*", 4.0),))
+    recipe = dataclasses.replace(RECIPE, data=data)
+    whole = train(recipe, pictures, None, tmp_path / "whole", EAGER)
+    train_until_killed(recipe, pictures, tmp_path / "broken", 9, monkeypatch)
+    (pictures / "0.png").rename(pictures / "00.png")
+    with pytest.raises(TrainingError, match="was trained on other images"):
+        resume(tmp_path / "broken", EAGER)
+    (pictures / "00.png").rename(pictures / "0.png")
+    one, other = load_checkpoint(whole).tensors, load_checkpoint(resume(tmp_path / "broken", EAGER)).tensors
+    assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_a_moved_run_goes_on_with_moved_pictures(

@@ -17,8 +17,8 @@ is averaged over all that crops can see which start in the same cell, cells bein
 `LEAST_DETAIL` is added. With ``pixels``, detailed pictures are then drawn from more often too; with ``images`` each
 gives as many crops as ever, from its better parts. The paper draws uniformly.
 
-How often (`DataRecipe.weights`): with ``pixels``, some pictures more or less often than the others by a factor. A set
-of a few sharp pictures is not drowned so by a large one that teaches less.
+How often (`DataRecipe.weights`): with ``pixels``, positions of some pictures are drawn more or less often than those of
+the others, by a factor. A set of a few small pictures is not drowned so by a large one that teaches less.
 """
 
 from dataclasses import dataclass
@@ -141,8 +141,15 @@ def share_of(batch: int, rank: int, ranks: int) -> slice:
 
 def weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
     """How often each picture's positions are drawn, beside 1."""
-    found = ((weight for pattern, weight in recipe.weights if fnmatch(name, pattern)) for name in planes.names)
+    found = (iter([weight for pattern, weight in recipe.weights if fnmatch(name, pattern)]) for name in planes.names)
     return np.array([next(matching, 1.0) for matching in found])
+
+
+def idle_patterns(planes: LumaPlanes, recipe: DataRecipe) -> list[str]:
+    """The patterns of weights that decide over no picture."""
+    patterns = [pattern for pattern, _ in recipe.weights]
+    first = {next((pattern for pattern in patterns if fnmatch(name, pattern)), None) for name in planes.names}
+    return [pattern for pattern in patterns if pattern not in first]
 
 
 class _Positions(Protocol):
@@ -158,7 +165,8 @@ class _Positions(Protocol):
 def _positions(planes: LumaPlanes, recipe: DataRecipe) -> _Positions:
     if recipe.detail:
         return _Detailed(planes, recipe)
-    return _Uniform(planes, recipe) if (weights(planes, recipe) == 1).all() else _Weighted(planes, recipe)
+    often = weights(planes, recipe)
+    return _Uniform(planes, recipe) if (often == often[0]).all() else _Weighted(planes, recipe)
 
 
 class _Uniform:
@@ -186,7 +194,8 @@ class _Weighted(_Uniform):
 
     def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
         super().__init__(planes, recipe)
-        shares = np.cumsum(weights(planes, recipe) * self._counts)
+        often = weights(planes, recipe)
+        shares = np.cumsum(often / often.max() * self._counts)
         self._shares = shares / shares[-1]
 
     def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
@@ -211,6 +220,7 @@ class _Detailed:
         detail = np.concatenate([mean for *_, mean in cells])
         lengths = [len(mean) for *_, mean in cells]
         often = np.repeat(weights(planes, recipe), lengths)
+        often /= often.max()
         self._ends = np.cumsum(self._extents.prod(axis=1) * detail**recipe.detail * often)
         self._last = np.cumsum(lengths) - 1
         self._first = np.r_[0, self._last[:-1] + 1]
@@ -270,7 +280,7 @@ def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole,
 
 
 def _moved(table: Tensor, device: torch.device) -> Tensor:
-    """On the device. A GPU takes it without waiting for what it has still to do, as it would from ordinary memory."""
+    """On the device. From pinned memory a GPU copies when it comes to it; from other memory the program would wait."""
     return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table
 
 

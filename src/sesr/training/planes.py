@@ -331,6 +331,8 @@ def _read_cache(path: Path, quiet: bool) -> _PlanesAndNotes | None:
             raise ValueError("its checksum differs")
         sizes, limited = tensors["sizes"].numpy(), tensors["limited"].numpy().astype(np.bool_)
         names = tuple(json.loads(notes["names"]))
+        if len(names) != len(sizes):
+            raise ValueError("its names do not fit")
         planes = LumaPlanes(tensors["hr"], tensors["lr"], sizes, limited, int(notes["scale"]), names)
         return _PlanesAndNotes(planes, json.loads(notes["notes"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:

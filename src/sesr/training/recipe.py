@@ -32,8 +32,9 @@ class DataRecipe:
             full range first (BT.601, 8 bits).
         crop: side of a crop in low-resolution pixels.
         pictures: patterns of file names, such as ``bsd200_*``; pictures that match none are left out.
-        weights: how often crop positions of some pictures are drawn, beside 1 for the others: patterns of file names,
-            each with its weight, such as ``["bsd200_*", 8]``. The first pattern that a picture matches counts.
+        weights: how often crop positions of some pictures are drawn, beside 1 for the others: patterns of file names
+            (folders do not count), each with its weight, such as ``[["bsd200_*", 8], ["yang91_*", 4]]``. The first
+            pattern that a picture matches counts. Small pictures have few positions, the fewer the larger the crop.
         sampling: ``pixels``: every crop position of every picture is equally likely. ``images``: the paper's epochs,
             in which every picture gives the same number of crops.
         crops_per_image: that number; it also decides what is called an epoch where sampling is by pixels.
@@ -45,7 +46,7 @@ class DataRecipe:
     grey_range: Literal["full", "limited"] = "full"
     crop: int = 64
     pictures: tuple[str, ...] = ("*",)
-    weights: tuple[tuple[str, float], ...] = (("*", 1.0),)
+    weights: tuple[tuple[str, float], ...] = ()
     sampling: Literal["pixels", "images"] = "images"
     crops_per_image: int = 64
     detail: float = 0.0
@@ -143,8 +144,9 @@ class Recipe:
         checks = {
             "[data] crop must be at least 1": self.data.crop >= 1,
             "[data] crops_per_image must be at least 1": self.data.crops_per_image >= 1,
+            "[data] pictures must be a list of at least one value": self.data.pictures,
             "[data] weights must lie above 0 and be finite": all(0 < weight < math.inf for weight in weights),
-            '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or set(weights) == {1.0},
+            '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or not weights,
             "[data] detail must not be negative and must be finite": 0 <= self.data.detail < math.inf,
             "[training] epochs must be at least 1": training.epochs >= 1,
             "[training] steps must not be negative": training.steps >= 0,
@@ -303,7 +305,7 @@ def _parse_section(section: type[Section], name: str, table: Any) -> Section:  #
         raise RecipeError(f"[{name}] must be a table, not {table!r}")
     kinds = get_type_hints(section)
     _refuse_unknown(table, kinds, "key", f"[{name}] ")
-    values = {key: _parse_value(kinds[key], f"[{name}] {key}", value) for key, value in table.items()}
+    values = {key: _parse_key(kinds[key], name, key, value) for key, value in table.items()}
     for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
         if field_.name not in values and field_.default is dataclasses.MISSING:
             raise RecipeError(f"[{name}] lacks the key {field_.name!r}; add it")
@@ -316,6 +318,19 @@ def _refuse_unknown(table: dict[str, Any], known: dict[str, Any], what: str, whe
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
             raise RecipeError(f"{where}unknown {what} {key!r}: {hint}")
+
+
+_EXAMPLES = {"weights": '[["bsd200_*", 8]]'}
+"""Of keys whose form is not plain."""
+
+
+def _parse_key(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
+    try:
+        return _parse_value(kind, f"[{table}] {key}", value)
+    except RecipeError as error:
+        if key not in _EXAMPLES:
+            raise
+        raise RecipeError(f"{error}; write {key} = {_EXAMPLES[key]}") from error
 
 
 def _listed(kinds: tuple[type, ...]) -> str:
@@ -331,8 +346,8 @@ def _parse_value(kind: Any, where: str, value: Any) -> Any:  # noqa: ANN401 - an
             raise RecipeError(f"{where} must be one of {', '.join(get_args(kind))}, not {value!r}")
         return value
     if get_origin(kind) is tuple and get_args(kind)[1] is Ellipsis:
-        if not isinstance(value, list) or not value:
-            raise RecipeError(f"{where} must be a list of at least one value, not {value!r}")
+        if not isinstance(value, list):
+            raise RecipeError(f"{where} must be a list, not {value!r}")
         return tuple(_parse_value(get_args(kind)[0], where, part) for part in value)
     if get_origin(kind) is tuple:
         if not isinstance(value, list) or len(value) != len(get_args(kind)):

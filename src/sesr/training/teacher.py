@@ -32,7 +32,7 @@ from sesr.training.planes import FINE, LumaPlanes, kept, luma_scale
 from sesr.training.recipe import TrainingRecipe
 
 FORMAT = 2
-"""To be raised whenever the same teacher would give other answers."""
+"""To be raised whenever the same teacher would give other answers, or their file holds other entries."""
 
 TURNS = 8
 

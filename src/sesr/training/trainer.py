@@ -20,8 +20,8 @@ import contextlib
 import dataclasses
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.network.sesr import CollapsedSESR
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
-from sesr.training.dataset import CropSampler, share_of
+from sesr.training.dataset import CropSampler, idle_patterns, share_of, weights
 from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
 from sesr.training.learner import Crops, Learner, learning_rate
@@ -150,7 +150,7 @@ def _run(
             _say(f"starting from {init_from}", processes)
         watch = _validation(recipe, sources, options) if processes.first else None
         planes = _in_turn(processes, lambda: _load(recipe, sources, options, processes))
-        images = fingerprint(planes) + ([identity(taught_by)] if taught_by else [])
+        images = fingerprint(planes) + _further(planes, recipe, taught_by)
         targets = (
             planes if taught_by is None else _in_turn(processes, lambda: _taught(planes, taught_by, learner, options))
         )
@@ -260,9 +260,8 @@ def _load(recipe: Recipe, sources: Sources, options: RunOptions, processes: Proc
     folder = _source(sources.data, "train", recipe, options)
     planes = load_planes(folder, recipe.network.scale, recipe.data, options.cache, quiet=not processes.first)
     _say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}", processes)
-    for pattern, _ in recipe.data.weights:
-        if not any(fnmatch(name, pattern) for name in planes.names):
-            _say(f"weights: no image's name matches {pattern}", processes)
+    for pattern in idle_patterns(planes, recipe.data):
+        _say(f"[data] weights: {pattern} is the first match of none of these images, and has no effect", processes)
     return planes
 
 
@@ -273,6 +272,12 @@ def _teacher(recipe: Recipe, path: Path) -> CollapsedSESR | None:
     if path.name == TEACHER and not path.exists():
         raise TrainingError(f"{path}: the run's teacher is missing; put {recipe.training.teacher} back there")
     return load_teacher(path, recipe.network.scale)
+
+
+def _further(planes: LumaPlanes, recipe: Recipe, teacher: CollapsedSESR | None) -> list[int]:
+    """What else decides batches, where it is in use: names that have weights, and a teacher."""
+    often = [zlib.crc32(weights(planes, recipe.data).tobytes())] if recipe.data.weights else []
+    return often + ([identity(teacher)] if teacher else [])
 
 
 def _taught(planes: LumaPlanes, teacher: CollapsedSESR, learner: Learner, options: RunOptions) -> LumaPlanes:

@@ -179,7 +179,7 @@ def test_patterns_without_effect_are_found() -> None:
 
 
 def test_weighted_batches_never_change() -> None:
-    """Shipped networks were trained on these very batches."""
+    """A change here would change the batches that shipped recipes draw."""
     planes = planes_of(noise(400, 300, 1), noise(260, 520, 2), noise(128, 128, 3))
     recipe = DataRecipe(crop=64, sampling="pixels", weights=(("0.png", 8.0), ("2.png", 8.0)))
     sampler = CropSampler(planes, recipe, 32, seed=1)

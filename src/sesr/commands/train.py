@@ -149,6 +149,8 @@ def _teacher(recipe: "Recipe") -> Path | None:
         path = Path(name) if _is_path(name) or Path(name).is_dir() else _finished(name, recipe.network.scale)
     except UsageError as error:
         raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
+    if not path.exists() and not path.suffix:
+        raise UsageError(f"{path}: no such run to learn from; train recipes/{path.name}.toml, or --teacher xl or none")
     if not path.is_dir():
         return path
     files = sorted(path.glob("sesr_*.safetensors"))

@@ -139,7 +139,7 @@ def share_of(batch: int, rank: int, ranks: int) -> slice:
     return slice(rank * batch // ranks, (rank + 1) * batch // ranks)
 
 
-def weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
+def drawing_weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
     """How often each picture's positions are drawn, beside 1."""
     found = (iter([weight for pattern, weight in recipe.weights if fnmatch(name, pattern)]) for name in planes.names)
     return np.array([next(matching, 1.0) for matching in found])
@@ -165,7 +165,7 @@ class _Positions(Protocol):
 def _positions(planes: LumaPlanes, recipe: DataRecipe) -> _Positions:
     if recipe.detail:
         return _Detailed(planes, recipe)
-    often = weights(planes, recipe)
+    often = drawing_weights(planes, recipe)
     return _Uniform(planes, recipe) if (often == often[0]).all() else _Weighted(planes, recipe)
 
 
@@ -194,7 +194,7 @@ class _Weighted(_Uniform):
 
     def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
         super().__init__(planes, recipe)
-        often = weights(planes, recipe)
+        often = drawing_weights(planes, recipe)
         shares = np.cumsum(often / often.max() * self._counts)
         self._shares = shares / shares[-1]
 
@@ -219,7 +219,7 @@ class _Detailed:
         self._corners, self._extents = (np.concatenate([cell[kind] for cell in cells]) for kind in (0, 1))
         detail = np.concatenate([mean for *_, mean in cells])
         lengths = [len(mean) for *_, mean in cells]
-        often = np.repeat(weights(planes, recipe), lengths)
+        often = np.repeat(drawing_weights(planes, recipe), lengths)
         often /= often.max()
         self._ends = np.cumsum(self._extents.prod(axis=1) * detail**recipe.detail * often)
         self._last = np.cumsum(lengths) - 1

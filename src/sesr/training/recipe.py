@@ -334,7 +334,7 @@ def _parse_key(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN
 
 
 def _listed(kinds: tuple[type, ...]) -> str:
-    words = {float: "number", str: "text"}
+    words = {float: "number", int: "number", str: "text", bool: "truth value"}
     if len(set(kinds)) == 1:
         return f"{len(kinds)} {words[kinds[0]]}s"
     return " and ".join(f"a {words[kind]}" for kind in kinds)

@@ -35,7 +35,7 @@ from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.network.sesr import CollapsedSESR
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
-from sesr.training.dataset import CropSampler, idle_patterns, share_of, weights
+from sesr.training.dataset import CropSampler, drawing_weights, idle_patterns, share_of
 from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
 from sesr.training.learner import Crops, Learner, learning_rate
@@ -276,7 +276,7 @@ def _teacher(recipe: Recipe, path: Path) -> CollapsedSESR | None:
 
 def _further(planes: LumaPlanes, recipe: Recipe, teacher: CollapsedSESR | None) -> list[int]:
     """What else decides batches, where it is in use: names that have weights, and a teacher."""
-    often = [zlib.crc32(weights(planes, recipe.data).tobytes())] if recipe.data.weights else []
+    often = [zlib.crc32(drawing_weights(planes, recipe.data).tobytes())] if recipe.data.weights else []
     return often + ([identity(teacher)] if teacher else [])
 
 

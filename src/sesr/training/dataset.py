@@ -141,15 +141,18 @@ def share_of(batch: int, rank: int, ranks: int) -> slice:
 
 def drawing_weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
     """How often each picture's positions are drawn, beside 1."""
-    found = (iter([weight for pattern, weight in recipe.weights if fnmatch(name, pattern)]) for name in planes.names)
-    return np.array([next(matching, 1.0) for matching in found])
+    return np.array([weight for _, weight in _first_matches(planes, recipe)])
 
 
 def idle_patterns(planes: LumaPlanes, recipe: DataRecipe) -> list[str]:
     """The patterns of weights that decide over no picture."""
-    patterns = [pattern for pattern, _ in recipe.weights]
-    first = {next((pattern for pattern in patterns if fnmatch(name, pattern)), None) for name in planes.names}
-    return [pattern for pattern in patterns if pattern not in first]
+    deciding = {pattern for pattern, _ in _first_matches(planes, recipe)}
+    return [pattern for pattern, _ in recipe.weights if pattern not in deciding]
+
+
+def _first_matches(planes: LumaPlanes, recipe: DataRecipe) -> list[tuple[str | None, float]]:
+    """Of each picture the pattern that decides, and its weight; no pattern, and 1, where none does."""
+    return [next((pair for pair in recipe.weights if fnmatch(name, pair[0])), (None, 1.0)) for name in planes.names]
 
 
 class _Positions(Protocol):
@@ -281,7 +284,7 @@ def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole,
 
 def _moved(table: Tensor, device: torch.device) -> Tensor:
     """On the device. From pinned memory a GPU copies when it comes to it; from other memory the program would wait."""
-    return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table
+    return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table.to(device)
 
 
 def _gather(flat: Tensor, steps: Tensor, side: int) -> Tensor:

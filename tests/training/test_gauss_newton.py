@@ -65,9 +65,23 @@ def test_steps_reach_a_quadratics_minimum() -> None:
     assert float(error @ matrix @ error) < 1e-6 * float(target @ matrix @ target)
 
 
-def test_too_many_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gauss_newton, "MOST_WEIGHTS", 100)
-    with pytest.raises(TrainingError, match="too many for gauss-newton"):
+@pytest.mark.parametrize("count", [5, 8, 21])
+def test_solving_undoes_the_matrix(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks that fill the matrix exactly, or do not; only its lower triangle is looked at."""
+    monkeypatch.setattr(gauss_newton, "_BLOCK", 4)
+    torch.manual_seed(3)
+    root = torch.randn(count, count, dtype=torch.float64)
+    matrix, wanted = root @ root.T + torch.eye(count), torch.randn(count, dtype=torch.float64)
+    factor = matrix.tril()
+    place = factor.data_ptr()
+    gauss_newton.factorise(factor)
+    assert factor.data_ptr() == place
+    torch.testing.assert_close(gauss_newton.solve(factor, matrix @ wanted), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauss_newton, "free_memory", lambda: 1_000_000)
+    with pytest.raises(TrainingError, match=r"gauss-newton for 296 weights needs .* of memory"):
         curvature(network(), [], "l2")
 
 

@@ -12,10 +12,11 @@ matrix is a sum over some 24,000 small crops with the gradient of each (`curvatu
 weights where a run starts: it changes slowly.
 
 **The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of
-``A + damping D``. Undamped, directions that hardly matter would be taken in huge steps made of noise. The rate is a
-fraction of a whole Newton step, so that noise averages out: 0.01 to 0.03 down to 0 works from a trained network. A step
-that promises far more than usual is one on which the curvature no longer holds; it is shortened (`TRUST`), because such
-steps feed on each other and end in infinities.
+``A + damping D``: the matrix is turned into its triangular factor once, in its own memory (`factorise`), and each step
+solves two triangular systems (`solve`), which reads that memory once. Undamped, directions that hardly matter would be
+taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages out: 0.01 to
+0.03 down to 0 works from a trained network. A step that promises far more than usual is one on which the curvature no
+longer holds; it is shortened (`TRUST`), because such steps feed on each other and end in infinities.
 
 The *narrow* convolutions are trained here. Wide blocks change which path gradients take; this takes the same path
 however weights are written.
@@ -30,13 +31,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sesr.errors import TrainingError
+from sesr.imaging.memory import free_memory, gigabytes
 from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
 
 CROP, CROPS_AT_ONCE = 24, 64
 """LR side of the crops that curvature is measured on, and how many go through the network together."""
-
-MOST_WEIGHTS = 40_000
-"""Beyond that the matrix, its factor and its inverse, all held for a while, need more than 19 GB."""
 
 TRUST = 2.0
 """How much more than steps usually do one may promise to lower the loss, before it is shortened to that."""
@@ -45,7 +44,11 @@ _USUAL, _UNTRIED = 0.99, 50
 """Decay rate of the running mean of what steps promise, and steps before it is trusted."""
 
 _BLOCK = 2048
+"""Side of the blocks that the matrix is worked on in."""
+
 _GATHERED = 2048
+"""Crops whose gradients are multiplied at once."""
+
 LEAST_SQUARE = 1e-7
 """Added to a crop's mean square before its root is taken: keeps the gradients of flat crops finite."""
 
@@ -65,29 +68,29 @@ class GaussNewton(torch.optim.Optimizer):
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9, damping: float = 0.1) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
-        self._inverse: Tensor | None = None
+        self._factor: Tensor | None = None
+        self._scale: Tensor | None = None
 
     @property
-    def inverse(self) -> Tensor:
-        """Of the damped curvature, (P, P)."""
-        assert self._inverse is not None
-        return self._inverse
+    def prepared(self) -> list[Tensor]:
+        """What is known of the damped curvature: its factor (P, P), as `factorise` leaves it, and weights' scales."""
+        assert self._factor is not None
+        assert self._scale is not None
+        return [self._factor, self._scale]
 
     @torch.no_grad()
     def set_curvature(self, matrix: Tensor) -> None:
-        """Takes the curvature, its lower triangle in (P, P), for the order of all parameters; uses it up.
+        """Takes the curvature, its lower triangle in (P, P), for the order of all parameters; works in its memory.
 
         Raises `TrainingError` when it cannot be inverted.
         """
         (group,) = self.param_groups
         diagonal = matrix.diagonal().clone()
-        scale = (diagonal + _LEAST_DIAGONAL * diagonal.median()).rsqrt()
-        matrix.mul_(scale[:, None]).mul_(scale)
+        self._scale = (diagonal + _LEAST_DIAGONAL * diagonal.median()).rsqrt()
+        matrix.mul_(self._scale[:, None]).mul_(self._scale)
         matrix.diagonal().add_(group["damping"])
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        if failed or not factor.diagonal().isfinite().all():
-            raise TrainingError("the curvature cannot be inverted; raise damping, or start from a trained network")
-        self._inverse = torch.cholesky_inverse(factor).mul_(scale[:, None]).mul_(scale)
+        factorise(matrix)
+        self._factor = matrix
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -99,10 +102,11 @@ class GaussNewton(torch.optim.Optimizer):
         state: dict[str, Any] = self.state[parameters[0]]
         mean = state.setdefault("mean", torch.zeros_like(gradient))
         mean.lerp_(gradient, 1 - group["momentum"])
-        change = self.inverse @ mean
+        factor, scale = self.prepared
+        change = solve(factor, mean * scale).mul_(scale)
         promise = mean @ change
         change.mul_(_shortened(state, promise))
-        for parameter, part in zip(parameters, change.split([p.numel() for p in parameters]), strict=True):
+        for parameter, part in zip(parameters, torch.split(change, [p.numel() for p in parameters]), strict=True):
             parameter.sub_(part.view_as(parameter), alpha=group["lr"])
 
 
@@ -116,6 +120,37 @@ def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
     trusted = torch.minimum(promise, TRUST * usual)
     usual.lerp_(trusted, 1 - _USUAL)
     return (trusted / promise.clamp(min=1e-30)).sqrt()
+
+
+def factorise(matrix: Tensor) -> None:
+    """Turns a positive definite matrix, its lower triangle in (P, P), into what `solve` takes, in place.
+
+    That is Cholesky's factor L with each block on its diagonal replaced by the block's inverse, so that solving is
+    multiplying only. Raises `TrainingError` where the matrix is not positive definite.
+    """
+    upper = matrix.mT  # LAPACK's order of memory: no copy is made
+    failed = torch.empty((), dtype=torch.int32, device=matrix.device)
+    torch.linalg.cholesky_ex(upper, upper=True, out=(upper, failed))
+    if failed or not matrix.diagonal().isfinite().all():
+        raise TrainingError("the curvature cannot be inverted; raise damping, or start from a trained network")
+    for start in range(0, len(matrix), _BLOCK):
+        corner = matrix[start : start + _BLOCK, start : start + _BLOCK]
+        corner.copy_(torch.linalg.solve_triangular(corner, torch.eye(len(corner)).to(corner), upper=False))
+
+
+def solve(factor: Tensor, right: Tensor) -> Tensor:
+    """x of L L^T x = right, both (P,), with L as `factorise` leaves it: forward through L, then backward."""
+    x = right.clone()
+    starts = range(0, len(x), _BLOCK)
+    for start in starts:
+        end = start + _BLOCK
+        part = x[start:end].copy_(factor[start:end, start:end] @ x[start:end])
+        x[end:].addmv_(factor[end:, start:end], part, alpha=-1)
+    for start in reversed(starts):
+        end = start + _BLOCK
+        part = x[start:end].addmv_(factor[end:, start:end].mT, x[end:], alpha=-1)
+        part.copy_(factor[start:end, start:end].mT @ part)
+    return x
 
 
 def _gradient(parameter: Tensor) -> Tensor:
@@ -132,21 +167,30 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
         loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
             left out.
 
-    Returns (P, P), of which the lower triangle is filled. Raises `TrainingError` for a network too large.
+    Returns (P, P), of which the lower triangle is filled. Raises `TrainingError` where memory is too small for it.
     """
     parameters = dict(network.named_parameters())
     count = sum(parameter.numel() for parameter in parameters.values())
-    if count > MOST_WEIGHTS:
-        raise TrainingError(
-            f"{count:,} weights are too many for gauss-newton, which takes {MOST_WEIGHTS:,}; use soap or adam"
-        )
-    matrix = torch.zeros(count, count, device=next(iter(parameters.values())).device)
+    device = next(iter(parameters.values())).device
+    _expect_room(count, device)
+    matrix = torch.zeros(count, count, device=device)
     crops = 0
     for gradients in _gathered(network, batches, loss):
         crops += len(gradients)
         for start in range(0, count, _BLOCK):
             matrix[start:, start : start + _BLOCK].addmm_(gradients[:, start:].T, gradients[:, start : start + _BLOCK])
     return matrix.div_(crops)
+
+
+def _expect_room(count: int, device: torch.device) -> None:
+    """Raises `TrainingError` where the matrix, and gradients that are added to it, need more than the free memory."""
+    needed = 4 * count * (count + 2 * _GATHERED)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+    if free is not None and needed > free:
+        raise TrainingError(
+            f"gauss-newton for {count:,} weights needs {gigabytes(needed)} of memory, {gigabytes(free)} are free; "
+            "use soap or adam"
+        )
 
 
 def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:

@@ -150,7 +150,7 @@ class Learner:
             if fresh:
                 self._start = [parameter.detach().clone() for parameter in self.parameters]
             self.optimizer.set_curvature(self._curvature(crops))
-            self.processes.share([self.optimizer.inverse])
+            self.processes.share(self.optimizer.prepared)
 
     def _curvature(self, crops: Crops) -> Tensor:
         """At the weights where the run started, so that a resumed run finds the same."""

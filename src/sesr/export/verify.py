@@ -7,8 +7,9 @@ runtime that is at hand (`sesr.inference.checked`), and compared with arithmetic
 above a runtime's bound the export fails.
 
 Bounds, in steps of 1/255. Float: 0.01, a hundred times what float32 rounds. Int8 in LiteRT: none at all. Int8 in
-OpenVINO, which requantises in its own way, so that a feature may come out a step off: two, though more than one is
-rare; four for PReLU, which LiteRT, and so the reference, rounds twice.
+OpenVINO, which requantises in its own way, so that a feature may come out a step off, and the next
+layer adds to that: three, though more than one is rare; four for PReLU, which LiteRT, and so the reference, rounds
+twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ MANY = 200_000
 """Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""
 
 FLOAT_BOUND = 0.01
-INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 0.0, ("openvino", "relu"): 2.0, ("openvino", "prelu"): 4.0}
+INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 0.0, ("openvino", "relu"): 3.0, ("openvino", "prelu"): 4.0}
 
 
 class Runtime(Protocol):

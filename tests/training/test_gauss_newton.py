@@ -82,7 +82,7 @@ def test_solving_undoes_the_matrix(count: int, monkeypatch: pytest.MonkeyPatch) 
 def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gauss_newton, "free_memory", lambda: 1_000_000)
     with pytest.raises(TrainingError, match=r"gauss-newton for 296 weights needs .* of memory"):
-        curvature(network(), [], "l2")
+        GaussNewton(network().parameters(), lr=0.1)
 
 
 def test_no_curvature_is_refused() -> None:

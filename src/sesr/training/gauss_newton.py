@@ -64,10 +64,13 @@ class GaussNewton(torch.optim.Optimizer):
         lr: fraction of a Newton step.
         momentum: decay rate of the gradient's running mean.
         damping: fraction of the curvature's diagonal that is added to it.
+
+    Raises `TrainingError` where memory is too small for the curvature.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9, damping: float = 0.1) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
+        _expect_room(self.param_groups[0]["params"])
         self._factor: Tensor | None = None
         self._scale: Tensor | None = None
 
@@ -167,13 +170,11 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
         loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
             left out.
 
-    Returns (P, P), of which the lower triangle is filled. Raises `TrainingError` where memory is too small for it.
+    Returns (P, P), of which the lower triangle is filled.
     """
     parameters = dict(network.named_parameters())
     count = sum(parameter.numel() for parameter in parameters.values())
-    device = next(iter(parameters.values())).device
-    _expect_room(count, device)
-    matrix = torch.zeros(count, count, device=device)
+    matrix = torch.zeros(count, count, device=next(iter(parameters.values())).device)
     crops = 0
     for gradients in _gathered(network, batches, loss):
         crops += len(gradients)
@@ -182,8 +183,9 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
     return matrix.div_(crops)
 
 
-def _expect_room(count: int, device: torch.device) -> None:
+def _expect_room(parameters: list[Tensor]) -> None:
     """Raises `TrainingError` where the matrix, and gradients that are added to it, need more than the free memory."""
+    count, device = sum(parameter.numel() for parameter in parameters), parameters[0].device
     needed = 4 * count * (count + 2 * _GATHERED)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     if free is not None and needed > free:

@@ -94,6 +94,7 @@ def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) ->
     assert "largest difference 1 of an 8-bit step, at most 0 allowed" in message
     assert "\n" not in message
     assert verify(network, file, {"openvino": Exact(network, 1, at)})[0].differing == len(drawn_pictures())
+    assert verify(network, file, {"openvino": Exact(network, 3, at)})[0].largest == 3
     with pytest.raises(ExportError, match="openvino"):
         verify(network, file, {"openvino": Exact(network, 4, at)})
 

@@ -10,6 +10,8 @@ from sesr.network.variants import Activation
 from sesr.training import gauss_newton
 from sesr.training.gauss_newton import GaussNewton, curvature
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+
 
 def network(activation: Activation = "prelu") -> CollapsedSESR:
     torch.manual_seed(2)
@@ -65,18 +67,28 @@ def test_steps_reach_a_quadratics_minimum() -> None:
     assert float(error @ matrix @ error) < 1e-6 * float(target @ matrix @ target)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_GPU)])
 @pytest.mark.parametrize("count", [5, 8, 21])
-def test_solving_undoes_the_matrix(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_solving_undoes_the_matrix(count: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In blocks that fill the matrix exactly, or do not; only its lower triangle is looked at."""
     monkeypatch.setattr(gauss_newton, "_BLOCK", 4)
     torch.manual_seed(3)
     root = torch.randn(count, count, dtype=torch.float64)
     matrix, wanted = root @ root.T + torch.eye(count), torch.randn(count, dtype=torch.float64)
-    factor = matrix.tril()
-    place = factor.data_ptr()
+    factor = matrix.masked_fill(torch.ones(count, count).triu(1).bool(), float("nan")).to(device)
     gauss_newton.factorise(factor)
-    assert factor.data_ptr() == place
-    torch.testing.assert_close(gauss_newton.solve(factor, matrix @ wanted), wanted, rtol=1e-9, atol=1e-9)
+    found = gauss_newton.solve(factor, (matrix @ wanted).to(device))
+    torch.testing.assert_close(found.cpu(), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_an_indefinite_curvature_is_refused() -> None:
+    with pytest.raises(TrainingError, match="cannot be inverted"):
+        gauss_newton.factorise(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+
+
+def test_memory_that_is_not_known_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauss_newton, "free_memory", lambda: None)
+    GaussNewton(network().parameters(), lr=0.1)
 
 
 def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,14 @@ validate_every = 10
 name = "tiny"
 """
 
+NEWTON = """
+optimizer = "gauss-newton"
+amsgrad = false
+loss = "rmse"
+damping = 0.5
+curvature_crops = 64
+"""
+
 
 def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -50,9 +58,9 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("teacher", ["none", "m3"])
-def test_two_processes_equal_one(teacher: str, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+@pytest.mark.parametrize(("teacher", "newton"), [("none", ""), ("m3", ""), ("none", NEWTON)])
+def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE.replace("[card]", f"{newton}[card]"))
     states = []
     for processes in (1, 2):
         run = tmp_path / f"run{processes}"

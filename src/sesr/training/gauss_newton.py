@@ -8,15 +8,16 @@ where Adam and SOAP stand still, this goes on.
 **The curvature.** For a loss that is a mean of squared errors, weighted by crop, the Gauss-Newton matrix is the mean of
 J^T J, with J the derivative of all output pixels by all weights. J itself would be far too large. But for random signs
 v, one for each output pixel, J^T v is a single backward pass, and the mean of its outer products is J^T J: so the
-matrix is a sum over some 24,000 small crops with the gradient of each (`curvature`). It is measured once, at the
-weights where a run starts: it changes slowly.
+matrix is a sum over tens of thousands of small crops with the gradient of each (`curvature`). It is measured once, at
+the weights where a run starts: it changes slowly.
 
-**The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of
-``A + damping D``: the matrix is turned into its triangular factor once, in its own memory (`factorise`), and each step
-solves two triangular systems (`solve`), which reads that memory once. Undamped, directions that hardly matter would be
-taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages out: 0.01 to
-0.03 down to 0 works from a trained network. A step that promises far more than usual is one on which the curvature no
-longer holds; it is shortened (`TRUST`), because such steps feed on each other and end in infinities.
+**The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of ``A + damping
+D``: the matrix is turned into its triangular factor once, in its own memory (`factorise`), and each step solves two
+triangular systems (`solve`), which reads the lower half of that memory twice. Undamped, directions that hardly matter
+would be taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages out:
+from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.2, or 0.004 and 0.5 for XL. A step that
+promises far more than usual is one on which the curvature no longer holds; it is shortened (`TRUST`), because such
+steps feed on each other and end in infinities.
 
 The *narrow* convolutions are trained here. Wide blocks change which path gradients take; this takes the same path
 however weights are written.
@@ -44,7 +45,7 @@ _USUAL, _UNTRIED = 0.99, 50
 """Decay rate of the running mean of what steps promise, and steps before it is trusted."""
 
 _BLOCK = 2048
-"""Side of the blocks that the matrix is worked on in."""
+"""Rows and columns of a block of the matrix."""
 
 _GATHERED = 2048
 """Crops whose gradients are multiplied at once."""
@@ -131,14 +132,15 @@ def factorise(matrix: Tensor) -> None:
     That is Cholesky's factor L with each block on its diagonal replaced by the block's inverse, so that solving is
     multiplying only. Raises `TrainingError` where the matrix is not positive definite.
     """
-    upper = matrix.mT  # LAPACK's order of memory: no copy is made
+    upper = matrix.mT  # LAPACK's order of memory, given as the result too: no second matrix is made
     failed = torch.empty((), dtype=torch.int32, device=matrix.device)
     torch.linalg.cholesky_ex(upper, upper=True, out=(upper, failed))
     if failed or not matrix.diagonal().isfinite().all():
         raise TrainingError("the curvature cannot be inverted; raise damping, or start from a trained network")
+    kind: dict[str, Any] = {"dtype": matrix.dtype, "device": matrix.device}
     for start in range(0, len(matrix), _BLOCK):
         corner = matrix[start : start + _BLOCK, start : start + _BLOCK]
-        corner.copy_(torch.linalg.solve_triangular(corner, torch.eye(len(corner)).to(corner), upper=False))
+        corner.copy_(torch.linalg.solve_triangular(corner, torch.eye(len(corner), **kind), upper=False))
 
 
 def solve(factor: Tensor, right: Tensor) -> Tensor:
@@ -184,9 +186,12 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
 
 
 def _expect_room(parameters: list[Tensor]) -> None:
-    """Raises `TrainingError` where the matrix, and gradients that are added to it, need more than the free memory."""
+    """Raises `TrainingError` where the matrix, and gradients that are added to it, need more than the free memory.
+
+    Pictures, and other processes of the machine, come on top.
+    """
     count, device = sum(parameter.numel() for parameter in parameters), parameters[0].device
-    needed = 4 * count * (count + 2 * _GATHERED)
+    needed = 4 * count * (count + 3 * _GATHERED)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     if free is not None and needed > free:
         raise TrainingError(

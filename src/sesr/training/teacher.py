@@ -7,7 +7,7 @@ all that the small network can learn anyway. SESR-M11 is further after 3,000 ste
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
 crops have: planes that take the place of the HR ones, finer than 8 bits (`FINE`), in the same cache. XL's to 260
-megapixels at x2 take twelve minutes of one core; when that is interrupted, they are begun anew. A picture is turned
+megapixels at x2 take some ten minutes of one core; when that is interrupted, they are begun anew. A picture is turned
 and mirrored in the eight ways of a square and the eight answers, turned back, are averaged: nearer to the truth than
 one, and right for crops however they are turned.
 
@@ -66,14 +66,14 @@ def teach(
 
     Args:
         planes: a training set.
-        teacher: of the same scale.
+        teacher: of the same scale; its weights' order in memory is changed.
         recipe: its `teacher_share` and `precision`.
         device: where the teacher works.
         cache: where answers are kept for the next time; None keeps nothing.
         quiet: says nothing, for all but the first of several processes.
     """
     teacher = teacher.to(device)
-    convert_conv2d_weight_memory_format(teacher, torch.channels_last)  # a fifth faster
+    convert_conv2d_weight_memory_format(teacher, torch.channels_last)  # a fifth faster in bfloat16
     precision = recipe.precision
 
     def make() -> LumaPlanes:

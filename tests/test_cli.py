@@ -742,6 +742,10 @@ class TestOthers:
                 ["--data", "d", "--teacher", "runs/m9_x2"],
                 "runs/m9_x2: no such run to learn from; train recipes/m9_x2.toml",
             ),
+            (
+                ["--data", "d", "--init-from", "runs/m9_x2"],
+                "runs/m9_x2: no such run to start from; train recipes/m9_x2.toml",
+            ),
             (["--data", "d", "--teacher", "m9"], "no network to learn from: no finished run runs/m9_x2; "),
             (["--data", "d", "--epochs", "1", "--steps", "3"], "--epochs and --steps say the same"),
             (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),

@@ -48,6 +48,7 @@ def test_shipped_networks_are_of_their_recipes(network: Network) -> None:
     assert (card["seed"], card["steps"]) == (training.seed, training.steps)
     assert card.get("teacher", "") == training.teacher
     assert card.get("init_from", "") == training.init_from
+    assert card["data"] == recipe.card.data
     assert "psnr_db" in card, "sesr evaluate --card was not run"
     if not recipe.int8 and recipe.data.degradation == "none":  # the others' expected figures are of another protocol
         assert all(f"{name} {psnr_db:.2f}" in recipe.card.expected for name, psnr_db in card["psnr_db"].items())

@@ -129,8 +129,10 @@ def _initial(recipe: "Recipe") -> Path | None:
     A name means the x2 network; training for int8 starts from the network of its own scale where there is one.
     """
     name = recipe.training.init_from
-    if not name or _is_path(name):
-        return Path(name) if name else None
+    if not name:
+        return None
+    if _is_path(name):
+        return _existing(Path(name), "start", "--init-from NAME or none")
     int8 = recipe.training.quant_w or recipe.training.quant_a
     for scale in dict.fromkeys((recipe.network.scale, 2) if int8 else (2,)):
         try:
@@ -149,14 +151,19 @@ def _teacher(recipe: "Recipe") -> Path | None:
         path = Path(name) if _is_path(name) or Path(name).is_dir() else _finished(name, recipe.network.scale)
     except UsageError as error:
         raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
-    if not path.exists() and not path.suffix:
-        raise UsageError(f"{path}: no such run to learn from; train recipes/{path.name}.toml, or --teacher xl or none")
-    if not path.is_dir():
+    if not _existing(path, "learn", "--teacher xl or none").is_dir():
         return path
     files = sorted(path.glob("sesr_*.safetensors"))
     if len(files) != 1:
         raise UsageError(f"{path}: holds {len(files)} networks to learn from; name a .safetensors, or --teacher none")
     return files[0]
+
+
+def _existing(path: Path, what: str, instead: str) -> Path:
+    """The path, unless it names a recipe's run that is not there; others are looked for when they are read."""
+    if path.parent.name == "runs" and not path.exists():
+        raise UsageError(f"{path}: no such run to {what} from; train recipes/{path.name}.toml, or {instead}")
+    return path
 
 
 def _is_path(name: str) -> bool:

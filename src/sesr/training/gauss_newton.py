@@ -44,7 +44,7 @@ TRUST = 2.0
 _USUAL, _UNTRIED = 0.99, 50
 """Decay rate of the running mean of what steps promise, and steps before it is trusted."""
 
-_BLOCK = 2048
+_BLOCK = 1024
 """Rows and columns of a block of the matrix."""
 
 _GATHERED = 2048
@@ -144,17 +144,20 @@ def factorise(matrix: Tensor) -> None:
 
 
 def solve(factor: Tensor, right: Tensor) -> Tensor:
-    """x of L L^T x = right, both (P,), with L as `factorise` leaves it: forward through L, then backward."""
+    """x of L L^T x = right, both (P,), with L as `factorise` leaves it: forward through L, then backward.
+
+    Both go through L by blocks of whole rows: as it lies in memory, which on a processor decides.
+    """
     x = right.clone()
     starts = range(0, len(x), _BLOCK)
     for start in starts:
-        end = start + _BLOCK
-        part = x[start:end].copy_(factor[start:end, start:end] @ x[start:end])
-        x[end:].addmv_(factor[end:, start:end], part, alpha=-1)
+        rows, part = factor[start : start + _BLOCK], x[start : start + _BLOCK]
+        part.addmv_(rows[:, :start], x[:start], alpha=-1)
+        part.copy_(rows[:, start : start + _BLOCK] @ part)
     for start in reversed(starts):
-        end = start + _BLOCK
-        part = x[start:end].addmv_(factor[end:, start:end].mT, x[end:], alpha=-1)
-        part.copy_(factor[start:end, start:end].mT @ part)
+        rows, part = factor[start : start + _BLOCK], x[start : start + _BLOCK]
+        part.copy_(rows[:, start : start + _BLOCK].mT @ part)
+        x[:start].addmv_(rows[:, :start].mT, part, alpha=-1)
     return x
 
 

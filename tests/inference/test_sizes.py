@@ -183,6 +183,12 @@ def test_a_comma_is_put_right() -> None:
         parse_scale("1,5")
 
 
+@pytest.mark.parametrize("text", ["0", "100", "0,5", "1,5,"])
+def test_nothing_is_proposed_that_would_be_refused_too(text: str) -> None:
+    with pytest.raises(UsageError, match=r"such as 2 or 1\.5$"):
+        parse_scale(text)
+
+
 @pytest.mark.parametrize(
     ("text", "size", "label"),
     [

@@ -68,6 +68,25 @@ def test_not_found(folder: Path, name: str, scale: int, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("m3", {"int8": True}, "network m3 has no int8 network beside it; -m m5 would do"),
+        ("M11-relu", {"int8": True}, "network m11 has no int8 network beside it; -m m5 would do"),
+        ("m5", {"photo": True}, "network m5 has no photo network beside it"),
+        ("m4", {"int8": True}, "network 'm4' is unknown (did you mean m5?): use one of m11, m3, m5, m5-int8, "),
+    ],
+)
+def test_none_beside(folder: Path, name: str, options: dict[str, bool], message: str) -> None:
+    save(folder / "sesr_m5-int8_x2.safetensors", VARIANTS["m5"])
+    with pytest.raises(UsageError) as caught:
+        find_network(name, 2, folder, **options)
+    if message.endswith(", "):
+        assert str(caught.value).startswith(message)
+    else:
+        assert str(caught.value) == message
+
+
 def test_not_found_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none comes with this installation"):
         find_network("m5", 2, tmp_path)
@@ -139,7 +158,7 @@ def test_a_scale_that_others_have(folder: Path) -> None:
 def test_int8_networks_that_are_not_there(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_network("m5", 2, folder, int8=True)
-    assert str(caught.value).startswith("network 'm5-int8' is unknown: use one of m11, m3, m5")
+    assert str(caught.value) == "network m5 has no int8 network beside it"
     save_int8(folder, "m5-int8", 3)
     with pytest.raises(UsageError, match="network m5-int8 comes for x3, not for x2"):
         find_network("m5", 2, folder, int8=True)

@@ -161,8 +161,9 @@ def parse_scale(text: str | float) -> Scale:
     Raises `UsageError` for anything else.
     """
     written = str(text)
-    if not _SCALE.fullmatch(written) or not 1 <= Fraction(written) <= MOST_TIMES:
-        hint = f" (write {written.replace(',', '.')})" if _SCALE.fullmatch(written.replace(",", ".")) else ""
+    if not _is_scale(written):
+        pointed = written.replace(",", ".")
+        hint = f" (write {pointed})" if _is_scale(pointed) else ""
         raise UsageError(f"scale {written!r} is not a number from 1 to {MOST_TIMES}, such as 2 or 1.5{hint}")
     return Scale(Fraction(written))
 
@@ -267,6 +268,10 @@ def route(width: int, height: int, size: Size, available: Collection[int]) -> Ro
     found = Route((width, height), chain(factor, available), wanted)
     _check_room(found)
     return found
+
+
+def _is_scale(text: str) -> bool:
+    return _SCALE.fullmatch(text) is not None and 1 <= Fraction(text) <= MOST_TIMES
 
 
 def _check_room(found: Route) -> None:

@@ -122,13 +122,17 @@ def _called(name: str, networks: list[Network], *, int8: bool, photo: bool) -> l
     """Those of a name, or the networks beside them. Raises `UsageError` where there are none."""
     if int8 and photo:
         raise UsageError("--int8 and --photo: there is no such network yet; take one of them")
-    if photo and not name.lower().endswith(PHOTO):
-        name = name.lower().removesuffix("-relu") + PHOTO
-    if int8 and not name.lower().endswith(INT8):
-        name = name.lower().removesuffix("-relu") + INT8
-    found = [network for network in networks if network.name == name.lower()]
+    known = sorted({network.name for network in networks})
+    wanted = name.lower()
+    suffix = PHOTO if photo else INT8 if int8 else ""
+    if not wanted.endswith(suffix):
+        plain = wanted.removesuffix("-relu")
+        wanted = plain + suffix
+        if plain in known and wanted not in known:
+            raise UsageError(_without(plain, suffix, known))
+    found = [network for network in networks if network.name == wanted]
     if not found:
-        raise UsageError(_unknown(name, sorted({network.name for network in networks})))
+        raise UsageError(_unknown(name, known))
     return found
 
 
@@ -155,6 +159,13 @@ def _own_name(path: Path) -> str:
     """The "m5" of a file called as training calls it, ``sesr_m5_x2``; else all of the stem."""
     match = _STEM.fullmatch(path.stem)
     return match["name"] if match else path.stem
+
+
+def _without(name: str, suffix: str, known: list[str]) -> str:
+    """That a network has none of a kind beside it, and which have: `known` holds the names of all."""
+    others = [other.removesuffix(suffix) for other in known if other.endswith(suffix)]
+    hint = f"; -m {' or '.join(others)} would do" if others else ""
+    return f"network {name} has no {suffix.removeprefix('-')} network beside it{hint}"
 
 
 def _unknown(name: str, known: list[str]) -> str:

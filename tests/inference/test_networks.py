@@ -37,7 +37,7 @@ def test_flavours(int8: bool, photo: bool, name: str) -> None:
 def test_flavours_that_there_are_not() -> None:
     with pytest.raises(UsageError, match="no such network yet"):
         find_networks("m5", int8=True, photo=True)
-    with pytest.raises(UsageError, match="m3-photo"):
+    with pytest.raises(UsageError, match="network m3 has no photo network"):
         find_networks("m3", photo=True)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.backends import backend_params, needs
 from tests.network.quantized_networks import calm_network, picture
 
 from sesr.cli import main
-from sesr.errors import UsageError
+from sesr.errors import NotInstalledError, UsageError
 from sesr.evaluation.npu import Estimate
 from sesr.export.flatbuffer import operators
 from sesr.export.tflite import export_tflite
@@ -27,32 +29,32 @@ from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
 from sesr.network.quantized import is_int8, load_quantized
 from sesr.network.variants import SESRConfig
-from sesr.training.checkpoint import Sources
-from sesr.training.trainer import RunOptions
 
 Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A network with random weights, x2: a `.tflite`, its `.safetensors` beside."""
+    """A network with random weights, x2: a `.safetensors`, its `.tflite` beside where that can be written."""
     config = SESRConfig(m=3)
     generator = np.random.default_rng(1)
     shapes = tensor_shapes(config).items()
     checkpoint = Checkpoint(config, {k: generator.normal(0, 0.08, shape).astype(np.float32) for k, shape in shapes})
-    path = tmp_path_factory.mktemp("network") / "random.tflite"
-    checkpoint.save(path.with_suffix(".safetensors"))
-    export_tflite(checkpoint, path)
+    path = tmp_path_factory.mktemp("network") / "random.safetensors"
+    checkpoint.save(path)
+    with suppress(NotInstalledError):
+        export_tflite(checkpoint, path.with_suffix(".tflite"))
     return str(path)
 
 
 @pytest.fixture(scope="session")
 def int8_network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An int8 ReLU network, x2: a `.safetensors`, its `.tflite` beside."""
+    """An int8 ReLU network, x2: a `.safetensors`, its `.tflite` beside where that can be written."""
     path = tmp_path_factory.mktemp("int8") / "own.safetensors"
     network = calm_network(SESRConfig(m=1, f=4, activation="relu"))
     network.save(path)
-    export_tflite(network, path.with_suffix(".tflite"))
+    with suppress(NotInstalledError):
+        export_tflite(network, path.with_suffix(".tflite"))
     return str(path)
 
 
@@ -369,7 +371,8 @@ class TestFolders:
 
 
 def stand_in_for_training(patch: pytest.MonkeyPatch, call: Callable[[Any, Any], object]) -> None:
-    """Training is told what it was called with, and makes nothing that could be checked."""
+    """Training is told what it was called with, and makes nothing that could be checked. Needs PyTorch."""
+    pytest.importorskip("torch")
 
     def train(*given: object, **named: object) -> Path:
         call(given, named)
@@ -393,15 +396,17 @@ class TestOthers:
         shown = ["tiny", "x2", "float,", "PReLU", "7", "Set5", "37.40", path.name]
         assert row[:4] + row[7:] == shown
 
+    @pytest.mark.needs("export")
     def test_export(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
         assert main(["export", str(source), "-o", str(target)]) == 0
-        assert target.read_bytes() == Path(network).read_bytes()
+        assert target.read_bytes() == Path(network).with_suffix(".tflite").read_bytes()
         assert main(["export", str(source), "-o", str(target)]) == 1
         assert main(["export", str(source), "-o", str(target), "--overwrite"]) == 0
         assert main(["export", str(source), "-o", str(tmp_path / "out.onnx")]) == 2
         assert "exists already" in capsys.readouterr().err
 
+    @pytest.mark.needs("openvino", "export")
     def test_export_tells_what_each_runtime_computed(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, target = Path(network).with_suffix(".safetensors"), tmp_path / "out.tflite"
         assert main(["export", str(source), "-o", str(target)]) == 0
@@ -410,6 +415,36 @@ class TestOthers:
         assert openvino.startswith("openvino: 0 of ")
         assert written == f"{source} -> {target}"
 
+    @pytest.mark.needs("export")
+    def test_export_of_int8_without_vnni(
+        self, int8_network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file is written after LiteRT's check, and one line says why OpenVINO is left out."""
+        monkeypatch.setattr("sesr.inference.native.vnni_kernels", frozenset)
+        target = tmp_path / "out.tflite"
+        assert main(["export", int8_network, "-o", str(target)]) == 0
+        litert, openvino, written = capsys.readouterr().out.splitlines()
+        assert litert.startswith("litert: 0 of ")
+        assert openvino == (
+            "openvino: not compared; OpenVINO's int8 cannot be trusted on this processor, which has no VNNI"
+        )
+        assert written == f"{int8_network} -> {target}"
+        assert target.read_bytes() == Path(int8_network).with_suffix(".tflite").read_bytes()
+
+    @pytest.mark.needs("openvino", "export")
+    def test_upscale_by_int8_of_openvino_without_vnni(
+        self, int8_network: str, photo: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sesr.inference.native.vnni_kernels", frozenset)
+        file = str(Path(int8_network).with_suffix(".tflite"))
+        assert main(["upscale", str(photo), "-m", file, "--engine", "openvino"]) == 1
+        assert capsys.readouterr().err == (
+            f"sesr: {file}: OpenVINO's int8 cannot be trusted on this processor, which has no VNNI; "
+            "take --engine native, which is exact\n"
+        )
+        assert not photo.with_name("photo_x2.png").exists()
+
+    @pytest.mark.needs("export")
     def test_export_of_int8(self, int8_network: str, tmp_path: Path, capsys: Captured) -> None:
         target = tmp_path / "out.tflite"
         assert main(["export", int8_network, "-o", str(target)]) == 0
@@ -420,6 +455,7 @@ class TestOthers:
         assert lines[1].startswith("openvino: ")
         assert main(["export", int8_network, "--int8", "-o", str(target), "--overwrite"]) == 0
 
+    @pytest.mark.needs("export")
     def test_export_for_npus(self, int8_network: str, tmp_path: Path, capsys: Captured) -> None:
         """One size for good, with either way to enlarge; both are verified at that size."""
         small = ["--height", "10", "--width", "14"]
@@ -432,6 +468,7 @@ class TestOthers:
             with pytest.raises(UsageError, match="takes planes of 14 x 10 pixels only"):
                 engine.run(np.zeros((10, 15), np.float32))
 
+    @pytest.mark.needs("export")
     def test_export_that_computes_something_else_leaves_nothing(
         self, int8_network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -464,8 +501,8 @@ class TestOthers:
         assert not (tmp_path / "out.tflite").exists()
         assert not (tmp_path / "results").exists()
 
-    @pytest.mark.parametrize("engine", ["native", "openvino", "litert"])
-    @pytest.mark.parametrize("suffix", [".safetensors", ".tflite"])
+    @pytest.mark.parametrize("engine", backend_params("native", "openvino", "litert", int8=True))
+    @pytest.mark.parametrize("suffix", [".safetensors", pytest.param(".tflite", marks=pytest.mark.needs("export"))])
     def test_upscale_by_int8(self, int8_network: str, tmp_path: Path, engine: str, suffix: str) -> None:
         """By any engine, and the same whatever it is cut into."""
         source, file = tmp_path / "a.png", str(Path(int8_network).with_suffix(suffix))
@@ -478,6 +515,7 @@ class TestOthers:
         with Image.open(target) as one, Image.open(plain) as two:
             np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
 
+    @pytest.mark.needs("export")
     @pytest.mark.parametrize("engine", ["native", "litert"])
     def test_evaluate_int8(
         self, int8_network: str, tmp_path: Path, pictures: str, engine: str, capsys: Captured
@@ -496,9 +534,17 @@ class TestOthers:
         assert capsys.readouterr().err == f"sesr: {int8_network}: {refusal}\n"
 
     @pytest.mark.parametrize("kind", ["cut", "text", "empty", "other"])
-    @pytest.mark.parametrize("suffix", [".tflite", ".safetensors"])
+    @pytest.mark.parametrize("suffix", [pytest.param(".tflite", marks=pytest.mark.needs("export")), ".safetensors"])
     @pytest.mark.parametrize(
-        "command", ["upscale", "upscale openvino", "upscale litert", "evaluate", "export", "benchmark npu"]
+        "command",
+        [
+            "upscale",
+            pytest.param("upscale openvino", marks=needs("openvino")),
+            pytest.param("upscale litert", marks=needs("litert")),
+            "evaluate",
+            "export",
+            "benchmark npu",
+        ],
     )
     def test_damaged_and_foreign_networks(
         self, int8_network: str, photo: Path, tmp_path: Path, command: str, suffix: str, kind: str, capsys: Captured
@@ -582,6 +628,7 @@ class TestOthers:
         alone = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines()]
         assert [row[1:] for row in rows[3:]] == alone[1:]
 
+    @pytest.mark.needs("export")
     def test_evaluate_what_cannot_be(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         tflite = str(Path(network).with_suffix(".tflite"))
         rest = ["--data", pictures, "-o", str(tmp_path / "results")]
@@ -591,6 +638,7 @@ class TestOthers:
         assert "is asked for 2 times" in capsys.readouterr().err
         assert not (tmp_path / "results").exists()
 
+    @pytest.mark.needs("export")
     def test_evaluate_writes_the_card(self, network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         path = tmp_path / "tiny.safetensors"
         shutil.copy(Path(network).with_suffix(".safetensors"), path)
@@ -601,7 +649,7 @@ class TestOthers:
         assert isinstance(figures, dict)
         assert 0 < figures["pictures"] < 60
         assert path.with_suffix(".tflite").is_file()
-        assert main(["evaluate", network, *arguments[2:]]) == 2
+        assert main(["evaluate", str(Path(network).with_suffix(".tflite")), *arguments[2:]]) == 2
 
     @pytest.mark.parametrize(
         "command",
@@ -625,6 +673,7 @@ class TestOthers:
         assert main([*command, source, "-o", str(place)]) == 1
         assert capsys.readouterr().err.startswith(f"sesr: {place}: ")
 
+    @pytest.mark.needs("openvino", "export", "torch")
     def test_benchmark_speed(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         source, table = str(Path(network).with_suffix(".safetensors")), tmp_path / "speed.csv"
         arguments = ["benchmark", "speed", "-m", source, "--width", "32", "--height", "24", "--rounds", "1"]
@@ -646,6 +695,7 @@ class TestOthers:
         assert main(["benchmark", "memory", "-m", network, "--megapixels", size]) == 2
         assert "above 0 and below 500" in capsys.readouterr().err
 
+    @pytest.mark.needs("torch")
     def test_train_with_a_recipe_that_is_not_there(self, tmp_path: Path, capsys: Captured) -> None:
         assert main(["train", str(tmp_path / "none.toml"), "--data", str(tmp_path)]) == 1
         assert "none.toml" in capsys.readouterr().err
@@ -660,6 +710,9 @@ class TestOthers:
     def test_train_hands_on_what_was_asked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         called: list[Any] = []
         stand_in_for_training(monkeypatch, lambda given, named: called.append((given, named)))
+        from sesr.training.checkpoint import Sources
+        from sesr.training.trainer import RunOptions
+
         (tmp_path / "tiny.toml").write_text("[network]\nm = 3\n[training]\nsteps = 10\nwarmup = 9\n")
         arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--cache", "c"]
         size = ["--gen-tflite", "--tflite-height", "30", "--tflite-width", "40"]
@@ -710,6 +763,7 @@ class TestOthers:
         assert main(["train", "--data", "pictures", "--scale", "4", "--teacher", "xl"]) == 0
         assert called[-1].name == "sesr_xl_x4.safetensors"
 
+    @pytest.mark.needs("torch")
     def test_a_folder_that_holds_no_teacher_or_two(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
     ) -> None:
@@ -730,6 +784,7 @@ class TestOthers:
         assert [str(run) for _, _, run, _ in called] == ["runs/mine", "runs/mine", "runs/m5_x4"]
         assert [recipe.card.data for recipe, *_ in called] == ["all of it", "all of it", ""]
 
+    @pytest.mark.needs("torch")
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -778,6 +833,7 @@ class TestOthers:
         ]
         assert called[2][0].card.expected == ""
 
+    @pytest.mark.needs("torch", "export")
     def test_quantised_training_trains(self, tmp_path: Path, pictures: str, capsys: Captured) -> None:
         """From the command line to an int8 network's two files."""
         run = tmp_path / "run"
@@ -790,7 +846,10 @@ class TestOthers:
             patch.setattr("sesr.training.trainer._can_compile", lambda _: False)
             assert main(["train", str(tmp_path / "r.toml"), *arguments, *quantised]) == 0
         path = run / "sesr_m1f2-int8_x2.safetensors"
-        assert capsys.readouterr().out.endswith(f"{path}\n")
+        *_, litert, openvino, last = capsys.readouterr().out.splitlines()
+        assert last == str(path)
+        assert litert.startswith(f"{path.stem}.tflite: litert: 0 of ")
+        assert openvino.startswith(f"{path.stem}.tflite: openvino: ")
         assert is_int8(path)
         assert path.with_suffix(".tflite").is_file()
 
@@ -811,6 +870,7 @@ class TestOthers:
         assert main(["train", "--data", "d", "--scale", "3", "--init-from", "m5", *quantised]) == 0
         assert called == [Path("runs/m5_x2"), Path("runs/m5_x4"), Path("runs/m5_x4"), Path("runs/m5_x2")]
 
+    @pytest.mark.needs("torch")
     def test_resume_of_no_run(self, tmp_path: Path, capsys: Captured) -> None:
         assert main(["train", "--resume", str(tmp_path)]) == 1
         assert f"{tmp_path}: not a run" in capsys.readouterr().err

@@ -55,6 +55,7 @@ def test_commands_of_the_first_steps(folder: Path) -> None:
     assert set(sizes.values()) == {(128, 96)}, sizes
 
 
+@pytest.mark.needs("torch")
 @SHIPPED
 def test_python(folder: Path) -> None:
     for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):

@@ -11,6 +11,7 @@ command line prints it as it is.
     ├── RecipeError      a training recipe has an unknown key or a value that cannot be
     ├── WeightsError     a network's file is missing, damaged or not one of ours
     ├── EngineError      the engine asked for is not installed or does not run here
+    │   └── NotInstalledError  a package that it needs is missing or does not load
     ├── ExportError      an exported file would not compute what the network does
     └── TrainingError    training cannot start or go on
 """
@@ -38,6 +39,10 @@ class WeightsError(SesrError):
 
 class EngineError(SesrError):
     """The engine asked for is not installed or does not run here."""
+
+
+class NotInstalledError(EngineError):
+    """A package that an engine needs is missing or does not load."""
 
 
 class ExportError(SesrError):

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,6 +32,7 @@ def measured(tmp_path: Path) -> Evaluation:
     return evaluate(nearest, "net", folder, 2)
 
 
+@pytest.mark.needs("export")
 def test_figures_stand_in_both_files(tmp_path: Path, measured: Evaluation) -> None:
     torch.manual_seed(0)
     path = tmp_path / "net.safetensors"

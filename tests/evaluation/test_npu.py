@@ -24,6 +24,7 @@ LAST = 9 * 9 * 56
 """Weights of FSRCNN's transposed convolution."""
 
 
+@pytest.mark.needs("export")
 def test_fsrcnn_runs_and_doubles() -> None:
     """In LiteRT: int8 in and out, twice the size, and what comes out depends on what goes in."""
     with warnings.catch_warnings():
@@ -43,6 +44,7 @@ def test_fsrcnn_runs_and_doubles() -> None:
     assert not np.array_equal(*outputs)
 
 
+@pytest.mark.needs("export")
 def test_fsrcnn_is_the_papers() -> None:
     """12,464 weights; the paper's 6.0 G multiply-adds for 1280 x 720 count the last layer's at every output pixel."""
     convolutions = sum(k * k * c_in * c_out for k, c_in, c_out in LAYERS)
@@ -73,6 +75,7 @@ def test_without_vela_it_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert str(caught.value) == "Vela is not installed: pip install 'sesr[npu]'"
 
 
+@pytest.mark.needs("export")
 @needs_vela
 def test_a_failing_compiler_is_one_line() -> None:
     """Of what is no `.tflite` at all."""
@@ -83,6 +86,7 @@ def test_a_failing_compiler_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.needs("export")
 @needs_vela
 def test_estimates_of_a_small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For every accelerator: depth-to-space falls off the NPU, a transposed convolution does not, FSRCNN is beside."""
@@ -110,6 +114,7 @@ def test_estimates_of_a_small_network(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(table[0]) == list(Estimate.__dataclass_fields__)
 
 
+@pytest.mark.needs("export")
 def test_fsrcnn_stands_beside_x2_only() -> None:
     cases = list(npu._cases(random_network(SESRConfig(m=1, f=2, scale=3, activation="relu")), "tiny"))
     assert {case.network for case in cases} == {"tiny"}

@@ -110,6 +110,7 @@ def test_rounded_input_is_what_an_int8_network_sees() -> None:
     np.testing.assert_allclose(rounded_input(Twice())(luma)[::2, ::2], expected, atol=1e-7)
 
 
+@pytest.mark.needs("export")
 @pytest.mark.parametrize(("backend", "whole"), [("native", False), ("litert", True)])
 def test_an_int8_network_is_measured_as_its_engine_runs_it(backend: Backend, whole: bool) -> None:
     """Ours rounds luma at the end only; its file gives whole numbers."""

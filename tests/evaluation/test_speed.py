@@ -28,6 +28,7 @@ def network(tmp_path: Path) -> Network:
     return find_network(str(tmp_path / "small.safetensors"))
 
 
+@pytest.mark.needs("openvino", "export", "torch")
 def test_table(network: Network, tmp_path: Path) -> None:
     timings = measure_speed(network, 40, 30, rounds=2, threads=1)
     assert [timing.engine for timing in timings] == CONTENDERS
@@ -43,6 +44,7 @@ def test_table(network: Network, tmp_path: Path) -> None:
     assert [float(row["median_ms"]) for row in rows] == [timing.median_ms for timing in timings]
 
 
+@pytest.mark.needs("openvino", "export", "torch")
 def test_int8_takes_its_turns(network: Network, tmp_path: Path) -> None:
     """The int8 network made beside it, whole and in strips, timed against the same OpenVINO frame."""
     path = tmp_path / "small-int8.safetensors"
@@ -73,6 +75,7 @@ def test_turns_and_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     assert speed._summary(times["torch"], times) == (8000, 4000, 4)
 
 
+@pytest.mark.needs("openvino", "export")
 def test_refusals(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="rounds must be at least 1"):
         measure_speed(network, rounds=0)

@@ -5,6 +5,9 @@ import csv
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch.nn import functional
 

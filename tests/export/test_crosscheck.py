@@ -22,6 +22,8 @@ PIXELS = picture(97, 131, seed=7)
 LUMA: Plane = PIXELS.astype(np.float32) / np.float32(255)
 QUANTIZED: Plane = (PIXELS.astype(np.int16) - 128).astype(np.int8)
 
+pytestmark = pytest.mark.needs("export")
+
 
 def golden(name: str) -> bytes:
     return (GOLDEN / f"{name}.tflite").read_bytes()

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from numpy.typing import NDArray
 
@@ -31,6 +34,8 @@ KINDS = [
     SESRConfig(m=2, f=6, scale=scale, activation=activation, input_residual=residual)
     for scale, activation, residual in itertools.product((2, 3, 4), ACTIVATIONS, (True, False))
 ]
+
+pytestmark = pytest.mark.needs("export")
 
 
 def network(config: SESRConfig) -> CollapsedSESR:
@@ -76,6 +81,7 @@ class LiteRT:
         return result[0, :, :, 0]
 
 
+@pytest.mark.needs("openvino")
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_both_runtimes_equal_pytorch(config: SESRConfig, tmp_path: Path) -> None:
     reference = network(config)
@@ -93,6 +99,7 @@ def test_both_runtimes_equal_pytorch(config: SESRConfig, tmp_path: Path) -> None
     assert ((largest > 0) & (largest < 1)).mean() > 0.3
 
 
+@pytest.mark.needs("openvino")
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_channel_order(scale: int, tmp_path: Path) -> None:
     """A network that only shows its last bias: channel dy * scale + dx must land at row dy, column dx."""

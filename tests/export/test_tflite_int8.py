@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.backends import needs
 from tests.network.quantized_networks import picture, random_network
 
 from sesr.errors import UsageError
@@ -29,6 +30,8 @@ KINDS = [
 ]
 SIZES = [(1, 1), (1, 23), (31, 2), (29, 37)]
 M5 = SESRConfig(m=5, activation="relu")
+
+pytestmark = pytest.mark.needs("export")
 
 
 def pixels_of(file: Path, backend: Backend, source: Pixels) -> Pixels:
@@ -65,6 +68,7 @@ def test_litert_computes_the_reference(config: SESRConfig, tmp_path: Path) -> No
     assert len(seen) > 50
 
 
+@needs("openvino", int8=True)
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_openvino_comes_within_a_step(config: SESRConfig, tmp_path: Path) -> None:
     """Its requantisation rounds otherwise, and random weights carry that on: one pixel in a thousand is two steps off.

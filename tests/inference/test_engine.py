@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.backends import backend_params, needs
 from tests.network.quantized_networks import random_network
 
 from sesr.errors import EngineError, SesrError, UsageError, WeightsError
@@ -21,6 +23,7 @@ from sesr.export.tflite import export_tflite
 from sesr.inference import engine as engine_module
 from sesr.inference.engine import Backend, OpenVINOEngine, TorchEngine, load_engine
 from sesr.inference.native import NativeEngine
+from sesr.inference.zoo import find_network
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import Activation, SESRConfig
 
@@ -40,14 +43,15 @@ def luma(height: int, width: int) -> Luma:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Path:
-    """A network's `.safetensors`, its `.tflite` beside it."""
-    network = checkpoint(SESRConfig(m=2, f=4))
-    network.save(tmp_path / "net.safetensors")
-    export_tflite(network, tmp_path / "net.tflite")
-    return tmp_path / "net.safetensors"
+    """A network's `.safetensors`, its `.tflite` beside it: copies of shipped ones."""
+    shipped = find_network("m3", 2)
+    assert shipped.safetensors is not None
+    assert shipped.tflite is not None
+    shutil.copy(shipped.tflite, tmp_path / "net.tflite")
+    return Path(shutil.copy(shipped.safetensors, tmp_path / "net.safetensors"))
 
 
-BACKENDS: tuple[Backend, ...] = ("native", "openvino", "torch")
+BACKENDS = backend_params("native", "openvino", "torch")
 ACTIVATIONS: tuple[Activation, ...] = ("prelu", "relu")
 KINDS = [
     SESRConfig(m=m, f=4, scale=scale, activation=activation, input_residual=scale != 3)
@@ -55,10 +59,12 @@ KINDS = [
 ]
 
 
+@pytest.mark.needs("openvino", "export", "torch")
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_engines_agree_and_know_themselves(config: SESRConfig, tmp_path: Path) -> None:
     checkpoint(config).save(tmp_path / "net.safetensors")
-    engines = [load_engine(tmp_path / "net.safetensors", backend) for backend in BACKENDS]
+    backends: tuple[Backend, ...] = ("native", "openvino", "torch")
+    engines = [load_engine(tmp_path / "net.safetensors", backend) for backend in backends]
     for engine in engines:
         assert (engine.scale, engine.receptive_radius) == (config.scale, config.receptive_radius)
     for size in ((1, 1), (19, 30), (4, 3)):
@@ -111,6 +117,7 @@ def test_not_a_plane(pair: Path, backend: Backend, shape: tuple[int, ...]) -> No
         engine.run(np.zeros(shape, np.float32))
 
 
+@pytest.mark.needs("openvino", "export", "torch")
 def test_computes_in_float32(pair: Path) -> None:
     """bfloat16, which OpenVINO would choose on some processors, is off by a hundred times more."""
     plane = luma(30, 40)
@@ -118,6 +125,7 @@ def test_computes_in_float32(pair: Path) -> None:
     assert np.abs(difference).max() < 1e-6
 
 
+@needs("openvino")
 def test_shipped_checkpoint_uses_the_file_beside_it(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
     with pytest.raises(EngineError, match=r"pip install 'sesr\[export\]'"):
@@ -136,7 +144,7 @@ def test_engine_not_installed(pair: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert load_engine(pair).scale == 2
 
 
-@pytest.mark.parametrize("backend", ["native", "torch"])
+@pytest.mark.parametrize("backend", backend_params("native", "torch"))
 def test_some_want_the_checkpoint(pair: Path, backend: Backend) -> None:
     pair.unlink()
     with pytest.raises(EngineError, match=rf"the {backend} engine reads .*net\.safetensors is not beside it") as caught:
@@ -157,6 +165,7 @@ def refused(path: Path, reason: str, backend: Backend = "openvino") -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.needs("openvino")
 def test_files_that_are_no_networks(tmp_path: Path) -> None:
     refused(tmp_path / "none.tflite", "no such file")
     for name, content, reason in (
@@ -173,6 +182,7 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     refused(tmp_path / "none.safetensors", "no such file", "native")
 
 
+@pytest.mark.needs("openvino")
 def test_truncated_file(pair: Path, tmp_path: Path) -> None:
     content = pair.with_suffix(".tflite").read_bytes()
     for length in (16, 100, len(content) // 2, len(content) - 500):
@@ -184,6 +194,7 @@ def test_truncated_file(pair: Path, tmp_path: Path) -> None:
         refused(tmp_path / "cut.safetensors", "not a whole SESR network", "native")
 
 
+@pytest.mark.needs("openvino")
 def test_flipped_bytes_never_crash(pair: Path, tmp_path: Path) -> None:
     """Either the file still loads (a weight has changed) or it is refused in one line."""
     content = pair.with_suffix(".tflite").read_bytes()
@@ -229,6 +240,7 @@ def one_line(path: Path, backend: Backend) -> bool:
     return True
 
 
+@needs("openvino")
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [("dilation", 2, "its convolution of 5 x 5 is not one of"), ("stride", 2, "not a SESR network for one plane")],
@@ -276,6 +288,7 @@ def picture_to_number(graph: Graph) -> tuple[int, int]:
     return source, output
 
 
+@needs("openvino")
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
@@ -297,6 +310,7 @@ def schema() -> Any:  # noqa: ANN401 - generated, without types
     return importlib.import_module("ai_edge_litert.schema_py_generated")
 
 
+@pytest.mark.needs("openvino")
 def test_importing_is_light_and_running_is_silent(pair: Path) -> None:
     """No OpenVINO and no PyTorch before they are asked for, or by default; nothing on the terminal when they are."""
     script = (
@@ -313,6 +327,7 @@ def test_importing_is_light_and_running_is_silent(pair: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.needs("openvino", "export", "torch")
 def test_kinds_of_engine(pair: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -323,7 +338,13 @@ def test_kinds_of_engine(pair: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("Exception from here:\n\nno memory\n"), MemoryError("no memory")])
-@pytest.mark.parametrize(("backend", "part"), [("openvino", "_request"), ("torch", "_network")])
+@pytest.mark.parametrize(
+    ("backend", "part"),
+    [
+        pytest.param("openvino", "_request", marks=needs("openvino")),
+        pytest.param("torch", "_network", marks=needs("torch")),
+    ],
+)
 def test_failure_on_the_way_is_one_line(
     pair: Path, backend: Backend, part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,3 +355,49 @@ def test_failure_on_the_way_is_one_line(
     assert str(caught.value) == (
         "the network failed on 9 x 6 pixels at once (no memory); a smaller tile needs less memory"
     )
+
+
+ALL_VNNI = frozenset({"avx512vnni", "vnni256", "avxvnni"})
+
+
+@pytest.mark.parametrize(
+    ("kernels", "limit", "trusted"),
+    [
+        (ALL_VNNI, "", True),
+        (frozenset({"avxvnni"}), "", True),
+        (frozenset[str](), "", False),
+        (frozenset[str](), "ALL", False),
+        (ALL_VNNI, "avx2", False),
+        (ALL_VNNI, "AVX512_CORE", False),
+        (ALL_VNNI, "AVX512_CORE_VNNI", True),
+        (ALL_VNNI, "AVX512_CORE_AMX", True),
+        (ALL_VNNI, "AVX2_VNNI", True),
+        (frozenset({"avx512vnni", "vnni256"}), "AVX2_VNNI", False),
+    ],
+)
+@pytest.mark.parametrize("variable", engine_module.ISA_LIMITS)
+def test_int8_of_openvino_is_trusted_with_vnni_only(
+    kernels: frozenset[str], limit: str, trusted: bool, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processor's, less what oneDNN is told to leave unused; whichever kernels our own engine takes."""
+    for name in engine_module.ISA_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, limit)
+    monkeypatch.setenv("SESR_KERNEL", "portable")
+    monkeypatch.setattr("sesr.inference.native.vnni_kernels", lambda: kernels)
+    assert engine_module.openvino_int8_trusted() == trusted
+
+
+@needs("openvino")
+@pytest.mark.parametrize("suffix", [".safetensors", ".tflite"])
+def test_int8_of_openvino_is_refused_without_vnni(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line with the remedy, unless a benchmark asks for it; float is not concerned."""
+    monkeypatch.setattr("sesr.inference.native.vnni_kernels", frozenset)
+    network, path = random_network(SESRConfig(m=1, f=4, activation="relu")), tmp_path / f"net{suffix}"
+    network.save(path) if suffix == ".safetensors" else export_tflite(network, path)
+    with pytest.raises(EngineError, match=r"net\.tflite: OpenVINO's int8 cannot .*; take --engine native") as caught:
+        load_engine(path, "openvino")
+    assert "\n" not in str(caught.value)
+    assert load_engine(path, "openvino", inexact=True).run(luma(9, 12)).shape == (18, 24)
+    checkpoint(SESRConfig(m=1, f=4)).save(tmp_path / "float.safetensors")
+    assert not load_engine(tmp_path / "float.safetensors", "openvino").int8

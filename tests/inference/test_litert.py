@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.backends import backend_params, needs
 from tests.network.quantized_networks import picture, random_network
 
 from sesr.errors import EngineError, UsageError, WeightsError
@@ -24,6 +25,8 @@ from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 
 Luma = NDArray[np.float32]
+
+pytestmark = pytest.mark.needs("export")
 
 CONFIG = SESRConfig(m=1, f=4, activation="relu")
 
@@ -39,6 +42,7 @@ def luma(height: int, width: int) -> Luma:
     return np.random.default_rng(height * 99 + width).random((height, width), np.float32)
 
 
+@needs("openvino")
 @pytest.mark.parametrize("config", [SESRConfig(m=2, f=4, scale=2), SESRConfig(m=1, f=3, scale=4, activation="relu")])
 def test_equals_openvino(config: SESRConfig, tmp_path: Path) -> None:
     """From the `.tflite` and from the `.safetensors`; both engines know scale and radius."""
@@ -87,13 +91,19 @@ def rewritten(change: Callable[[Any], object]) -> bytes:
 
 
 def test_a_file_without_our_header(tmp_path: Path) -> None:
-    """It may be sound, and OpenVINO measures such a graph; LiteRT cannot tell its radius."""
+    """It may be sound, but LiteRT cannot tell its radius."""
     path = tmp_path / "bare.tflite"
     content = rewritten(lambda model: setattr(model, "metadata", None))
     path.write_bytes(content)
     refused(path, "a .tflite, but not a SESR network's")
     path.write_bytes(content[:-40])
     refused(path, "damaged, or not a .tflite that `sesr export` wrote; export it again")
+
+
+@needs("openvino")
+def test_openvino_measures_a_file_without_our_header(tmp_path: Path) -> None:
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(rewritten(lambda model: setattr(model, "metadata", None))[:-40])
     assert load_engine(path, "openvino").receptive_radius == CONFIG.receptive_radius
 
 
@@ -140,7 +150,7 @@ def test_a_file_of_one_size(tmp_path: Path) -> None:
             engine.run(luma(8, 6))
 
 
-@pytest.fixture(scope="module", params=["litert", "openvino"])
+@pytest.fixture(scope="module", params=backend_params("litert", "openvino", int8=True))
 def int8_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     path = tmp_path_factory.mktemp("int8") / "net.tflite"
     export_tflite(random_network(CONFIG), path)
@@ -176,7 +186,7 @@ def test_to_int8_rounds_and_clips() -> None:
     np.testing.assert_array_equal(plane, kept)
 
 
-@pytest.mark.parametrize("backend", ["litert", "openvino"])
+@pytest.mark.parametrize("backend", backend_params("litert", "openvino"))
 def test_a_changed_byte_is_found(backend: Backend, tmp_path: Path) -> None:
     """Anywhere: some would make LiteRT abort the process, others give another picture."""
     content, path = bytearray(write_tflite(random_network(CONFIG))), tmp_path / "net.tflite"

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ from sesr.inference.zoo import list_networks
 from sesr.network import quantized
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
 from sesr.network.quantized import SHIFTED, QuantizedNetwork, load_network
-from sesr.network.sesr import CollapsedSESR
 from sesr.network.variants import SESRConfig
 
 Bytes = NDArray[np.uint8]
@@ -94,7 +92,10 @@ def plane(height: int, width: int, seed: int = 0) -> Luma:
 
 
 def by_pytorch(network: Checkpoint, luma: Luma) -> NDArray[np.float64]:
-    """The collapsed network in float64."""
+    """The collapsed network in float64. Skips the test that asks where PyTorch is missing."""
+    torch = pytest.importorskip("torch")
+    from sesr.network.sesr import CollapsedSESR
+
     with torch.inference_mode():
         source = torch.from_numpy(luma.astype(np.float64))[None, None]
         result: NDArray[np.float64] = CollapsedSESR.from_checkpoint(network).double()(source)[0, 0].numpy()

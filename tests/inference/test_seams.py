@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.backends import needs
 from tests.network.quantized_networks import random_network
 
 from sesr.imaging.stream import CHANNELS, Stream
@@ -38,7 +39,7 @@ RANDOM = [
 ]
 """Networks of the paper that are not shipped, with weights that all matter, biases too, so that their padding shows."""
 CASES = [
-    (name, backend)
+    pytest.param((name, backend), marks=needs(backend, int8="int8" in name), id=f"{name}-{backend}")
     for name in [*SHIPPED, *RANDOM]
     for backend in get_args(Backend)
     if not ("int8" in name and backend == "torch")  # which PyTorch does not run
@@ -52,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("networks")
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(params=CASES)
 def engine(request: pytest.FixtureRequest, folder: Path) -> Engine:
     name, backend = request.param
     return load_engine(SHIPPED.get(name) or random_file(name, folder), backend, threads=1)

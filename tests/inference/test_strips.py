@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.backends import backend_params
 
 from sesr.errors import UsageError
 from sesr.inference.engine import Engine, load_engine
@@ -57,7 +58,7 @@ def test_a_halo_one_pixel_short_shows() -> None:
     assert not np.array_equal(run_plane(Liar(3), luma, 10), Liar(3).run(luma))
 
 
-@pytest.fixture(scope="module", params=["native", "openvino"])
+@pytest.fixture(scope="module", params=backend_params("native", "openvino"))
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A small network of random weights that all matter, biases too, so that its padding shows."""
     config = SESRConfig(m=1, f=4)

@@ -1,6 +1,9 @@
 """The block's three equal forms, and their gradients."""
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import Tensor
 

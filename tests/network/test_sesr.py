@@ -4,6 +4,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from sesr.errors import UsageError
-from sesr.network.sesr import CollapsedSESR
 from sesr.network.variants import SCALES, VARIANTS, SESRConfig
 
 TABLE = {  # weights x2, weights x4, GMACs x2, GMACs x4 at 1280 x 720
@@ -29,6 +28,9 @@ def test_table(name: str) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", TABLE)
 def test_weights_are_those_of_the_module(name: str, scale: int) -> None:
+    pytest.importorskip("torch")
+    from sesr.network.sesr import CollapsedSESR
+
     config = replace(VARIANTS[name], scale=scale)
     tensors = CollapsedSESR(config).state_dict()
     assert sum(tensor.numel() for key, tensor in tensors.items() if key.endswith("weight")) == config.weights

@@ -17,6 +17,9 @@ from typing import IO, NamedTuple
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 from PIL import Image
 
 from sesr.errors import TrainingError

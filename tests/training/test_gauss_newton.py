@@ -1,6 +1,9 @@
 """Gauss-Newton: its curvature against derivatives taken one by one, and its steps where Newton's are known."""
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import Tensor
 

@@ -9,6 +9,9 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from numpy.typing import NDArray
 from PIL import Image

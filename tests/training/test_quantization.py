@@ -3,6 +3,9 @@
 import itertools
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from tests.network.quantized_networks import picture
 

@@ -2,6 +2,10 @@
 
 import copy
 
+import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import Tensor
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from PIL import Image
 
@@ -29,7 +32,10 @@ from sesr.training.recipe import CardRecipe, DataRecipe, Recipe, TrainingRecipe,
 from sesr.training.trainer import RunOptions, resume
 from sesr.training.trainer import train as train_from
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard.*")
+pytestmark = [
+    pytest.mark.needs("export"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard.*"),
+]
 
 EAGER = RunOptions(device="cpu", compile_step=False)
 RECIPE = Recipe(

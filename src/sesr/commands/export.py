@@ -48,7 +48,7 @@ def _export(arguments: Arguments) -> int:
     check_writable(arguments.output)
     network = load_network(found.safetensors)
     layout = Layout(arguments.height, arguments.width, arguments.fixed_size, arguments.transpose_conv)
-    for comparison in export_checked(network, arguments.output, layout):
-        print(comparison)
+    for line in export_checked(network, arguments.output, layout):
+        print(plain(line))
     print(plain(f"{found.safetensors} -> {arguments.output}"))
     return 0

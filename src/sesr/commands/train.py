@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_threads, positive
+from sesr.commands.arguments import Arguments, add_command, add_threads, plain, positive
 from sesr.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -100,14 +100,20 @@ def _train(arguments: Arguments) -> int:
 
 
 def _report(path: Path, options: "RunOptions") -> int:
-    """Runs what was exported and prints where the network lies; of several processes, the first does."""
+    """Run the exported files, and print which runtimes checked them and where the network lies.
+
+    With several processes only the first does this.
+    """
     from sesr.inference.checked import check_export
     from sesr.training.trainer import sized
 
     if os.environ.get("RANK", "0") == "0":
-        check_export(path.with_suffix(".tflite"), path)
+        files = [path.with_suffix(".tflite")]
         if options.tflite_size:
-            check_export(sized(path, options.tflite_size), path)
+            files.append(sized(path, options.tflite_size))
+        for file in files:
+            for line in check_export(file, path):
+                print(plain(f"{file.name}: {line}"))
         print(path)
     return 0
 

@@ -6,7 +6,8 @@ Contenders take turns, round after round and in another order each time, on the 
 - ``native``: our engine on bare luma, 8-bit for int8 networks, float for others;
 - ``native-1-thread``: the same with a single thread;
 - ``native-rgb``: from an RGB picture in memory to one, chroma and all;
-- ``openvino``: OpenVINO on bare luma of the same type, whole frames.
+- ``openvino``: OpenVINO on bare luma of the same type, whole frames. Without VNNI its int8 pixels are wrong
+  (docs/int8.md), and its times still true.
 
 Each round also multiplies and adds for a moment, with next to nothing else and as many threads: that is the *peak*,
 and a contender's share of it says how much of the processor is used. `times_openvino` and shares are medians over the
@@ -205,7 +206,7 @@ def _openvino(network: Checkpoint | QuantizedNetwork, threads: int) -> OpenVINOE
     with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, "network.tflite")
         file.write_bytes(write_tflite(network))
-        return OpenVINOEngine(file, threads)
+        return OpenVINOEngine(file, threads, inexact=True)
 
 
 def _peak(int8: bool, threads: int) -> float:

@@ -9,7 +9,7 @@ The contenders:
 - ``openvino``: the whole frame at once;
 - ``openvino-strips``: in strips, as `sesr upscale` runs it;
 - ``openvino-int8``, ``openvino-int8-strips``: the same with the int8 network made of this one, where there is one,
-  its rounding to 8 bits and back included;
+  its rounding to 8 bits and back included. Without VNNI its pixels are wrong (docs/int8.md) and its times still true;
 - ``torch``: the collapsed network in eager PyTorch as one writes it, the reference that speed is claimed against;
 - ``torch-channels-last``: the same with weights in the memory order that PyTorch's convolutions like, its best.
 """
@@ -86,7 +86,7 @@ def measure_speed(
     luma = np.random.default_rng(0).random((height, width), np.float32)
     contenders = _contenders(load_engine(network.file, "openvino", threads), checkpoint, threads)
     if int8 is not None:
-        eight = load_engine(int8.file, "openvino", threads)
+        eight = load_engine(int8.file, "openvino", threads, inexact=True)
         contenders["openvino-int8"] = eight.run
         contenders["openvino-int8-strips"] = lambda luma: run_plane(eight, luma)
     times = _take_turns(contenders, luma, rounds)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.errors import EngineError
+from sesr.errors import NotInstalledError
 from sesr.network.quantized import Quantization
 
 TFLite = Any
@@ -44,7 +44,7 @@ class Graph:
         width: columns, likewise.
         resizable: whether the file may be opened at other sizes.
 
-    Raises `EngineError` when the extra ``export`` is not installed.
+    Raises `NotInstalledError` when the extra ``export`` is not installed.
     """
 
     def __init__(self, height: int, width: int, *, resizable: bool = True) -> None:
@@ -213,7 +213,7 @@ def check_sum(content: bytes) -> bool | None:
 def read_metadata(content: bytes) -> bytes | None:
     """The header in a `.tflite`'s metadata, entry ``sesr``; None where there is none.
 
-    Raises `ValueError` for damaged content, `EngineError` when the extra ``export`` is not installed.
+    Raises `ValueError` for damaged content, `NotInstalledError` when the extra ``export`` is not installed.
     """
     schema, _ = _libraries()
     try:
@@ -263,11 +263,11 @@ def _aligned_buffer(schema: TFLite, content: bytes) -> TFLite:
 
 
 def _libraries() -> tuple[TFLite, TFLite]:
-    """The TFLite schema and flatbuffers. Raises `EngineError`."""
+    """The TFLite schema and flatbuffers. Raises `NotInstalledError`."""
     try:
         schema = importlib.import_module("ai_edge_litert.schema_py_generated")
         return schema, importlib.import_module("flatbuffers")
     except ImportError as error:
-        raise EngineError(
+        raise NotInstalledError(
             f"writing .tflite needs flatbuffers and ai-edge-litert ({error}): pip install 'sesr[export]'"
         ) from error

@@ -3,7 +3,7 @@
 A collapsed SESR (paper, figure 2d) needs six kinds of operator, so the file is written here with the public schema
 alone (`sesr.export.flatbuffer`), in milliseconds. Converters would bring gigabytes of packages and turn PReLU and
 depth-to-space into chains of other operators. Nobody else checks such a graph, so every exported file is run in LiteRT
-and in OpenVINO and compared (`sesr.export.verify`). In order::
+and OpenVINO, as far as they are at hand, and compared (`sesr.export.verify`). In order::
 
     shifted = ADD(input, -0.5)
     h0      = CONV_2D 5 x 5 (shifted)
@@ -87,7 +87,7 @@ def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
         network: float or int8.
         layout: the size at which the file opens, and how it enlarges.
 
-    Raises `EngineError` when the extra ``export`` is not installed.
+    Raises `NotInstalledError` when the extra ``export`` is not installed.
     """
     graph = Graph(layout.height, layout.width, resizable=layout.size is None)
     int8 = isinstance(network, QuantizedNetwork)

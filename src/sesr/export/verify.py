@@ -8,7 +8,8 @@ above a runtime's bound the export fails.
 
 Bounds, in steps of 1/255. Float: 0.01, a hundred times what float32 rounds. Int8 in LiteRT: none at all. Int8 in
 OpenVINO, which requantises in its own way, so that a feature may come out a step off, and later layers add to that:
-three, though more than one is rare; four for PReLU, which LiteRT, and so the reference, rounds twice.
+three, though more than one is rare; four for PReLU, which LiteRT, and so the reference, rounds twice. That holds where
+the processor has VNNI; elsewhere OpenVINO's int8 is not compared (`sesr.inference.engine.openvino_int8_trusted`).
 """
 
 from collections.abc import Mapping, Sequence

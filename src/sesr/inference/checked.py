@@ -1,38 +1,72 @@
-"""A `.tflite` that was run before it got its name: the writer, the runtimes and the comparison put together."""
+"""Run a `.tflite` before it is trusted: the writer, the runtimes and the comparison put together.
+
+Every runtime that is installed and that can be trusted here runs the file. One that is missing does not make the export
+fail: the report names it, and says "unchecked" where no runtime was left.
+"""
 
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sesr.atomic import writing
+from sesr.errors import NotInstalledError
 from sesr.export.tflite import DEFAULT, AnyNetwork, Layout, write_tflite
 from sesr.export.verify import Comparison, Runtime, verify
-from sesr.inference.engine import load_engine
-from sesr.network.quantized import load_network
+from sesr.inference.engine import UNTRUSTED, Backend, load_engine, openvino_int8_trusted
+from sesr.network.quantized import QuantizedNetwork, load_network
 
 
-def export_checked(network: AnyNetwork, path: Path, layout: Layout = DEFAULT) -> list[Comparison]:
-    """Writes the network to `path` after every runtime that reads the file was compared with the reference.
+@dataclass(frozen=True)
+class Check:
+    """Report on one exported file. Iterating gives its lines.
+
+    Attributes:
+        comparisons: one for each runtime that ran the file, all within their bounds.
+        skipped: for each runtime that did not run it, why.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    skipped: dict[str, str]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from map(str, self.comparisons)
+        yield from (f"{runtime}: not compared; {reason}" for runtime, reason in self.skipped.items())
+        if not self.comparisons:
+            yield "unchecked: no runtime here could run the file; export it again where one can"
+
+
+def export_checked(network: AnyNetwork, path: Path, layout: Layout = DEFAULT) -> Check:
+    """Write the network to `path` after every runtime at hand was compared with the reference.
 
     A file with a transposed convolution is run in LiteRT alone. Raises `ExportError` when it differs too much, and as
     `write_tflite` and `load_engine`; then nothing is written.
     """
     content = write_tflite(network, layout)
-    found = _compared(network, content, path, layout)
+    check = _check(network, content, path, layout)
     with writing(path) as temporary:
         temporary.write_bytes(content)
-    return found
+    return check
 
 
-def check_export(path: Path, safetensors: Path, layout: Layout = DEFAULT) -> list[Comparison]:
-    """Compares a `.tflite` that was written already with the network it was made of. Raises as `export_checked`."""
-    return _compared(load_network(safetensors), path.read_bytes(), path, layout)
+def check_export(path: Path, safetensors: Path, layout: Layout = DEFAULT) -> Check:
+    """Compare a `.tflite` that was written already with the network it was made of. Raises as `export_checked`."""
+    return _check(load_network(safetensors), path.read_bytes(), path, layout)
 
 
-def _compared(network: AnyNetwork, content: bytes, path: Path, layout: Layout) -> list[Comparison]:
+def _check(network: AnyNetwork, content: bytes, path: Path, layout: Layout) -> Check:
+    wanted: list[Backend] = ["litert"] if layout.transposed else ["litert", "openvino"]
+    runtimes: dict[str, Runtime] = {}
+    skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, "network.tflite")
         file.write_bytes(content)
-        runtimes: dict[str, Runtime] = {"litert": load_engine(file, "litert")}
-        if not layout.transposed:
-            runtimes["openvino"] = load_engine(file, "openvino")
-        return verify(network, path, runtimes, layout.size)
+        for name in wanted:
+            if name == "openvino" and isinstance(network, QuantizedNetwork) and not openvino_int8_trusted():
+                skipped[name] = UNTRUSTED
+                continue
+            try:
+                runtimes[name] = load_engine(file, name)
+            except NotInstalledError as error:
+                skipped[name] = str(error)
+        return Check(tuple(verify(network, path, runtimes, layout.size)), skipped)

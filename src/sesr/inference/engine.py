@@ -23,10 +23,15 @@ A bare `.tflite` says nothing about scale and receptive radius, so they are read
 what makes strips exact (`sesr.inference.strips`), therefore a graph with an operation whose reach is not
 known here is refused, and so is a damaged file or one with other inputs.
 
+OpenVINO's int8 is exact, to the rounding of its requantization, only where the processor has VNNI. On other x86
+processors it adds products in pairs, in 16 bits, which saturate: pixels differ by tens of steps of 1/255.
+There an int8 network is refused (`openvino_int8_trusted`, docs/int8.md).
+
 Importing this module imports neither OpenVINO nor PyTorch.
 """
 
 import importlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +42,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.errors import EngineError, NotInstalledError, UsageError, WeightsError
 from sesr.export.flatbuffer import check_sum
 from sesr.inference.zoo import WEIGHTS, check_file
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
@@ -85,7 +90,7 @@ class Engine(Protocol):
         """
 
 
-def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = None) -> Engine:
+def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = None, *, inexact: bool = False) -> Engine:
     """Makes the network in a file ready to run.
 
     Args:
@@ -95,9 +100,11 @@ def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = No
         backend: what runs it; ``openvino`` needs the extra ``openvino``, ``litert`` the extra ``export``.
         threads: processor threads; None leaves the choice to the backend. With torch it holds for all of the
             process.
+        inexact: run int8 in OpenVINO even where it gives wrong pixels; for benchmarks, whose times stay true.
 
-    Raises `WeightsError` for a file that is missing, damaged or not such a network, `EngineError` when
-    something that the engine needs is not installed, `UsageError` for an unknown backend or fewer than one thread.
+    Raises `WeightsError` for a file that is missing, damaged or not such a network, `NotInstalledError` when
+    something that the engine needs is not installed, `EngineError` for int8 in OpenVINO on a processor without VNNI,
+    `UsageError` for an unknown backend or fewer than one thread.
     """
     if backend not in get_args(Backend):
         raise UsageError(f"engine {backend!r} is unknown: use one of {', '.join(get_args(Backend))}")
@@ -116,31 +123,61 @@ def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = No
             raise EngineError(f"{path}: an int8 network, which PyTorch does not run; take another --engine")
         return TorchEngine(load_checkpoint(_checkpoint_of(path, backend)), threads)
     if kind == ".tflite":
-        return _of_tflite(path, backend, threads)
+        return _of_tflite(path, backend, threads, inexact)
     twin = path.with_suffix(".tflite")
     if path.parent == WEIGHTS and twin.is_file():
-        return _of_tflite(twin, backend, threads)
-    return _converted(path, backend, threads)
+        return _of_tflite(twin, backend, threads, inexact)
+    return _converted(path, backend, threads, inexact)
 
 
-def _of_tflite(path: Path, backend: Backend, threads: int | None) -> Engine:
+def _of_tflite(path: Path, backend: Backend, threads: int | None, inexact: bool) -> Engine:
     if backend == "openvino":
-        return OpenVINOEngine(path, threads)
+        return OpenVINOEngine(path, threads, inexact=inexact)
     from sesr.inference.litert import LiteRTEngine
 
     return LiteRTEngine(path, threads)
 
 
+UNTRUSTED = "OpenVINO's int8 cannot be trusted on this processor, which has no VNNI"
+
+ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Environment variables by which oneDNN, and so OpenVINO, leaves instructions unused; the first that is set counts."""
+
+_VNNI_WITHIN = {
+    "SSE41": frozenset[str](),
+    "AVX": frozenset[str](),
+    "AVX2": frozenset[str](),
+    "AVX512_CORE": frozenset[str](),
+    "AVX2_VNNI": frozenset({"avxvnni"}),
+    "AVX2_VNNI_2": frozenset({"avxvnni"}),
+}
+"""Our kernels whose VNNI oneDNN may still use within a limit; within any other limit, all of them."""
+
+
+def openvino_int8_trusted() -> bool:
+    """Return whether OpenVINO computes int8 exactly here: whether it has VNNI to use.
+
+    False on ARM too: the saturating instruction is x86's, but nobody has measured OpenVINO's int8 there.
+    """
+    from sesr.inference.native import vnni_kernels
+
+    limit = next((value for value in map(os.environ.get, ISA_LIMITS) if value), "")
+    usable = vnni_kernels()
+    return bool(usable & _VNNI_WITHIN.get(limit.upper(), usable))
+
+
 class OpenVINOEngine:
     """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, *, inexact: bool = False) -> None:
         openvino = import_package("openvino", "OpenVINO", "sesr[openvino]")
         core = openvino.Core()
         graph = _read_graph(core, path)
         self.scale, self.receptive_radius, self.int8 = _measure_graph(graph, path)
         if self.int8 and check_sum(path.read_bytes()) is None:  # its whole numbers could mean anything
             raise WeightsError(f"{path}: an int8 .tflite that `sesr export` did not write; export it with that")
+        if self.int8 and not inexact and not openvino_int8_trusted():
+            raise EngineError(f"{path}: {UNTRUSTED}; take --engine native, which is exact")
         settings = {**_SETTINGS} if threads is None else {**_SETTINGS, "INFERENCE_NUM_THREADS": threads}
         try:
             self._request = core.compile_model(graph, "CPU", settings).create_infer_request()
@@ -233,7 +270,7 @@ def _checkpoint_of(path: Path, backend: Backend) -> Path:
     return checkpoint if path.suffix.lower() == ".tflite" else path
 
 
-def _converted(path: Path, backend: Backend, threads: int | None) -> Engine:
+def _converted(path: Path, backend: Backend, threads: int | None, inexact: bool) -> Engine:
     """A `.safetensors` through a temporary `.tflite`: OpenVINO reads these from files only."""
     from sesr.export.tflite import write_tflite
 
@@ -241,15 +278,17 @@ def _converted(path: Path, backend: Backend, threads: int | None) -> Engine:
     with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"{path.stem}.tflite")
         file.write_bytes(content)
-        return _of_tflite(file, backend, threads)
+        return _of_tflite(file, backend, threads, inexact)
 
 
 def import_package(module: str, name: str, package: str) -> ModuleType:
-    """A module that an engine needs. Raises `EngineError` where it is not installed; `package` is what to install."""
+    """Import a module that an engine needs; `package` is what to install. Raises `NotInstalledError`."""
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
-        raise EngineError(f"{name} is not installed or does not load ({error}): pip install '{package}'") from error
+        raise NotInstalledError(
+            f"{name} is not installed or does not load ({error}): pip install '{package}'"
+        ) from error
 
 
 def _read_graph(core: OpenVINO, path: Path) -> OpenVINO:

@@ -48,10 +48,21 @@ Sample = TypeVar("Sample", np.uint8, np.float32)
 KERNEL = "SESR_KERNEL"
 """Environment variable that names the kernels to use."""
 
+VNNI_KERNELS = ("avx512vnni", "vnni256", "avxvnni")
+"""Kernels that need VNNI, the x86 instructions that add four int8 products to an int32 without saturating."""
+
 
 def kernels() -> dict[str, bool]:
     """The kernels that were built, best first, and whether this processor has what they need."""
     return dict(_native.kernels())
+
+
+def vnni_kernels() -> frozenset[str]:
+    """The kernels that this processor's VNNI can run, whichever ``SESR_KERNEL`` names; none on ARM.
+
+    AMX needs no look of its own: a processor that has it has AVX-512 with VNNI too.
+    """
+    return frozenset(name for name, supported in kernels().items() if supported and name in VNNI_KERNELS)
 
 
 class NativeEngine:

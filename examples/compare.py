@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 import sesr
 from draw import draw_scene
+from sesr.files.files import write_picture
 from sesr.imaging.color import BT601_LIMITED
-from sesr.imaging.files import write_picture
 from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic

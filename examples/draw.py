@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from sesr.imaging.files import write_picture
+from sesr.files.files import write_picture
 
 Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]

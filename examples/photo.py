@@ -12,8 +12,8 @@ import numpy as np
 import sesr
 from compare import HEIGHT, WIDTH, Bytes, luma_psnr, side_by_side
 from draw import draw_scene
-from sesr.imaging.files import write_picture
-from sesr.imaging.jpeg import through_jpeg
+from sesr.files.files import write_picture
+from sesr.files.jpeg import through_jpeg
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
 

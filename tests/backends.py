@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sesr.inference.engine import Backend
+from sesr.engines.base import Backend
 
 NEEDS: dict[Backend, tuple[str, ...]] = {
     "native": (),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sesr.inference.engine import openvino_int8_trusted
+from sesr.engines.openvino import openvino_int8_trusted
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

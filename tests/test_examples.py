@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sesr.inference.zoo import list_networks
+from sesr.network.zoo import list_networks
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

@@ -1,4 +1,4 @@
-// The Python module sesr._native. Checks what C++ could not survive; sesr.inference.native is what people call.
+// The Python module sesr._native. Checks what C++ could not survive; sesr.engines.native is what people call.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -163,7 +163,7 @@ std::vector<std::tuple<std::string, bool>> list_kernels() {
 }  // namespace
 
 NB_MODULE(_native, module) {
-    module.doc() = "SESR's row-streaming engine; see sesr.inference.native.";
+    module.doc() = "SESR's row-streaming engine; see sesr.engines.native.";
     const auto in = nb::arg("source").noconvert(), out = nb::arg("result").noconvert();
     nb::class_<sesr::Network>(module, "Network")
         .def("__init__", make_float, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),

@@ -1,4 +1,4 @@
-"""The engine in C++ (src/native), as `sesr.inference.native` calls it."""
+"""The engine in C++ (src/native), as `sesr.engines.native` calls it."""
 
 from typing import overload
 

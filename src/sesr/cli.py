@@ -14,12 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import (
-    Arguments,
-    Command,
-    add_command,
-    plain,
-)
+from sesr.commands.arguments import Arguments, Command, add_command, plain
 from sesr.commands.benchmark import add_benchmark
 from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
@@ -92,8 +87,8 @@ def _add_info(commands: "Commands") -> None:
 
 
 def _info(arguments: Arguments) -> int:
-    from sesr.inference.info import networks_table
-    from sesr.inference.zoo import list_networks
+    from sesr.commands.info import networks_table
+    from sesr.network.zoo import list_networks
 
     print(networks_table(list_networks()))
     return 0

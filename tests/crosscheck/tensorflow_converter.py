@@ -17,7 +17,7 @@ It overwrites the golden files and prints what differs. Found with TensorFlow 2.
 - Scales agree within 1.7e-7: TensorFlow takes a range in float32 and divides it by 255 or 254.
 - TensorFlow gives int8 DEPTH_TO_SPACE version 2, we give it 1. Runtimes take both; some older ones know only 1.
 - Not one pixel differs in LiteRT between the two files; and for int8, none from the reference
-  (`sesr.network.quantized.run`), PReLU included.
+  (`sesr.network.reference.run`), PReLU included.
 
 What the TensorFlow graph has to observe for that:
 
@@ -38,12 +38,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tests.crosscheck.comparison import GOLDEN, Plane, compare, differing, read_operators, run_tflite
-from tests.network.quantized_networks import picture, random_network
+from tests.quantized_networks import picture, random_network
 
-from sesr.export.tflite import write_tflite
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
-from sesr.network.quantized import PIXELS, SHIFTED, Convolution, Quantization, QuantizedNetwork, Slope, run
+from sesr.network.int8 import PIXELS, SHIFTED, Quantization
+from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
+from sesr.network.reference import run
 from sesr.network.variants import SESRConfig
+from sesr.tflite.writer import write_tflite
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 tf: Any = importlib.import_module("tensorflow")

@@ -14,9 +14,9 @@ from PIL import Image
 from sesr.errors import WeightsError
 from sesr.evaluation.card import record
 from sesr.evaluation.evaluate import Evaluation, evaluate
-from sesr.export.tflite import write_tflite
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.sesr import SESR
+from sesr.tflite.writer import write_tflite
 
 
 @pytest.fixture

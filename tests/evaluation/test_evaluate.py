@@ -11,7 +11,7 @@ from PIL import Image
 from sesr.errors import PictureError, SesrError
 from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, evaluate
 from sesr.evaluation.table import text_table, write_csv
-from sesr.imaging.jpeg import through_jpeg
+from sesr.files.jpeg import through_jpeg
 from sesr.imaging.resize import downscale, upscale
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sesr.engines.base import Backend
+from sesr.engines.load import load_engine
 from sesr.evaluation.protocol import (
     Enlarged,
     as_run,
@@ -16,8 +18,7 @@ from sesr.evaluation.protocol import (
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import downscale, upscale
-from sesr.inference.engine import Backend, load_engine
-from sesr.inference.zoo import find_network
+from sesr.network.zoo import find_network
 
 
 def bicubic_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.crosscheck.comparison import GOLDEN, Plane, compare, differing, read_operators, run_tflite
-from tests.network.quantized_networks import picture
+from tests.quantized_networks import picture
 
-from sesr.export.tflite import write_tflite
 from sesr.network.checkpoint import Checkpoint
-from sesr.network.quantized import Quantization, QuantizedNetwork, load_network, load_quantized, run
+from sesr.network.int8 import Quantization
+from sesr.network.quantized import QuantizedNetwork, load_network, load_quantized
+from sesr.network.reference import run
+from sesr.tflite.writer import write_tflite
 
 NAMES = sorted(file.stem for file in GOLDEN.glob("*.tflite"))
 INT8 = [name for name in NAMES if name.startswith("int8")]

@@ -12,11 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from tests.backends import backend_params
 
-from sesr.export.flatbuffer import operators
+from sesr.engines.base import Backend
+from sesr.engines.load import load_engine
 from sesr.export.verify import drawn_pictures
-from sesr.inference.engine import Backend, load_engine
-from sesr.inference.zoo import Network, list_networks
-from sesr.network.quantized import load_quantized, run
+from sesr.network.quantized import load_quantized
+from sesr.network.reference import run
+from sesr.network.zoo import Network, list_networks
+from sesr.tflite.file import operators
 
 MOST_STEPS = {"sesr_m5-int8_x2": 1, "sesr_m11-int8_x4": 3}
 """Of OpenVINO; others two."""

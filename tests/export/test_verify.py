@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.backends import needs
-from tests.network.quantized_networks import calm_network, random_network
+from tests.quantized_networks import calm_network, random_network
 
+from sesr.engines.base import Backend
+from sesr.engines.load import load_engine
 from sesr.errors import ExportError
-from sesr.export.tflite import AnyNetwork, Layout, export_tflite
-from sesr.export.verify import FLOAT_BOUND, drawn_pictures, reference, verify
-from sesr.inference.engine import Backend, load_engine
+from sesr.export.verify import FLOAT_BOUND, drawn_pictures, verify
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.network.quantized import AnyNetwork
+from sesr.network.reference import reference
 from sesr.network.variants import Activation, SESRConfig
+from sesr.tflite.writer import Layout, export_tflite
 
 Luma = NDArray[np.float32]
 Make = Callable[[SESRConfig], AnyNetwork]

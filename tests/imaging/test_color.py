@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sesr.imaging.color import (
-    BT601_FULL,
-    BT601_LIMITED,
-    BT709_LIMITED,
-    YCbCr,
-    grey_from_luma,
-    luma_from_grey,
-    to_uint8,
-)
+from sesr.imaging.color import BT601_FULL, BT601_LIMITED, BT709_LIMITED, YCbCr, grey_from_luma, luma_from_grey, to_uint8
 
 STANDARDS = [BT601_LIMITED, BT601_FULL, BT709_LIMITED]
 BLACK, WHITE = [0.0, 0, 0], [255.0, 255, 255]

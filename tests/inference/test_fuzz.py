@@ -7,11 +7,11 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.inference.fuzz import Nearest, fuzz
-from tests.inference.sample_files import every_format, png, png_header
+from tests.damage import Nearest, fuzz
+from tests.sample_files import every_format, png, png_header
 
 from sesr.errors import PictureError
-from sesr.imaging.animation import MOST_FRAMES
+from sesr.files.animation import MOST_FRAMES
 from sesr.inference.upscale import Upscaler
 
 MANY = "SESR_FUZZ_INPUTS"

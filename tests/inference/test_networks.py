@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sesr.engines.load import load_engine
 from sesr.errors import UsageError
 from sesr.inference import networks as module
-from sesr.inference.engine import load_engine
 from sesr.inference.networks import OneNetwork, find_networks
-from sesr.inference.zoo import find_network
+from sesr.network.zoo import find_network
 
 
 def test_scales_of_a_name_and_networks_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngInfo
-from tests.inference.fuzz import Nearest
-from tests.inference.sample_files import (
+from tests.damage import Nearest
+from tests.sample_files import (
     AUTHOR,
     NOTES,
     THUMBNAIL,
@@ -36,7 +36,7 @@ from tests.inference.sample_files import (
     whole_exif,
 )
 
-from sesr.imaging.files import OUTPUT_FORMATS, open_picture
+from sesr.files.files import OUTPUT_FORMATS, open_picture
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_scale
 from sesr.inference.upscale import Upscaler

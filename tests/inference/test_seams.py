@@ -13,15 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.backends import needs
-from tests.network.quantized_networks import random_network
+from tests.quantized_networks import random_network
 
+from sesr.engines.base import Backend, Engine
+from sesr.engines.load import load_engine
+from sesr.engines.strips import run_plane
 from sesr.imaging.stream import CHANNELS, Stream
-from sesr.inference.engine import Backend, Engine, load_engine
 from sesr.inference.step import Step
-from sesr.inference.strips import run_plane
-from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SCALES, VARIANTS, SESRConfig
+from sesr.network.zoo import list_networks
 
 Luma = NDArray[np.float32]
 

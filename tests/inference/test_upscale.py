@@ -11,19 +11,20 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 from tests.backends import backend_params, needs
-from tests.network.quantized_networks import calm_network
+from tests.quantized_networks import calm_network
 
 import sesr
+from sesr.engines.base import Backend, Luma
+from sesr.engines.load import load_engine
+from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
+from sesr.files.picture import Picture
 from sesr.imaging.compose import compose_rgb, network_luma
-from sesr.imaging.picture import Picture
 from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.engine import Backend, Luma, load_engine
-from sesr.inference.native import NativeEngine
 from sesr.inference.upscale import Upscaler, load
-from sesr.inference.zoo import list_networks
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
+from sesr.network.zoo import list_networks
 
 Bytes = NDArray[np.uint8]
 
@@ -111,10 +112,10 @@ def test_rows_of_the_own_engine_equal_the_whole_exactly(
         upscaler = load(path)
         whole = np.asarray(upscaler.upscale(image))
         with monkeypatch.context() as patch:
-            patch.setattr("sesr.inference.strips.BAND_PIXELS", 1)
+            patch.setattr("sesr.engines.strips.BAND_PIXELS", 1)
             assert len(list(upscaler.bands(Picture.from_image(image)))) > 1
             assert np.array_equal(np.asarray(upscaler.upscale(image)), whole)
-            patch.setattr("sesr.inference.strips.WORKING_BYTES", 1)
+            patch.setattr("sesr.engines.strips.WORKING_BYTES", 1)
             assert np.array_equal(np.asarray(upscaler.upscale(image)), whole)
 
 

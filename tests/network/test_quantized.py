@@ -13,22 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from tests.network.quantized_networks import picture, random_network, scale
+from tests.quantized_networks import picture, random_network, scale
 
 from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, read_header, tensor_shapes
-from sesr.network.quantized import (
-    PIXELS,
-    SHIFTED,
-    Addition,
-    Convolution,
-    Quantization,
-    QuantizedNetwork,
-    is_int8,
-    load_network,
-    load_quantized,
-    run,
-)
+from sesr.network.int8 import PIXELS, SHIFTED, Addition, Quantization
+from sesr.network.quantized import Convolution, QuantizedNetwork, is_int8, load_network, load_quantized
+from sesr.network.reference import run
 from sesr.network.variants import SESRConfig
 
 KINDS = [

@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from tests.network.quantized_networks import picture
+from tests.quantized_networks import picture
 
 from sesr.network.linear_block import LinearBlock
-from sesr.network.quantized import run
+from sesr.network.reference import run
 from sesr.network.sesr import SESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.training.quantization import QuantizedSESR, Range

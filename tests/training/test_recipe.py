@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sesr.errors import RecipeError, UsageError
-from sesr.inference.zoo import Network, list_networks
 from sesr.network.checkpoint import read_header
+from sesr.network.zoo import Network, list_networks
 from sesr.training.recipe import OPTIONS, Recipe, load_recipe, parse_recipe, with_options
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))

@@ -12,12 +12,13 @@ pytest.importorskip("torch")
 import torch
 
 import sesr
+from sesr.data.crops import CropSampler
+from sesr.data.planes import FINE, LumaPlanes
+from sesr.data.settings import DataRecipe
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
-from sesr.training.dataset import CropSampler
-from sesr.training.planes import FINE, LumaPlanes
-from sesr.training.recipe import DataRecipe, TrainingRecipe
+from sesr.training.recipe import TrainingRecipe
 from sesr.training.teacher import load_teacher, mean_answer, teach
 
 WEIGHTS = Path(sesr.__file__).parent / "weights"

@@ -17,18 +17,20 @@ pytest.importorskip("torch")
 import torch
 from PIL import Image
 
+from sesr.data.settings import DataRecipe
 from sesr.errors import TrainingError
-from sesr.export.tflite import write_tflite
 from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import load_checkpoint
-from sesr.network.quantized import load_quantized, run
+from sesr.network.quantized import load_quantized
+from sesr.network.reference import run
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
+from sesr.tflite.writer import write_tflite
 from sesr.training.checkpoint import Sources
 from sesr.training.learner import Learner, learning_rate
 from sesr.training.monitor import Validation
 from sesr.training.processes import Processes
-from sesr.training.recipe import CardRecipe, DataRecipe, Recipe, TrainingRecipe, load_recipe
+from sesr.training.recipe import CardRecipe, Recipe, TrainingRecipe, load_recipe
 from sesr.training.trainer import RunOptions, resume
 from sesr.training.trainer import train as train_from
 

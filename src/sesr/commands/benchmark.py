@@ -36,8 +36,8 @@ def _add_engine(kinds: "Commands") -> None:
 
 def _benchmark_engine(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.engine_speed import EngineTiming, measure_engine
-    from sesr.evaluation.rows import write_rows
+    from sesr.benchmarks.engine_speed import EngineTiming, measure_engine
+    from sesr.benchmarks.rows import write_rows
 
     if arguments.output:
         check_writable(arguments.output)
@@ -72,9 +72,9 @@ def _add_engine_memory(kinds: "Commands") -> None:
 
 def _benchmark_engine_memory(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.engine_memory import measure_working_memory
-    from sesr.evaluation.rows import write_rows
-    from sesr.inference.zoo import find_network
+    from sesr.benchmarks.engine_memory import measure_working_memory
+    from sesr.benchmarks.rows import write_rows
+    from sesr.network.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
     if arguments.output:
@@ -101,9 +101,9 @@ def _add_files(kinds: "Commands") -> None:
 
 def _benchmark_files(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.file_speed import FileTiming, measure_files
-    from sesr.evaluation.rows import write_rows
-    from sesr.inference.zoo import find_network
+    from sesr.benchmarks.file_speed import FileTiming, measure_files
+    from sesr.benchmarks.rows import write_rows
+    from sesr.network.zoo import find_network
 
     network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
     if arguments.output:
@@ -139,9 +139,9 @@ def _add_speed(kinds: "Commands") -> None:
 
 def _benchmark_speed(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.rows import write_rows
-    from sesr.evaluation.speed import measure_speed
-    from sesr.inference.zoo import WEIGHTS, find_network
+    from sesr.benchmarks.rows import write_rows
+    from sesr.benchmarks.speed import measure_speed
+    from sesr.network.zoo import WEIGHTS, find_network
 
     network = find_network(arguments.model, arguments.scale)
     if arguments.output:
@@ -168,7 +168,7 @@ def _add_memory(kinds: "Commands") -> None:
 
 def _benchmark_memory(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.memory import MemoryRow, measure_memory, memory_line, write_csv
+    from sesr.benchmarks.memory import MemoryRow, measure_memory, memory_line, write_csv
 
     if arguments.output:
         check_writable(arguments.output)
@@ -201,7 +201,7 @@ def _benchmark_training(arguments: Arguments) -> int:
     from dataclasses import replace
 
     from sesr.atomic import check_writable
-    from sesr.evaluation.training_speed import measure_training, training_line, write_csv
+    from sesr.benchmarks.training_speed import measure_training, training_line, write_csv
     from sesr.network.variants import VARIANTS
 
     if arguments.output:
@@ -230,10 +230,10 @@ def _add_npu(kinds: "Commands") -> None:
 
 def _benchmark_npu(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.evaluation.npu import Estimate, estimate_npu, npu_line, ratios
-    from sesr.evaluation.rows import write_rows
-    from sesr.inference.zoo import find_network
+    from sesr.benchmarks.npu import Estimate, estimate_npu, npu_line, ratios
+    from sesr.benchmarks.rows import write_rows
     from sesr.network.quantized import load_quantized
+    from sesr.network.zoo import find_network
 
     found = find_network(arguments.model, arguments.scale, int8=True)
     if found.safetensors is None:

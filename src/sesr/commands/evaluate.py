@@ -10,9 +10,9 @@ from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
+    from sesr.engines.base import Engine
     from sesr.evaluation.evaluate import Evaluation
-    from sesr.inference.engine import Engine
-    from sesr.inference.zoo import Network
+    from sesr.network.zoo import Network
 
 
 def add_evaluate(commands: "Commands") -> None:
@@ -81,7 +81,7 @@ def _evaluate(arguments: Arguments) -> int:
 def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, Engine]":
     """Finds a network and loads it."""
     from sesr.inference.networks import find_networks
-    from sesr.inference.zoo import find_network
+    from sesr.network.zoo import find_network
 
     network = find_network(model, scale, int8=arguments.int8)
     if arguments.card and network.safetensors is None:

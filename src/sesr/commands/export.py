@@ -32,10 +32,10 @@ def add_export(commands: "Commands") -> None:
 
 def _export(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
-    from sesr.export.tflite import Layout
-    from sesr.inference.checked import export_checked
-    from sesr.inference.zoo import check_int8, find_network
+    from sesr.export.tflite import export_checked
     from sesr.network.quantized import load_network
+    from sesr.network.zoo import check_int8, find_network
+    from sesr.tflite.writer import Layout
 
     found = find_network(arguments.model, arguments.scale, int8=arguments.int8)
     if found.safetensors is None:

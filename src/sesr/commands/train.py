@@ -70,8 +70,8 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 def _train(arguments: Arguments) -> int:
     try:
+        from sesr.data.planes import default_cache
         from sesr.training.checkpoint import Sources
-        from sesr.training.planes import default_cache
         from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
         from sesr.training.trainer import RunOptions, resume, train
     except ModuleNotFoundError as error:
@@ -104,7 +104,7 @@ def _report(path: Path, options: "RunOptions") -> int:
 
     With several processes only the first does this.
     """
-    from sesr.inference.checked import check_export
+    from sesr.export.tflite import check_export
     from sesr.training.trainer import sized
 
     if os.environ.get("RANK", "0") == "0":
@@ -179,7 +179,7 @@ def _is_path(name: str) -> bool:
 
 def _finished(name: str, scale: int) -> Path:
     """A finished run in ``runs``, or else the file of a shipped network. Raises `UsageError`."""
-    from sesr.inference.zoo import find_network
+    from sesr.network.zoo import find_network
 
     run = Path("runs") / f"{name}_x{scale}"
     if (run / f"sesr_{run.name}.safetensors").exists():

@@ -10,24 +10,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import (
-    Arguments,
-    add_command,
-    add_engine,
-    add_int8,
-    add_model,
-    plain,
-    positive,
-    tile,
-)
+from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, add_model, plain, positive, tile
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
-    from sesr.inference.batch import Outcome
-    from sesr.inference.folders import Work
     from sesr.inference.sizes import Size
     from sesr.inference.upscale import Upscaler
+    from sesr.jobs.batch import Outcome
+    from sesr.jobs.folders import Work
 
 
 def add_upscale(commands: "Commands") -> None:
@@ -107,8 +98,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _upscale(arguments: Arguments) -> int:
-    from sesr.imaging.encoders import Saving
-    from sesr.inference.batch import upscale_files
+    from sesr.files.encoders import Saving
+    from sesr.jobs.batch import upscale_files
 
     work = _work(arguments)
     outcomes = upscale_files(
@@ -124,7 +115,7 @@ def _upscale(arguments: Arguments) -> int:
 
 
 def _work(arguments: Arguments) -> "Work":
-    from sesr.inference.folders import Search, find_pictures
+    from sesr.jobs.folders import Search, find_pictures
 
     search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
     apart = None if arguments.output is None else Path(arguments.output)
@@ -133,7 +124,7 @@ def _work(arguments: Arguments) -> "Work":
 
 def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
     """One for each picture at a time; together they take the processors that there are."""
-    from sesr.inference.native import available_threads
+    from sesr.engines.native import available_threads
 
     threads = arguments.threads or available_threads()
     if arguments.engine == "native":
@@ -179,7 +170,7 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
     """Lines for people: what was done on stdout, what failed on stderr. Returns the exit code."""
     from tqdm import tqdm
 
-    from sesr.inference.batch import Done, Failed, Skipped
+    from sesr.jobs.batch import Done, Failed, Skipped
 
     started, counts, older = time.monotonic(), Counter[str](), 0
     for outcome in outcomes:
@@ -201,7 +192,7 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
 
 
 def _line(done: "Outcome") -> str:
-    from sesr.inference.batch import Done
+    from sesr.jobs.batch import Done
 
     assert isinstance(done, Done)
     (w, h), (larger_w, larger_h) = done.source_size, done.target_size

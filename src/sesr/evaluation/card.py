@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sesr.errors import WeightsError
 from sesr.evaluation.evaluate import OURS, Evaluation
-from sesr.export.tflite import export_tflite
 from sesr.network.quantized import load_network
+from sesr.tflite.writer import export_tflite
 
 
 def record(evaluation: Evaluation, safetensors: Path) -> None:

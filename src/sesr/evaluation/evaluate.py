@@ -13,16 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sesr.evaluation.benchmark import BenchmarkSet, find_sets, read_pair
-from sesr.evaluation.protocol import (
-    LumaUpscaler,
-    Quality,
-    enlarge_by_bicubic,
-    enlarge_by_network,
-    measure,
-)
+from sesr.evaluation.protocol import LumaUpscaler, Quality, enlarge_by_bicubic, enlarge_by_network, measure
 from sesr.evaluation.published import Published, published
-from sesr.imaging.jpeg import through_jpeg
+from sesr.evaluation.sets import BenchmarkSet, find_sets, read_pair
+from sesr.files.jpeg import through_jpeg
 
 BICUBIC, OURS, PAPER = "bicubic", "ours", "paper"
 MEASURED = "measured"
@@ -96,9 +90,9 @@ def evaluate(
     Args:
         upscaler: the network: Y / 255, float32 (H, W), to (scale H, scale W) within 0..1.
         name: the network's; for "m3" .. "xl" the paper's figures are put beside, unless LR is made JPEG.
-        data: see `sesr.evaluation.benchmark.find_sets`.
+        data: see `sesr.evaluation.sets.find_sets`.
         scale: the network's.
-        jpeg: makes LR pass through JPEG of this quality first (`sesr.imaging.jpeg`), for every method.
+        jpeg: makes LR pass through JPEG of this quality first (`sesr.files.jpeg`), for every method.
         progress: show a bar.
 
     Raises:

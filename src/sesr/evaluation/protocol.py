@@ -13,7 +13,7 @@ What is rounded *before* luma is taken makes three figures of one network, and e
   is 8-bit luma, so compare an int8 network with this column of its float one.
 
 An int8 network is measured as its engine runs it. Ours adds what the convolutions find to luma as it came, and rounds
-nothing before the end (`sesr.inference.native`). Others, and the file itself, see 8-bit luma and give 8-bit luma: there
+nothing before the end (`sesr.engines.native`). Others, and the file itself, see 8-bit luma and give 8-bit luma: there
 all three figures are of that.
 """
 
@@ -23,13 +23,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sesr.engines.base import Engine, from_int8, to_int8
+from sesr.engines.native import NativeEngine
+from sesr.engines.strips import run_plane
 from sesr.imaging.color import BT601_LIMITED, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.metrics import psnr, ssim
 from sesr.imaging.resize import upscale
-from sesr.inference.engine import Engine, from_int8, to_int8
-from sesr.inference.native import NativeEngine
-from sesr.inference.strips import run_plane
 
 
 class LumaUpscaler(Protocol):

@@ -2,14 +2,14 @@
 
 A file that nobody ran is a guess: runtimes read the same operators in different ways. So what `sesr export` and `sesr
 train` write is run on pictures drawn for it, whose corners, borders and extremes are where such mistakes show, by every
-runtime that is at hand (`sesr.inference.checked`), and compared with arithmetic that is written out here or in
+runtime that is at hand (`sesr.export.tflite`), and compared with arithmetic that is written out here or in
 `sesr.network.quantized`, in NumPy and with no library's convolution. The largest difference is told in 8-bit steps;
 above a runtime's bound the export fails.
 
 Bounds, in steps of 1/255. Float: 0.01, a hundred times what float32 rounds. Int8 in LiteRT: none at all. Int8 in
 OpenVINO, which requantises in its own way, so that a feature may come out a step off, and later layers add to that:
 three, though more than one is rare; four for PReLU, which LiteRT, and so the reference, rounds twice. That holds where
-the processor has VNNI; elsewhere OpenVINO's int8 is not compared (`sesr.inference.engine.openvino_int8_trusted`).
+the processor has VNNI; elsewhere OpenVINO's int8 is not compared (`sesr.engines.openvino.openvino_int8_trusted`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import ExportError
-from sesr.export.tflite import AnyNetwork
-from sesr.network.checkpoint import Checkpoint
-from sesr.network.quantized import QuantizedNetwork, depth_to_space, run
+from sesr.network.quantized import AnyNetwork, QuantizedNetwork
+from sesr.network.reference import Float, Pixels, reference
 
-Pixels = NDArray[np.uint8]
 Luma = NDArray[np.float32]
-Float = NDArray[np.float64]
 
 MANY = 200_000
 """Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""
@@ -110,37 +107,6 @@ def _drawn(height: int, width: int) -> Pixels:
     picture[:, :1], picture[:, -2:] = 0, 255
     drawn: Pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return drawn
-
-
-def reference(network: AnyNetwork, pixels: Pixels) -> Float:
-    """What the network makes of 8-bit luma, in steps of 1/255: whole numbers of an int8 network."""
-    if isinstance(network, QuantizedNetwork):
-        return run(network, pixels).astype(np.float64)
-    return 255 * _run_float(network, pixels.astype(np.float64) / 255)
-
-
-def _run_float(network: Checkpoint, luma: Float) -> Float:
-    """The collapsed network in float64, (H, W) to (scale H, scale W)."""
-    tensors, config = network.tensors, network.config
-    first = features = _convolve(luma[None] - 0.5, tensors, "head")
-    for index in range(config.m):
-        features = _convolve(features, tensors, f"body.{index}")
-        slope = tensors[f"body.{index}.slope"][:, None, None] if config.activation == "prelu" else 0
-        features = np.where(features > 0, features, slope * features)
-    y = _convolve(features + first, tensors, "tail")
-    if config.input_residual:
-        y = y + luma
-    return np.clip(depth_to_space(y, config.scale), 0, 1)
-
-
-def _convolve(planes: Float, tensors: Mapping[str, NDArray[np.float32]], name: str) -> Float:
-    weight = tensors[f"{name}.weight"].astype(np.float64)
-    k, (height, width) = weight.shape[-1], planes.shape[1:]
-    padded = np.pad(planes, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))
-    sums = np.tile(tensors[f"{name}.bias"].astype(np.float64)[:, None], height * width)
-    for dy, dx in np.ndindex(k, k):
-        sums += weight[:, :, dy, dx] @ padded[:, dy : dy + height, dx : dx + width].reshape(len(planes), -1)
-    return sums.reshape(-1, height, width)
 
 
 def _compare(

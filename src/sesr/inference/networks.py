@@ -4,9 +4,10 @@ from collections.abc import Collection
 from functools import cache
 from typing import Protocol
 
-from sesr.inference.engine import DEFAULT, Backend, Engine, load_engine
+from sesr.engines.base import DEFAULT, Backend, Engine
+from sesr.engines.load import load_engine
 from sesr.inference.step import Step
-from sesr.inference.zoo import Network, check_int8, find_network, is_file, scales_of
+from sesr.network.zoo import Network, check_int8, find_network, is_file, scales_of
 
 
 class Networks(Protocol):

@@ -8,10 +8,10 @@ The network enlarges luma. What is done with the rest of a picture, here in one 
   (`sesr.imaging.alpha`).
 - *16 bits*: luma and chroma are real numbers all the way, and rounded to 16 bits at the end.
 
-In our own engine (`sesr.inference.native`) all this runs in one pipeline of rows for pictures of 8 bits, alpha apart.
+In our own engine (`sesr.engines.native`) all this runs in one pipeline of rows for pictures of 8 bits, alpha apart.
 For others it is done here in NumPy, around a network that sees strips.
 
-A strip's luma comes with a halo of the network's receptive radius (`sesr.inference.strips`). That is more than bicubic
+A strip's luma comes with a halo of the network's receptive radius (`sesr.engines.strips`). That is more than bicubic
 needs, so the same pixels serve chroma and alpha, and the result is the same however the picture is cut.
 """
 
@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sesr.engines.base import Engine, Luma
+from sesr.engines.native import NativeEngine, enlarge_by_bicubic
+from sesr.engines.strips import Band, Span, plan, plan_rows
 from sesr.imaging.alpha import REACH, spread_colour
 from sesr.imaging.color import code_values, grey_from_luma, luma_from_grey, to_pixels
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
 from sesr.imaging.stream import Source
-from sesr.inference.engine import Engine, Luma
-from sesr.inference.native import NativeEngine, enlarge_by_bicubic
-from sesr.inference.strips import Band, Span, plan, plan_rows
 
 Pixels = NDArray[Any]
 """uint8 or uint16."""

@@ -7,7 +7,7 @@ made.
 
 Memory, for PNG and TIFF files, is what the engine takes (some megabytes in ours, 130 at most, 230 for a strip in
 OpenVINO), and a few bands of pixels a link. Bands grow with the width only beyond some 58,000 pixels
-(`sesr.inference.strips`). Other formats are decoded, or collected, as a whole: `sesr.imaging.files`.
+(`sesr.engines.strips`). Other formats are decoded, or collected, as a whole: `sesr.files.files`.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sesr.engines.base import DEFAULT, Backend, Engine
 from sesr.errors import PictureError, UsageError
-from sesr.imaging.animation import Animation, check_animated_output, open_animation, write_animation
-from sesr.imaging.encoders import Saving, writing_memory
-from sesr.imaging.files import PIXEL_LIMIT, assemble, open_picture, output_format, write_picture
-from sesr.imaging.metadata import Metadata
-from sesr.imaging.picture import Picture
+from sesr.files.animation import Animation, check_animated_output, open_animation, write_animation
+from sesr.files.encoders import Saving, writing_memory
+from sesr.files.files import PIXEL_LIMIT, assemble, open_picture, output_format, write_picture
+from sesr.files.metadata import Metadata
+from sesr.files.picture import Picture
 from sesr.imaging.stream import Source, Stream, resized
-from sesr.inference.engine import DEFAULT, Backend, Engine
 from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, route
 
@@ -116,14 +116,14 @@ class Upscaler:
         """Enlarges a picture file into another; of an animation, every frame.
 
         Args:
-            source: see `sesr.imaging.files.open_picture`.
+            source: see `sesr.files.files.open_picture`.
             target: its suffix names the format; it appears whole or not at all.
             progress: called after each band, or frame.
             overwrite: whether a file that is there, or appears meanwhile, may be replaced.
             saving: the quality.
 
         Returns (width, height) of the source and of the target. Raises `PictureError`, `UsageError` as
-        `sesr.imaging.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
+        `sesr.files.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
         happens, the engine is at rest again afterwards.
         """
         animation = open_animation(source, self.pixel_limit)

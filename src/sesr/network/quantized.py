@@ -31,7 +31,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,37 +40,8 @@ from safetensors.numpy import save
 from sesr.atomic import writing
 from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Card, Checkpoint, damaged, load_checkpoint, read_entry, read_tensors
+from sesr.network.int8 import LOWEST, PIXELS, Addition, Quantization
 from sesr.network.variants import SESRConfig
-
-Number = TypeVar("Number", bound=np.generic)
-Integers = TypeVar("Integers", bound=Any)
-"""An array or a tensor of whole numbers."""
-
-Whole = NDArray[np.int32]
-"""Whole numbers: of int8 range where they are a plane's, of int32 range where they are sums."""
-
-LOWEST, HIGHEST = -128, 127
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """What the 8-bit numbers of a plane mean: ``scale * (q - zero_point)``; `scale` is a float32 value."""
-
-    scale: float
-    zero_point: int
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.scale) and self.scale > 0 and self.scale == float(np.float32(self.scale))):
-            raise UsageError(f"a scale must be a positive float32, not {self.scale!r}")
-        if type(self.zero_point) is not int or not LOWEST <= self.zero_point <= HIGHEST:
-            raise UsageError(f"a zero point must be a whole number in -128..127, not {self.zero_point!r}")
-
-
-PIXELS = Quantization(float(np.float32(1 / 255)), -128)
-"""Of input and output: q = pixel - 128."""
-
-SHIFTED = Quantization(PIXELS.scale, 0)
-"""Of the input after 128/255 is taken off, and of what is added to the input."""
 
 
 @dataclass(frozen=True)
@@ -249,130 +220,5 @@ def _check_values(
             raise damaged(path, str(error)) from error
 
 
-@dataclass(frozen=True)
-class Addition:
-    """The sum of two planes in fixed point: ``(one * u + other * v + half) >> shift``, u and v less their zero points.
-
-    `one` and `other` are the planes' scales over the result's, as whole numbers of 21 bits at most: the larger has
-    exactly 21. So XNNPACK computes it; every other way of rounding gives other bits now and then.
-    """
-
-    one: int
-    other: int
-    shift: int
-
-    @classmethod
-    def of(cls, one: Quantization, other: Quantization, result: Quantization) -> "Addition":
-        """The multipliers for three planes. Raises `UsageError` for scales too far apart: beyond 1/1024 and 256."""
-        ratios = [np.float32(plane.scale) / np.float32(result.scale) for plane in (one, other)]
-        largest = max(ratios)
-        if not 2.0**-10 <= largest < 2.0**8:
-            raise UsageError(f"two planes are added whose scales are {largest:g} times the result's")
-        shift = 20 - int(np.frexp(largest)[1] - 1)
-        first, second = (int(np.rint(np.float64(ratio) * 2.0**shift)) for ratio in ratios)
-        return cls(first, second, shift)
-
-
-@dataclass(frozen=True)
-class Multiplier:
-    """Multiplication by a positive real in 31-bit fixed point: ``factor / 2^31 * 2^shift``, rounded twice.
-
-    First to a whole number by the factor alone, half up, then by the shift, half away from zero: so TFLite's kernels
-    without XNNPACK do it, and PReLU has no other.
-    """
-
-    factor: int
-    shift: int
-
-    @classmethod
-    def of(cls, real: float) -> "Multiplier":
-        """The nearest factor of 31 bits, between a half and one, and its shift."""
-        mantissa, exponent = np.frexp(np.float64(real))
-        factor = int(np.floor(mantissa * 2.0**31 + 0.5))
-        return cls(factor >> 1, int(exponent) + 1) if factor == 1 << 31 else cls(factor, int(exponent))
-
-    def times(self, values: Integers) -> Integers:
-        """Of whole numbers in 64 bits, an array or a tensor."""
-        high = ((values << max(self.shift, 0)) * self.factor + (1 << 30)) >> 31
-        right = max(-self.shift, 0)
-        result: Integers = (high + (1 << right - 1) + (high >> 63)) >> right if right else high
-        return result
-
-
-def run(network: QuantizedNetwork, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """8-bit luma Y (H, W) -> 8-bit luma (scale H, scale W): the reference, whole numbers throughout.
-
-    Holds all features of the picture, 400 bytes or so a pixel: meant for tests and checks.
-    """
-    source = pixels.astype(np.int32)[None] + LOWEST
-    first = features = _convolve(source, SHIFTED, network.head)
-    meaning = network.head.output
-    for index, convolution in enumerate(network.body):
-        features, meaning = _convolve(features, meaning, convolution), convolution.output
-        if network.slopes:
-            features = prelu(features, meaning, network.slopes[index])
-            meaning = network.slopes[index].output
-    total = _add(features, meaning, first, network.head.output, network.total)
-    y = _convolve(total, network.total, network.tail)
-    if network.config.input_residual:
-        y = _add(y, network.tail.output, source, PIXELS, PIXELS)
-    return (depth_to_space(y, network.config.scale) - LOWEST).astype(np.uint8)
-
-
-def _convolve(plane: Whole, meaning: Quantization, convolution: Convolution) -> Whole:
-    """(c_in, H, W) -> (c_out, H, W), zeros (in real terms) beyond the border. float64 holds every sum exactly."""
-    weight = convolution.weight.astype(np.float64)
-    c_out, _, k, _ = weight.shape
-    height, width = plane.shape[1:]
-    padded = np.pad(plane - meaning.zero_point, ((0, 0), (k // 2, k // 2), (k // 2, k // 2))).astype(np.float64)
-    sums = np.tile(convolution.bias[:, None].astype(np.float64), height * width)
-    for dy in range(k):
-        for dx in range(k):
-            sums += weight[:, :, dy, dx] @ padded[:, dy : dy + height, dx : dx + width].reshape(len(plane), -1)
-    factor = requantisation(convolution, meaning)
-    return _requantize(sums, factor[:, None], convolution.output).reshape(c_out, height, width)
-
-
-def requantisation(convolution: Convolution, meaning: Quantization) -> NDArray[np.float32]:
-    """By what a convolution's sums are multiplied, float32 (c_out,); `meaning` is its input's."""
-    factor: NDArray[np.float32] = (
-        np.float32(meaning.scale) * convolution.weight_scale / np.float32(convolution.output.scale)
-    )
-    return factor
-
-
-def _requantize(sums: NDArray[Any], factor: NDArray[np.float32], output: Quantization) -> Whole:
-    rounded = np.rint(sums.astype(np.float32) * factor).astype(np.float64)
-    clipped: Whole = np.clip(rounded + output.zero_point, LOWEST, HIGHEST).astype(np.int32)
-    return clipped
-
-
-def prelu(plane: Whole, meaning: Quantization, slope: Slope) -> Whole:
-    """Of a plane (f, H, W): negative values times the slope; both sides then requantised."""
-    values = (plane - meaning.zero_point).astype(np.int64)
-    bent = slope.weight.astype(np.int64)[:, None, None] * values
-    keep, bend = prelu_multipliers(meaning.scale, slope.scale, slope.output.scale)
-    result = np.where(values >= 0, keep.times(values), bend.times(bent)) + slope.output.zero_point
-    clipped: Whole = np.clip(result, LOWEST, HIGHEST).astype(np.int32)
-    return clipped
-
-
-def prelu_multipliers(source: float, slope: float, output: float) -> tuple[Multiplier, Multiplier]:
-    """For what PReLU keeps and for what it bends, from the scales of its input, its slopes and its output."""
-    keep = np.float32(source) / np.float32(output)
-    bend = np.float32(source) * np.float32(slope) / np.float32(output)
-    return Multiplier.of(float(keep)), Multiplier.of(float(bend))
-
-
-def _add(one: Whole, meaning: Quantization, other: Whole, other_meaning: Quantization, result: Quantization) -> Whole:
-    addition = Addition.of(meaning, other_meaning, result)
-    u, v = (one - meaning.zero_point).astype(np.int64), (other - other_meaning.zero_point).astype(np.int64)
-    total = (addition.one * u + addition.other * v + (1 << (addition.shift - 1))) >> addition.shift
-    clipped: Whole = np.clip(total + result.zero_point, LOWEST, HIGHEST).astype(np.int32)
-    return clipped
-
-
-def depth_to_space(y: NDArray[Number], scale: int) -> NDArray[Number]:
-    """(scale^2, H, W) -> (scale H, scale W): channel scale * dy + dx becomes the pixel (dy, dx) of its patch."""
-    _, height, width = y.shape
-    return y.reshape(scale, scale, height, width).transpose(2, 0, 3, 1).reshape(scale * height, scale * width)
+AnyNetwork = Checkpoint | QuantizedNetwork
+"""A float network or an int8 one."""

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sesr.errors import TrainingError
-from sesr.imaging.memory import free_memory, gigabytes
+from sesr.memory import free_memory, gigabytes
 from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
 
 CROP, CROPS_AT_ONCE = 24, 64

@@ -18,11 +18,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sesr.atomic import writing
+from sesr.data.planes import read_validation
+from sesr.data.settings import DataRecipe
 from sesr.imaging.metrics import psnr
 from sesr.training.figures import Sharpening, draw_curves
 from sesr.training.learner import Narrow
-from sesr.training.planes import read_validation
-from sesr.training.recipe import DataRecipe
 
 
 class Monitor:

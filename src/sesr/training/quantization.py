@@ -3,7 +3,7 @@
 The usual *fake quantisation* rounds every weight and feature to what 8 bits can hold and goes on in real numbers. Here
 features are kept as the whole numbers themselves, with their scale beside: a plane is ``units`` (q less its zero
 point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
-as sums stay below 2^24, requantises by one multiplication, as `sesr.network.quantized.run` does, and the forward pass
+as sums stay below 2^24, requantises by one multiplication, as `sesr.network.reference.run` does, and the forward pass
 *is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
 of additions and of PReLU is left out; an addition's seldom matters.)
 
@@ -35,19 +35,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization, prelu_multipliers
 from sesr.network.linear_block import LinearBlock
-from sesr.network.quantized import (
-    HIGHEST,
-    LOWEST,
-    PIXELS,
-    SHIFTED,
-    Addition,
-    Convolution,
-    Quantization,
-    QuantizedNetwork,
-    Slope,
-    prelu_multipliers,
-)
+from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
 from sesr.network.sesr import SESR
 from sesr.network.variants import SESRConfig
 

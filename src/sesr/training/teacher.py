@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
+from sesr.data.planes import FINE, LumaPlanes, kept, luma_scale
 from sesr.errors import TrainingError, WeightsError
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.sesr import CollapsedSESR
-from sesr.training.planes import FINE, LumaPlanes, kept, luma_scale
 from sesr.training.recipe import TrainingRecipe
 
 FORMAT = 2
@@ -130,7 +130,7 @@ def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:
 
 
 def _turned(plane: Tensor, turn: int) -> Tensor:
-    """As crops are (`sesr.training.dataset.Places`): bit 0 flips rows, bit 1 columns, bit 2 transposes then."""
+    """As crops are (`sesr.data.crops.Places`): bit 0 flips rows, bit 1 columns, bit 2 transposes then."""
     flipped = plane.flip([axis for axis in (2, 3) if turn >> (axis - 2) & 1])
     return flipped.transpose(2, 3).contiguous() if turn & 4 else flipped
 

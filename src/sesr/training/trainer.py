@@ -30,19 +30,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sesr.atomic import writing
+from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
+from sesr.data.div2k import fetch_div2k
+from sesr.data.pairs import Split, find_pairs
+from sesr.data.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.errors import TrainingError
-from sesr.export.tflite import Layout, export_tflite, write_tflite
 from sesr.network.checkpoint import Card
 from sesr.network.sesr import CollapsedSESR
+from sesr.tflite.writer import Layout, export_tflite, write_tflite
 from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, load_run, restore_run, save_run
-from sesr.training.dataset import CropSampler, drawing_weights, idle_patterns, share_of
-from sesr.training.div2k import fetch_div2k
 from sesr.training.initial import start_from
 from sesr.training.learner import Crops, Learner, learning_rate
 from sesr.training.machine import keep_freed_memory, missing_compiler, return_freed_memory
 from sesr.training.monitor import Monitor, Validation
-from sesr.training.pictures import Split, find_pairs
-from sesr.training.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
 from sesr.training.teacher import identity, load_teacher, teach

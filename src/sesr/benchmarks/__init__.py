@@ -1,0 +1,1 @@
+"""Stop-watches: what `sesr benchmark` measures."""

@@ -1,0 +1,1 @@
+"""Training and evaluation pictures: pairs, planes, crops."""

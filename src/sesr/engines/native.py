@@ -1,0 +1,278 @@
+"""Our own engine: the network as a pipeline of rows, at the speed that the processor allows.
+
+A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
+luma go in at one end and rows of the result come out at the other; each layer keeps the few rows that others still
+need, which for all but very wide pictures stay in the cache. So there is nothing to cut into tiles, memory does not
+grow with the height, and a band of rows is what a thread works on. How it is built and what it reaches: docs/engine.md;
+the code, in C++, is in src/native.
+
+An int8 network gives the very bits of the reference (`sesr.network.quantized`). A float one is within float rounding of
+the collapsed network, and the same for every number of threads.
+
+`NativeEngine.enlarge` takes whole pictures, grey or RGB: the way to luma and back and the chroma's bicubic run in the
+same pipeline. There an int8 network's convolutions still see 8-bit luma, but what they find is added to luma as it was
+before rounding, and not rounded again before it becomes RGB: 0.07 dB of the shipped M5 on Set5 (docs/int8.md).
+
+The processor's best kernels are used: the environment variable ``SESR_KERNEL`` names others.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sesr import _native
+from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.network.checkpoint import Checkpoint
+from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
+from sesr.network.quantized import Convolution, QuantizedNetwork
+from sesr.network.reference import prelu, requantisation
+from sesr.network.variants import SESRConfig
+
+Bytes = NDArray[np.uint8]
+Luma = NDArray[np.float32]
+Sample = TypeVar("Sample", np.uint8, np.float32)
+
+KERNEL = "SESR_KERNEL"
+"""Environment variable that names the kernels to use."""
+
+VNNI_KERNELS = ("avx512vnni", "vnni256", "avxvnni")
+"""Kernels that need VNNI, the x86 instructions that add four int8 products to an int32 without saturating."""
+
+
+def kernels() -> dict[str, bool]:
+    """The kernels that were built, best first, and whether this processor has what they need."""
+    return dict(_native.kernels())
+
+
+def vnni_kernels() -> frozenset[str]:
+    """The kernels that this processor's VNNI can run, whichever ``SESR_KERNEL`` names; none on ARM.
+
+    AMX needs no look of its own: a processor that has it has AVX-512 with VNNI too.
+    """
+    return frozenset(name for name, supported in kernels().items() if supported and name in VNNI_KERNELS)
+
+
+class NativeEngine:
+    """A network in our own engine. One instance serves any number of threads.
+
+    Args:
+        network: float or int8.
+        threads: processor threads; None takes as many as the process may use.
+
+    Attributes:
+        column_bytes: about what it holds for a column of pixels, all threads together.
+
+    Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``.
+    """
+
+    def __init__(self, network: Checkpoint | QuantizedNetwork, threads: int | None = None) -> None:
+        self.scale, self.receptive_radius = network.config.scale, network.config.receptive_radius
+        self.int8 = isinstance(network, QuantizedNetwork)
+        self.threads = threads or available_threads()
+        self.column_bytes = _column_bytes(network.config, self.int8) * self.threads
+        kernel = chosen_kernel()
+        try:
+            self._network = _int8(network, kernel) if isinstance(network, QuantizedNetwork) else _float(network, kernel)
+        except ValueError as error:
+            raise WeightsError(f"the network cannot run: {error}") from error
+
+    @property
+    def kernel(self) -> str:
+        """The kernels in use."""
+        return self._network.kernel
+
+    def run(self, luma: Luma, *, rounded: bool = True) -> Luma:
+        """Upscales a plane: see `sesr.engines.base.Engine.run`.
+
+        Args:
+            luma: Y/255, float32 (H, W).
+            rounded: of int8 networks: whether they answer in 8 bits, as everywhere else. If not, their convolutions'
+                result is added to the luma as it came.
+        """
+        if luma.ndim != 2 or 0 in luma.shape:
+            raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
+        with _enough_memory(luma):
+            source = np.ascontiguousarray(luma, np.float32)[..., None]
+            result = _room(source, self.scale, slice(0, len(source)))
+            self._network.luma(source, result, rounded, 0, self.threads)
+        return result[..., 0]
+
+    def run_bytes(self, luma: Bytes) -> Bytes:
+        """Upscales a plane of 8-bit luma (H, W) to 8-bit luma (scale H, scale W)."""
+        source = _pixels(luma)
+        if source.shape[2] != 1:
+            raise UsageError(f"luma must be a plane (H, W), not of shape {luma.shape}")
+        with _enough_memory(source):
+            result = _room(source, self.scale, slice(0, len(source)))
+            self._network.bytes(source, result, 0, self.threads)
+        return result[..., 0]
+
+    def enlarge(self, picture: Bytes, rows: slice | None = None) -> Bytes:
+        """Enlarges a picture, full-range grey (H, W) or RGB (H, W, 3), 8 bits.
+
+        Args:
+            picture: the picture, or a strip of it with context above and below.
+            rows: of its rows those to enlarge, all of them by default.
+
+        Returns (scale rows, scale W) or (scale rows, scale W, 3). Raises `UsageError` for other shapes and types.
+        """
+        source = _pixels(picture)
+        if source.shape[2] not in (1, 3):
+            raise UsageError(f"a picture must be (H, W) or (H, W, 3), not {picture.shape}")
+        wanted = _rows(source, rows)
+        with _enough_memory(source):
+            result = _room(source, self.scale, wanted)
+            self._network.picture(source, result, wanted.start, self.threads)
+        return result if picture.ndim == 3 else result[..., 0]
+
+
+def enlarge_by_bicubic(
+    picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None, kernel: str | None = None
+) -> Bytes:
+    """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: bit for bit.
+
+    Args:
+        picture: uint8 (H, W) or (H, W, C) with up to 4 channels.
+        scale: 2, 3 or 4.
+        rows: of its rows those to enlarge, all of them by default.
+        threads: processor threads; None takes as many as the process may use.
+        kernel: which kernels; None takes what ``SESR_KERNEL`` names, or the best.
+
+    Raises `UsageError` for other shapes, types and scales.
+    """
+    source = _pixels(picture)
+    if scale not in (2, 3, 4):
+        raise UsageError(f"scale must be 2, 3 or 4, not {scale}")
+    if source.shape[2] > 4:
+        raise UsageError(f"a picture has up to 4 channels, not {source.shape[2]}")
+    wanted, kernel = _rows(source, rows), kernel or chosen_kernel()
+    with _enough_memory(source):
+        result = _room(source, scale, wanted)
+        _native.bicubic(source, result, scale, wanted.start, threads or available_threads(), kernel)
+    return result if picture.ndim == 3 else result[..., 0]
+
+
+def multiply_adds(rounds: int, *, int8: bool) -> int:
+    """Multiplies and adds in one thread, as fast as the processor can; returns how often it did.
+
+    The time that this takes is what a network's speed is to be compared with (`sesr benchmark engine`).
+    """
+    return _native.spin(int8, rounds, chosen_kernel())
+
+
+def available_threads() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_kernel() -> str | None:
+    """What ``SESR_KERNEL`` names, if anything. Raises `EngineError` unless it was built and the processor has it."""
+    name = os.environ.get(KERNEL)
+    if not name:
+        return None
+    found = kernels()
+    if name not in found:
+        raise EngineError(f"{KERNEL}={name}: unknown; there are {', '.join(found)}")
+    if not found[name]:
+        raise EngineError(f"{KERNEL}={name}: this processor does not have what it needs")
+    return name
+
+
+def _column_bytes(config: SESRConfig, int8: bool) -> int:
+    """Of one thread: rows of features in rings, and what is made of them (docs/engine.md)."""
+    element, padded = 2 if int8 else 4, -(-config.f // 16) * 16  # int8 is stored as int16 at most
+    return element * (padded * (5 * config.m + 9) + 6) + 4 * config.scale**2 + 64
+
+
+def _pixels(picture: Bytes) -> Bytes:
+    """As C++ takes it: (H, W, C), in one piece."""
+    if picture.dtype != np.uint8:
+        raise UsageError(f"pixels must be uint8, not {picture.dtype}")
+    if picture.ndim not in (2, 3) or 0 in picture.shape:
+        raise UsageError(f"a picture must be (H, W) or (H, W, C) and not empty, not {picture.shape}")
+    with _enough_memory(picture):
+        source = np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])
+    return source
+
+
+def _rows(source: Bytes, rows: slice | None) -> slice:
+    start, stop, step = (rows or slice(None)).indices(len(source))
+    if step != 1 or stop <= start:
+        raise UsageError(f"rows must be some of the picture's {len(source)}, not {rows}")
+    return slice(start, stop)
+
+
+def _room(source: NDArray[Sample], scale: int, rows: slice) -> NDArray[Sample]:
+    """An array for the result. Raises `MemoryError`."""
+    _, width, channels = source.shape
+    shape = ((rows.stop - rows.start) * scale, width * scale, channels)
+    try:
+        return np.empty(shape, source.dtype)
+    except ValueError as error:  # more than can be addressed
+        raise MemoryError from error
+
+
+@contextmanager
+def _enough_memory(source: NDArray[Any]) -> Iterator[None]:
+    """Makes what is raised for want of memory into `EngineError`."""
+    try:
+        yield
+    except MemoryError as error:
+        size = f"{source.shape[1]} x {source.shape[0]} pixels"
+        raise EngineError(f"not enough memory to enlarge {size} at once; a smaller tile needs less") from error
+
+
+def _float(network: Checkpoint, kernel: str | None) -> _native.Network:
+    config, tensors = network.config, network.tensors
+    relu = np.zeros(config.f, np.float32)
+
+    def layer(name: str, slope: NDArray[np.float32] | None) -> "_native.FloatLayer":
+        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        return np.ascontiguousarray(weight), np.ascontiguousarray(bias), slope
+
+    body = [f"body.{index}" for index in range(config.m)]
+    layers = [
+        layer("head", None),
+        *(layer(name, tensors.get(f"{name}.slope", relu)) for name in body),
+        layer("tail", None),
+    ]
+    return _native.Network(config.m, config.f, config.scale, config.input_residual, layers, kernel)
+
+
+def _int8(network: QuantizedNetwork, kernel: str | None) -> _native.Network:
+    config = network.config
+    layers = [_int8_layer(network.head, SHIFTED)]
+    meaning = network.head.output
+    for index, convolution in enumerate(network.body):
+        layers.append(_int8_layer(convolution, meaning))
+        meaning = convolution.output
+        if network.slopes:
+            slope = network.slopes[index]
+            every = np.tile(np.arange(LOWEST, HIGHEST + 1, dtype=np.int32), (config.f, 1))
+            table = prelu(every[:, None], meaning, slope)[:, 0].astype(np.int8)
+            meaning = slope.output
+            layers[-1] = (*layers[-1][:5], np.ascontiguousarray(table), meaning.zero_point)
+    layers.append(_int8_layer(network.tail, network.total))
+    total = _sum(meaning, network.head.output, network.total)
+    output = _sum(network.tail.output, PIXELS, PIXELS) if config.input_residual else (0, 0, 1, 0, 0, 0)
+    scale = network.tail.output.scale
+    return _native.Network(
+        config.m, config.f, config.scale, config.input_residual, layers, total, output, scale, kernel
+    )
+
+
+def _int8_layer(convolution: Convolution, meaning: Quantization) -> "_native.Int8Layer":
+    weight = np.ascontiguousarray(convolution.weight)
+    factor = requantisation(convolution, meaning)
+    zero_points = meaning.zero_point, convolution.output.zero_point
+    return weight, np.ascontiguousarray(convolution.bias), np.ascontiguousarray(factor), *zero_points, None, 0
+
+
+def _sum(one: Quantization, other: Quantization, result: Quantization) -> "_native.Sum":
+    addition = Addition.of(one, other, result)
+    zero_points = one.zero_point, other.zero_point, result.zero_point
+    return addition.one, addition.other, addition.shift, *zero_points

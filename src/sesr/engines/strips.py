@@ -1,0 +1,182 @@
+"""Pictures of any size in bounded memory: strips that equal the whole frame.
+
+An engine that takes whole planes keeps several copies of all its features: about 230 bytes a pixel in
+OpenVINO, half a gigabyte for a 1920 x 1080 frame. Cut into strips, the memory is the strip's. An output pixel
+depends on input pixels no further away than the receptive radius, so a strip that is given that much more on
+each side (its *halo*) yields exactly the whole frame's pixels inside: no seams, and no blending to hide them.
+One thing must be right: the network pads with zeros where its input ends, so a strip may end only where its
+halo does, or where the picture does.
+
+::
+
+    picture   0 ─────────────────────────────────────── H
+    strip 0   ██████████████░░░                               █ kept   ░ halo, computed and dropped
+    strip 1              ░░░████████░░░
+    strip 2                        ░░░███████████████
+
+All strips of a picture have the same source size: engines prepare themselves for a shape once.
+
+By default strips run over the picture's full width and hold half a megapixel, about 230 MB with OpenVINO and
+within 15 % of the speed of whole frames. They stay 14 radii high, so that halos cost a sixth at most; pictures
+too wide for that are cut in columns too. So the network's memory is bounded for every shape.
+
+What a caller holds of a band, 8-bit pixels mostly, it holds over the full width. Bands are therefore limited to
+two megapixels, columns together: above some 17,000 pixels of width (radius 9) they get lower, down to 4 radii,
+where halos double the work. Beyond 58,000 pixels of width that least height stays, and a band grows with the
+width.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from sesr.engines.base import Engine, Luma
+from sesr.errors import UsageError
+
+PIXELS = 1 << 19
+"""Input pixels of a strip, halo included, where no tile size is asked for."""
+
+BAND_PIXELS = 1 << 21
+"""Input pixels of a band, halo included, all its columns together, unless the picture is very wide."""
+
+WORKING_BYTES = 1 << 27
+"""What an engine that keeps rows may hold of them, all its threads together."""
+
+_RADII = 14
+_LEAST_RADII = 4
+
+ReadRows = Callable[[int, int], Luma]
+"""Gives the picture's luma rows y0 up to but not including y1, float32 (y1 - y0, W)."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece along one axis: input pixels start..stop are read, keep_start..keep_stop of them count."""
+
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+    def near(self, reach: int) -> "Span":
+        """Of what is read no more than `reach` pixels around what counts."""
+        start, stop = max(self.keep_start - reach, self.start), min(self.keep_stop + reach, self.stop)
+        return Span(start, stop, self.keep_start, self.keep_stop)
+
+    def within(self, outer: int, scale: int = 1) -> slice:
+        """Where the piece lies in one that starts at `outer`, or in its result, `scale` times the size."""
+        return slice((self.start - outer) * scale, (self.stop - outer) * scale)
+
+    def inside(self, scale: int = 1) -> slice:
+        """Where the kept pixels lie in the piece, or in its result, `scale` times the size."""
+        return slice((self.keep_start - self.start) * scale, (self.keep_stop - self.start) * scale)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows that are finished together, and the columns that they are cut into."""
+
+    rows: Span
+    columns: tuple[Span, ...]
+
+
+def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[Band]:
+    """How to cut a picture.
+
+    Args:
+        height, width: of the picture, input pixels, at least 1.
+        radius: the engine's receptive radius, input pixels.
+        tile: side of the square tiles, input pixels without halo; None for strips of bounded memory.
+
+    The kept parts cover the picture without overlap, from top to bottom and from left to right.
+    Raises `UsageError` for a tile that is no whole number from 1 on.
+    """
+    if tile is not None and (not isinstance(tile, Integral) or tile < 1):
+        raise UsageError(f"tile must be a whole number, at least 1, not {tile}")
+    keep_rows, keep_columns = (tile, tile) if tile is not None else _automatic(height, width, radius)
+    columns = tuple(_cut(width, radius, keep_columns))
+    return [Band(rows, columns) for rows in _cut(height, radius, keep_rows)]
+
+
+def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[Band]:
+    """Strips for an engine whose memory grows with their width alone: of two megapixels, as bands are.
+
+    Args:
+        height, width, radius: as for `plan`.
+        column_bytes: what the engine holds for a column of pixels. Strips run over the full width unless they would
+            need more than `WORKING_BYTES`.
+    """
+    keep = max(BAND_PIXELS // width - 2 * radius, _LEAST_RADII * radius, 1)
+    across = max(WORKING_BYTES // column_bytes - 2 * radius, _LEAST_RADII * radius, 1)
+    columns = tuple(_cut(width, radius, across))
+    return [Band(rows, columns) for rows in _cut(height, radius, keep)]
+
+
+def run_strips(
+    engine: Engine, read: ReadRows, height: int, width: int, tile: int | None = None
+) -> Iterator[tuple[Band, Luma]]:
+    """Upscales a picture band by band, so that neither it nor its result need ever be in memory as a whole.
+
+    Args:
+        engine: what runs the network.
+        read: called once a band, from top to bottom, with `band.rows.start` and `band.rows.stop`. A caller
+            that wants the same rows for its colours can keep them there; `band.rows.inside()` says which of
+            them count.
+        height, width: of the picture, input pixels.
+        tile: as in `plan`.
+
+    Yields every band with its finished rows, float32 (scale * (keep_stop - keep_start), scale * width).
+    """
+    for band in plan(height, width, engine.receptive_radius, tile):
+        yield band, run_band(engine, read(band.rows.start, band.rows.stop), band)
+
+
+def run_band(engine: Engine, luma: Luma, band: Band) -> Luma:
+    """The finished rows of a band, from its luma rows `band.rows.start` to `band.rows.stop`, float32."""
+    scale = engine.scale
+    inside = band.rows.inside(scale)
+    if len(band.columns) == 1:
+        return engine.run(luma)[inside]
+    result = np.empty((inside.stop - inside.start, luma.shape[1] * scale), np.float32)
+    for column in band.columns:
+        piece = engine.run(luma[:, column.start : column.stop])
+        result[:, column.keep_start * scale : column.keep_stop * scale] = piece[inside, column.inside(scale)]
+    return result
+
+
+def run_plane(engine: Engine, luma: Luma, tile: int | None = None) -> Luma:
+    """A whole plane (H, W) -> (scale H, scale W), strip by strip, for callers that hold the plane anyway."""
+    height, width = luma.shape
+    result = np.empty((height * engine.scale, width * engine.scale), np.float32)
+    for band, rows in run_strips(engine, lambda y0, y1: luma[y0:y1], height, width, tile):
+        result[band.rows.keep_start * engine.scale : band.rows.keep_stop * engine.scale] = rows
+    return result
+
+
+def _automatic(height: int, width: int, radius: int) -> tuple[int, int]:
+    """Rows and columns to keep, so that a strip with its halo has no more than `PIXELS` pixels."""
+    rows = min(height, max(PIXELS // width, _RADII * radius))
+    rows = min(rows, max(BAND_PIXELS // width, _LEAST_RADII * radius, 1))
+    columns = PIXELS // rows
+    return max(1, rows - 2 * radius), max(1, columns - 2 * radius)
+
+
+def _cut(length: int, radius: int, keep: int) -> Iterator[Span]:
+    """Cuts an axis into pieces of one length that keep at most `keep` each.
+
+    The first and the last have no halo at the picture's end and keep `radius` more instead; the last is moved
+    back to end with the picture.
+    """
+    inner = length - 2 * radius
+    if inner <= keep:
+        yield Span(0, length, 0, length)
+        return
+    pieces = -(-inner // keep)
+    step = -(-inner // pieces)  # may need a piece less after rounding up
+    size = step + 2 * radius
+    starts = [*range(0, length - size, step), length - size]
+    for start, following in zip(starts, [*starts[1:], None], strict=True):
+        keep_start = start + radius if start else 0
+        yield Span(start, start + size, keep_start, length if following is None else following + radius)

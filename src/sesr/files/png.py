@@ -1,0 +1,187 @@
+"""A PNG written band by band, so that a picture larger than memory can be.
+
+Pillow writes a PNG from a whole picture only, and holds RGB as four bytes a pixel: 400 output megapixels would take
+1.6 GB. The format itself is a stream: rows one after another, each behind a byte that names its filter, all through
+one deflate stream that is cut into IDAT chunks at will (PNG specification, sections 5, 9 and 10). So NumPy and a
+deflate library are enough.
+
+Filters: a row is stored as differences to the pixel on its left (Sub), to the row above (Up), to the mean of the two
+(Average) or to whichever of left, above and above left is nearest to left + above - above left (Paeth); the one with
+the least sum of absolute differences is taken, the specification's own heuristic; of wide rows a quarter of the bytes
+is summed. How the differences are packed: `sesr.files.deflate`. Measured on enlarged photographs the files are 3 to
+4 % larger than Pillow's default, in less than a sixth of the time; on drawn pictures 10 %. Left out: interlacing,
+palettes, fewer than 8 bits.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sesr.files.deflate import deflated, in_parallel
+from sesr.files.metadata import NOTHING, XMP_KEYWORD, Metadata
+
+Bytes = NDArray[np.uint8]
+Pixels = NDArray[Any]
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+"""Channels (grey, grey with alpha, RGB, RGBA) to the header's colour type."""
+FILTER_BYTES = 1 << 17
+"""About how much is filtered at a time, so that the copies stay in the processor's cache."""
+PIECE_BYTES = 1 << 20
+"""About how much is compressed at a time."""
+
+_RUN, _SUMMED = 128, 4
+_ZLIB_HEADER = b"\x78\x01"
+_LAST_BLOCK = b"\x03\x00"  # deflate's, with nothing in it
+
+
+def write_png(
+    file: BinaryIO,
+    bands: Iterable[Pixels],
+    width: int,
+    height: int,
+    channels: int,
+    depth: int = 8,
+    metadata: Metadata = NOTHING,
+) -> None:
+    """Writes a PNG.
+
+    Args:
+        file: where to, open for writing bytes.
+        bands: uint8 or uint16 (rows, width) or (rows, width, channels), from the top down; `height` rows in all.
+        width: pixels.
+        height: pixels.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        depth: 8 or 16 bits a channel, which the bands' type must be.
+        metadata: what to say beside; of an upright picture of this size.
+
+    Raises `ValueError` if the bands do not make up the picture.
+    """
+    header = struct.pack(">IIBBBBB", width, height, depth, COLOUR_TYPES[channels], 0, 0, 0)
+    file.write(SIGNATURE)
+    _write_chunk(file, b"IHDR", header)
+    _write_metadata(file, metadata)
+    pixel = channels * depth // 8
+    _write_rows(file, bands, width * pixel, height, pixel)
+    _write_chunk(file, b"IEND", b"")
+
+
+def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
+    """In the order that the specification asks for (section 5.6): colour first."""
+    if metadata.icc is not None:
+        _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc))
+    for name, content in metadata.chunks:
+        if not (metadata.icc and name == b"sRGB"):  # one of the two, never both
+            _write_chunk(file, name, content)
+    if metadata.dpi is not None:
+        x, y = (min(round(value / 0.0254), 2**31 - 1) for value in metadata.dpi)
+        _write_chunk(file, b"pHYs", struct.pack(">IIB", x, y, 1))
+    if metadata.exif is not None:
+        _write_chunk(file, b"eXIf", metadata.exif)
+    if metadata.xmp is not None:
+        _write_chunk(file, b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp)
+
+
+def _write_rows(file: BinaryIO, bands: Iterable[Pixels], stride: int, height: int, pixel: int) -> None:
+    check, written = zlib.adler32(b""), 0
+    header = _ZLIB_HEADER
+    for rows, compressed, filtered in in_parallel(lambda piece: _packed(piece, pixel), _pieces(bands, stride)):
+        _write_chunk(file, b"IDAT", header + compressed)
+        check, header, written = zlib.adler32(filtered.data, check), b"", written + rows
+    if written != height:
+        raise ValueError(f"the bands have {written} rows in all instead of {height}")
+    _write_chunk(file, b"IDAT", _LAST_BLOCK + struct.pack(">I", check))
+
+
+def _pieces(bands: Iterable[Pixels], stride: int) -> Iterator[tuple[Bytes, Bytes]]:
+    """Some rows of bytes at a time, and the one above them."""
+    count, above = max(PIECE_BYTES // stride, 1), np.zeros((1, stride), np.uint8)
+    for band in bands:
+        rows = _stored(band)
+        if rows.shape[1] != stride:
+            raise ValueError(f"a band has rows of {rows.shape[1]} bytes instead of {stride}")
+        for top in range(0, len(rows), count):
+            piece = rows[top : top + count].copy()  # whoever made the band may go on with its memory
+            yield piece, above
+            above = piece[-1:]
+
+
+def _packed(piece: tuple[Bytes, Bytes], pixel: int) -> tuple[int, bytes, Bytes]:
+    """How many rows, compressed, and as they were before, filtered: (bytes,)."""
+    (rows, above), some = piece, max(FILTER_BYTES // piece[0].shape[1], 1)
+    parts = []
+    for top in range(0, len(rows), some):
+        parts.append(filter_rows(rows[top : top + some], rows[top - 1 : top] if top else above, pixel))
+    filtered = np.concatenate(parts).reshape(-1)
+    return len(rows), deflated(filtered), filtered
+
+
+def _stored(band: Pixels) -> Bytes:
+    """Rows of bytes as the format has them, the more significant byte of a sample first: (rows, bytes)."""
+    ordered = np.ascontiguousarray(band, band.dtype.newbyteorder(">"))
+    return ordered.reshape(len(band), -1).view(np.uint8)
+
+
+def filter_rows(rows: Bytes, above: Bytes, channels: int) -> Bytes:
+    """Rows as PNG stores them: each behind its filter's number, as the differences that are smallest in sum.
+
+    Args:
+        rows: uint8 (n, width * channels).
+        above: uint8 (1, width * channels), the row before the first; zeros at the top of the picture.
+        channels: bytes a pixel, the distance to the left neighbour.
+
+    Returns uint8 (n, 1 + width * channels). Arithmetic is modulo 256, as the format wants it.
+    """
+    up = np.concatenate([above, rows[:-1]])
+    left, corner = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, channels:], corner[:, channels:] = rows[:, :-channels], up[:, :-channels]
+    mean = (left & up) + ((left ^ up) >> 1)  # floor of the mean, without leaving 8 bits
+    differences = [rows - left, rows - up, rows - mean, rows - _paeth(left, up, corner)]
+    choice = np.stack([_absolute_sum(candidate) for candidate in differences]).argmin(axis=0)
+    stored = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+    stored[:, 0] = choice + 1  # 0 would be no filter
+    for row, chosen in enumerate(choice):
+        stored[row, 1:] = differences[chosen][row]
+    return stored
+
+
+def _paeth(left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
+    """Of the three neighbours the nearest to left + up - corner; ties go to left, then up.
+
+    All in 8 bits, seven times as fast as with wider integers: the distances from that sum are |up - corner| for left
+    and |left - corner| for up; for the corner it is their difference if the corner lies between left and up, and
+    otherwise never the smallest.
+    """
+    from_left = np.maximum(up, corner) - np.minimum(up, corner)
+    from_up = np.maximum(left, corner) - np.minimum(left, corner)
+    nearest = np.minimum(from_left, from_up)
+    from_corner = np.maximum(from_left, from_up) - nearest
+    side = _choose(from_left <= from_up, left, up)
+    between = (left > corner) ^ (up > corner)
+    return _choose(between & (from_corner < nearest), corner, side)
+
+
+def _choose(condition: NDArray[np.bool_], yes: Bytes, no: Bytes) -> Bytes:
+    """`np.where` by bit masks: several times as fast on bytes."""
+    return no ^ ((yes ^ no) & np.negative(condition.view(np.uint8)))
+
+
+def _absolute_sum(differences: Bytes) -> NDArray[np.int64]:
+    """Sum over each row of the differences read as -128..127, without signs; of wide rows, of every fourth run."""
+    runs = differences.shape[1] // _RUN
+    if runs >= 4 * _SUMMED:
+        differences = differences[:, : runs * _RUN].reshape(len(differences), runs, _RUN)[:, ::_SUMMED]
+        differences = differences.reshape(len(differences), -1)
+    negated: Bytes = np.negative(differences)
+    sums: NDArray[np.int64] = np.minimum(differences, negated).sum(axis=1, dtype=np.int64)
+    return sums
+
+
+def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
+    file.write(struct.pack(">I", len(content)) + name)
+    file.write(content)
+    file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))

@@ -1,0 +1,87 @@
+"""Reads what a `.tflite` file says about itself: checksum, metadata, operators."""
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+from sesr.errors import NotInstalledError, WeightsError
+
+TFLite = Any
+"""An object of the generated schema or of flatbuffers; both come without types."""
+
+
+_TRAILER = b"SESR-SHA"
+
+
+def sealed(content: bytes) -> bytes:
+    """A flatbuffer with its checksum behind it."""
+    return content + _TRAILER + hashlib.sha256(content).digest()
+
+
+def check_sum(content: bytes) -> bool | None:
+    """Whether a `.tflite` is as it was written; None where it carries no checksum, as those of other writers."""
+    end = len(content) - len(_TRAILER) - hashlib.sha256().digest_size
+    if end < 0 or content[end : end + len(_TRAILER)] != _TRAILER:
+        return None
+    return hashlib.sha256(content[:end]).digest() == content[end + len(_TRAILER) :]
+
+
+def read_metadata(content: bytes) -> bytes | None:
+    """The header in a `.tflite`'s metadata, entry ``sesr``; None where there is none.
+
+    Raises `ValueError` for damaged content, `NotInstalledError` when the extra ``export`` is not installed.
+    """
+    schema, _ = tflite_libraries()
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content)
+        entries = [entry for entry in model.metadata or [] if entry.name == b"sesr"]
+        return bytes(model.buffers[entries[0].buffer].data) if entries else None
+    except Exception as error:  # the generated reader trusts every offset, and fails in many ways
+        raise ValueError(f"its flatbuffer cannot be read: {error}") from error
+
+
+def operators(content: bytes) -> dict[str, str]:
+    """The operators of a `.tflite`, in the order in which they run: what each makes, and its kind, ``CONV_2D``.
+
+    Raises as `read_metadata`.
+    """
+    schema, _ = tflite_libraries()
+    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content)
+        (graph,) = model.subgraphs
+        return {
+            graph.tensors[operator.outputs[0]].name.decode(): kinds[
+                model.operatorCodes[operator.opcodeIndex].builtinCode
+            ]
+            for operator in graph.operators
+        }
+    except Exception as error:
+        raise ValueError(f"its flatbuffer cannot be read: {error}") from error
+
+
+def tflite_libraries() -> tuple[TFLite, TFLite]:
+    """The TFLite schema and flatbuffers. Raises `NotInstalledError`."""
+    try:
+        schema = importlib.import_module("ai_edge_litert.schema_py_generated")
+        return schema, importlib.import_module("flatbuffers")
+    except ImportError as error:
+        raise NotInstalledError(
+            f"writing .tflite needs flatbuffers and ai-edge-litert ({error}): pip install 'sesr[export]'"
+        ) from error
+
+
+def check_tflite(path: Path) -> None:
+    """Raises `WeightsError` for a file that does not begin as a `.tflite`, or whose checksum does not fit.
+
+    Runtimes would write to stderr on the first, and might do anything with the second.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+    if content[4:8] != b"TFL3":
+        raise WeightsError(f"{path}: not a .tflite file inside; fetch or export it again")
+    if check_sum(content) is False:
+        raise WeightsError(f"{path}: damaged, its checksum does not fit; fetch or export it again")

@@ -1,0 +1,40 @@
+"""The table of `sesr info`."""
+
+from pathlib import Path
+
+import pytest
+
+from sesr.commands.info import networks_table
+from sesr.network.variants import SESRConfig
+from sesr.network.zoo import Network, list_networks
+
+
+def test_a_line_says_what_the_paper_says() -> None:
+    card = {"psnr_db": {"Set5": 37.4, "Set14": 32.84}}
+    network = Network("m5", SESRConfig(m=5), card, Path("/there/sesr_m5_x2.safetensors"), None)
+    head, line, *_ = networks_table([network]).splitlines()
+    assert head.split() == ["name", "scale", "values", "weights", "MACs*", "radius", "dB", "file"]
+    shown = "m5 x2 float, PReLU 13,520 3.12 G 9 Set5 37.40, Set14 32.84 /there/sesr_m5_x2.safetensors"
+    assert " ".join(line.split()) == shown
+
+
+def test_an_int8_network_says_so() -> None:
+    network = Network("m5-int8", SESRConfig(m=5, activation="relu"), {}, Path("/there/a.safetensors"), None, int8=True)
+    assert "m5-int8 x2 int8, ReLU 13,520" in " ".join(networks_table([network]).split())
+
+
+def test_files_in_the_working_folder_are_shown_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = Network("m3", SESRConfig(m=3), {}, Path.cwd() / "nets" / "a.safetensors", None)
+    line = networks_table([network]).splitlines()[1]
+    assert line.endswith(str(Path("nets/a.safetensors")))
+    assert "not measured" in line
+
+
+def test_nothing_to_list() -> None:
+    assert "-m" in networks_table([])
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+def test_every_shipped_network_was_measured() -> None:
+    assert "not measured" not in networks_table(list_networks())

@@ -1,0 +1,89 @@
+"""What JPEG does to a picture, beside Pillow's own file of it."""
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sesr.errors import PictureError
+from sesr.files.files import open_picture
+from sesr.files.jpeg import check_jpeg, through_jpeg
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [NOISE, NOISE[..., 0]], ids=["colour", "grey"])
+def test_equals_a_file(pixels: "np.typing.NDArray[np.uint8]") -> None:
+    file = BytesIO()
+    options = {"subsampling": 2} if pixels.ndim == 3 else {}
+    Image.fromarray(pixels).save(file, "JPEG", quality=75, **options)
+    assert np.array_equal(through_jpeg(pixels, 75), np.asarray(Image.open(file)))
+
+
+def test_lower_quality_loses_more() -> None:
+    lost = [
+        np.square(through_jpeg(NOISE[..., 0], quality) - NOISE[..., 0].astype(float)).mean() for quality in (95, 30)
+    ]
+    assert 0 < lost[0] < lost[1] / 4
+
+
+@pytest.mark.parametrize("quality", [0, 101])
+def test_qualities_that_there_are_not(quality: int) -> None:
+    with pytest.raises(PictureError, match="between 1 and 100"):
+        through_jpeg(NOISE, quality)
+
+
+def test_picture_too_large_for_jpeg() -> None:
+    with pytest.raises(PictureError, match="65501 x 1"):
+        through_jpeg(np.zeros((1, 65501), np.uint8), 75)
+
+
+def test_data_that_end_too_early(tmp_path: Path) -> None:
+    """Though the file ends as it should: half of the picture would be grey."""
+    Image.fromarray(NOISE).save(tmp_path / "good.jpg")
+    whole = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "bad.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    check_jpeg(tmp_path / "good.jpg")
+    with pytest.raises(PictureError, match=r"bad\.jpg: damaged or incomplete \(its data end too early\)"):
+        check_jpeg(tmp_path / "bad.jpg")
+    with pytest.raises(PictureError, match="end too early"):
+        open_picture(tmp_path / "bad.jpg")
+
+
+def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
+    """libjpeg warns of bytes between markers too."""
+    Image.fromarray(NOISE).save(tmp_path / "a.jpg")
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
+    check_jpeg(tmp_path / "a.jpg")
+
+
+def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    """libvips' words on what went wrong are the whole process's."""
+    Image.fromarray(NOISE).save(tmp_path / "good.jpg")
+    whole = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "good.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
+    (tmp_path / "bad.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+
+    def is_whole(name: str) -> bool:
+        try:
+            check_jpeg(tmp_path / name)
+        except PictureError:
+            return False
+        return True
+
+    names = ["good.jpg", "bad.jpg"] * 200
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(is_whole, names)) == [name == "good.jpg" for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes on Linux only")
+def test_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    Image.fromarray(NOISE).save(path)
+    check_jpeg(path)

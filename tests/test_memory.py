@@ -1,0 +1,63 @@
+"""How much memory there is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sesr import memory
+from sesr.memory import free_memory, gigabytes
+
+
+def system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: str | None, group: tuple[str, ...] | None
+) -> None:
+    """A machine that says this."""
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_OWN_GROUP", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("1:cpu:/elsewhere\n0::/slice/own\n")
+    (tmp_path / "slice" / "own").mkdir(parents=True)
+    if available is not None:
+        (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {available} kB\n")
+    if group is not None:
+        for name, content in zip(("memory.max", "memory.current", "memory.stat"), group, strict=False):
+            (tmp_path / "slice" / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("available", "group", "free"),
+    [
+        ("100", None, 102_400),
+        ("100", ("max\n", "7\n"), 102_400),
+        ("100", ("5000\n", "1000\n"), 4000),
+        ("100", ("5000\n", "1000\n", "anon 300\ninactive_file 200\nactive_file 30\nslab_reclaimable 4\n"), 4234),
+        (None, ("5000\n", "1000\n"), 4000),
+        (None, None, None),
+        ("many", None, None),
+    ],
+)
+def test_the_least_that_is_known(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    available: str | None,
+    group: tuple[str, ...] | None,
+    free: int | None,
+) -> None:
+    system(tmp_path, monkeypatch, available, group)
+    assert free_memory() == free
+
+
+def test_address_space_of_the_process() -> None:
+    """What `ulimit -v` leaves: in a process of its own, whose limit is never lifted again."""
+    code = (
+        "import resource; from sesr.memory import free_memory\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32)); print(free_memory())"
+    )
+    free = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+    assert 0 < free < 1 << 32
+
+
+def test_sizes_for_people() -> None:
+    assert gigabytes(3_456_000_000) == "3.5 GB"

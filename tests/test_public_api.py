@@ -19,7 +19,10 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("name", sesr.__all__)
+NAMES = [pytest.param(name, marks=pytest.mark.needs("torch") if name == "SESR" else ()) for name in sesr.__all__]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_there(name: str) -> None:
     assert getattr(sesr, name) is not None
     assert name in dir(sesr)
@@ -27,6 +30,10 @@ def test_every_name_is_there(name: str) -> None:
 
 def test_names() -> None:
     assert sesr.__all__ == ["SESR", "SesrError", "Upscaler", "__version__", "load", "upscale"]
+
+
+@pytest.mark.needs("torch")
+def test_training_class() -> None:
     assert sesr.SESR(m=3, feature_size=4).config.m == 3
 
 

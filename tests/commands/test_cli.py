@@ -178,6 +178,7 @@ class TestUpscale:
         with Image.open(plain) as one, Image.open(other) as two:
             assert np.abs(np.asarray(one).astype(int) - np.asarray(two)).max() <= 1
 
+    @pytest.mark.needs("torch")
     def test_torch_engine(self, network: str, photo: Path) -> None:
         assert upscale(network, photo, "-o", photo.with_name("a.png")) == 0
         assert upscale(network, photo, "-o", photo.with_name("b.png"), "--engine", "torch") == 0

@@ -80,6 +80,9 @@ def read_all(path: Path) -> None:
     picture.rows(0, picture.height)
 
 
+JXL = pytest.param(".jxl", marks=pytest.mark.needs("pillow_jxl"))
+
+
 def load_plugin(suffix: str) -> None:
     """Makes Pillow know the format too, or skips."""
     if suffix in (".heic", ".heif"):
@@ -337,7 +340,7 @@ class TestWriting:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the most of memory is asked of Linux")
     @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".webp", ".avif", ".jxl"])
+    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".webp", ".avif", JXL])
     def test_memory_is_as_much_as_said(self, tmp_path: Path, suffix: str, mode: str) -> None:
         """Of a process of its own, whose most is its own. HEIC, which takes as long as all others, was measured too."""
         if suffix in (".jpg", ".bmp") and mode == "RGBA":
@@ -357,6 +360,7 @@ class TestWriting:
         assert took <= said
         assert took > said / 8, "said far too much"
 
+    @pytest.mark.needs("pillow_jxl")
     def test_jxl_of_quality_100_loses_nothing(self, tmp_path: Path) -> None:
         write_picture(tmp_path / "a.jxl", banded(pixels("RGB")), 17, 13, "RGB", saving=Saving(quality=100))
         assert np.array_equal(open_picture(tmp_path / "a.jxl").rows(0, 13), pixels("RGB"))
@@ -370,7 +374,7 @@ class TestWriting:
             write_picture(tmp_path / "a.webp", banded(pixels("RGB")), 17, 13, "RGB")
         assert not any(tmp_path.iterdir())
 
-    @pytest.mark.parametrize("suffix", [".webp", ".jxl", ".bmp"])
+    @pytest.mark.parametrize("suffix", [".webp", JXL, ".bmp"])
     @pytest.mark.parametrize("mode", ["L", "LA"])
     def test_grey_profile_where_none_fits_is_applied(self, tmp_path: Path, suffix: str, mode: str) -> None:
         """Grey of a linear profile, 128, is 188 in sRGB: what is written shows what was meant."""
@@ -424,6 +428,7 @@ def test_pillows_own_limit_is_back_when_the_last_thread_is_done() -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_size_from_the_header(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_plugin(suffix)
     write_picture(tmp_path / f"a{suffix}", banded(pixels("RGB")), 17, 13, "RGB")
     monkeypatch.setattr(Image.Image, "load", None)
     if suffix == ".jxl":  # whose plugin decodes what it opens

@@ -60,6 +60,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.needs("export")
 @pytest.mark.slow
 @pytest.mark.parametrize(("teacher", "newton"), [("none", ""), ("m3", ""), ("none", NEWTON)])
 def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from sesr.data.planes import LumaPlanes, default_cache, fingerprint, load_planes
 from sesr.data.settings import DataRecipe
 from sesr.errors import PictureError, TrainingError
 from sesr.files.files import OpenPicture, open_picture
-from sesr.files.scanlines import signature
+from sesr.files.formats import Format, recognized
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.resize import downscale
 
@@ -304,13 +304,13 @@ def test_failures_that_may_pass_are_not_remembered(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, failure: Exception
 ) -> None:
 
-    def failing(file: BinaryIO) -> str | None:
+    def failing(file: BinaryIO) -> Format | None:
         if Path(file.name).name == "a.png":
             raise failure
-        return signature(file)
+        return recognized(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sesr.files.files.signature", failing)
+        patch.setattr("sesr.files.files.recognized", failing)
         assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[12, 10]]
     lines = capsys.readouterr().out.splitlines()
     assert "a.png: " in lines[0]

@@ -19,7 +19,8 @@ from tests.sample_files import XMP, exif, frames
 
 from sesr.errors import PictureError
 from sesr.files import files
-from sesr.files.animation import MOST_FRAMES, _whole, animated_memory, open_animation
+from sesr.files.animation import MOST_FRAMES, _whole, open_animation
+from sesr.files.formats import OUTPUT_SUFFIXES
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_size
 from sesr.inference.upscale import Upscaler
@@ -38,6 +39,13 @@ def saved(path: Path, images: list[Image.Image], plays: int = 0, **options: Any)
     options = {"duration": TIMES} | lossless | options
     images[0].save(path, save_all=True, append_images=images[1:], **options)
     return path
+
+
+def memory_of(suffix: str, width: int, height: int, count: int) -> int:
+    """Bytes that the program expects writing to take."""
+    animated = OUTPUT_SUFFIXES["." + suffix].animated
+    assert animated is not None
+    return animated.memory(width, height, count)
 
 
 def seen(path: Path) -> list[tuple[NDArray[np.uint8], float]]:
@@ -250,13 +258,13 @@ print(highest() - before)
 def test_writing_takes_no_more_memory_than_is_reckoned(tmp_path: Path, suffix: str) -> None:
     command = [sys.executable, "-c", MEASURE, str(tmp_path / f"a.{suffix}")]
     taken = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    reckoned = animated_memory({"png": "PNG", "gif": "GIF", "webp": "WEBP"}[suffix], 1000, 1000, 8)
+    reckoned = memory_of(suffix, 1000, 1000, 8)
     assert reckoned / 3 < taken <= reckoned
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_want_of_memory_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    path, needed = saved(tmp_path / "in.gif", frames(4)), animated_memory(suffix.upper(), 32, 32, 4)
+    path, needed = saved(tmp_path / "in.gif", frames(4)), memory_of(suffix, 32, 32, 4)
     monkeypatch.setattr(files, "free_memory", lambda: needed - 1)
     with pytest.raises(PictureError, match=r"of memory are needed .* animations are written at once"):
         Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")

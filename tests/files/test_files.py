@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError, UsageError
-from sesr.files.encoders import Saving, writing_memory
+from sesr.files.encoders import Saving
 from sesr.files.files import (
-    OUTPUT_FORMATS,
     PIXEL_LIMIT,
     assemble,
     open_picture,
@@ -29,10 +28,11 @@ from sesr.files.files import (
     unguarded_pillow,
     write_picture,
 )
+from sesr.files.formats import FORMATS, OUTPUT_SUFFIXES
 from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture
 
-SUFFIXES = tuple(suffix for suffix in OUTPUT_FORMATS if suffix != ".gif")
+SUFFIXES = tuple(form.suffix for form in FORMATS if form.still)
 CHANNELS = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
@@ -205,7 +205,7 @@ class TestRefusing:
         load_plugin(suffix)
         whole = io.BytesIO()
         noise = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(whole, OUTPUT_FORMATS[suffix])
+        Image.fromarray(noise).save(whole, OUTPUT_SUFFIXES[suffix].codec)
         path = tmp_path / f"a{suffix}"
         path.write_bytes(whole.getvalue()[: int(len(whole.getvalue()) * kept)])
         assert "damaged" in self.refusal(path)
@@ -246,7 +246,7 @@ class TestRefusing:
     def test_any_damage_is_refused_or_survived(self, tmp_path: Path, data: st.DataObject, suffix: str) -> None:
         load_plugin(suffix)
         whole = io.BytesIO()
-        Image.fromarray(pixels("RGB")).save(whole, OUTPUT_FORMATS[suffix])
+        Image.fromarray(pixels("RGB")).save(whole, OUTPUT_SUFFIXES[suffix].codec)
         content = bytearray(whole.getvalue())
         for _ in range(data.draw(st.integers(1, 4))):
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -265,16 +265,16 @@ class TestWriting:
     def test_what_is_written_is_read_back(self, tmp_path: Path, mode: str, suffix: str) -> None:
         path, original = tmp_path / f"a{suffix}", pixels(mode)
         load_plugin(suffix)
-        if mode in ("LA", "RGBA") and OUTPUT_FORMATS[suffix] in ("JPEG", "BMP"):
+        if mode in ("LA", "RGBA") and OUTPUT_SUFFIXES[suffix].codec in ("JPEG", "BMP"):
             with pytest.raises(PictureError, match="cannot hold transparency"):
                 write_picture(path, banded(original), 17, 13, mode)
             assert not any(tmp_path.iterdir())
             return
         write_picture(path, banded(original), 17, 13, mode)
         with Image.open(path) as image:
-            assert image.format == OUTPUT_FORMATS[suffix]
+            assert image.format == OUTPUT_SUFFIXES[suffix].codec
             found = np.asarray(image.convert(mode)).astype(int)
-        bound = 0 if OUTPUT_FORMATS[suffix] in ("PNG", "TIFF", "BMP") else 8
+        bound = 0 if OUTPUT_SUFFIXES[suffix].codec in ("PNG", "TIFF", "BMP") else 8
         assert np.abs(found - original).max() <= bound
 
     @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
@@ -322,7 +322,7 @@ class TestWriting:
         assert not any(tmp_path.iterdir())
 
     def test_still_gif(self, tmp_path: Path) -> None:
-        with pytest.raises(PictureError, match=r"256 colours.*write \.png instead"):
+        with pytest.raises(PictureError, match=r"256 colors.*write \.png instead"):
             write_picture(tmp_path / "a.gif", banded(pixels("L")), 17, 13, "L")
 
     def test_picture_of_more_than_four_gigabytes(self, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ class TestWriting:
     def test_too_little_memory_is_said_before_the_work(
         self, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        needed = writing_memory(OUTPUT_FORMATS[suffix], "RGB", 3000 * 3000)
+        needed = OUTPUT_SUFFIXES[suffix].writing_memory("RGB", 3000 * 3000)
         monkeypatch.setattr("sesr.files.files.free_memory", lambda: needed - 1)
         with pytest.raises(PictureError, match=r"0\.[0-9] GB of memory are needed.*write \.png or \.tiff"):
             write_picture(tmp_path / f"a{suffix}", [], 3000, 3000, "RGB")
@@ -353,7 +353,7 @@ class TestWriting:
             "random, ramp = np.random.default_rng(1), np.arange(side * len(mode), dtype=np.uint8)\n"
             "row = lambda: (ramp + random.integers(0, 30, ramp.size, np.uint8)).reshape(1, side, len(mode))\n"
             "before = peak(); write_picture(path, (row() for _ in range(side)), side, side, mode)\n"
-            "print(peak() - before, writing_memory(output_format(path), mode, side * side))"
+            "print(peak() - before, output_format(path).writing_memory(mode, side * side))"
         )
         command = [sys.executable, "-c", code, str(tmp_path / f"a{suffix}"), mode]
         took, said = map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
@@ -370,7 +370,7 @@ class TestWriting:
             raise struct.error("unpack requires a buffer of 4 bytes")
 
         monkeypatch.setitem(Image.SAVE, "WEBP", failing)
-        with pytest.raises(PictureError, match=r"a\.webp: cannot be written as WEBP \(unpack requires"):
+        with pytest.raises(PictureError, match=r"a\.webp: cannot be written as WebP \(unpack requires"):
             write_picture(tmp_path / "a.webp", banded(pixels("RGB")), 17, 13, "RGB")
         assert not any(tmp_path.iterdir())
 

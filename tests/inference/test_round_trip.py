@@ -36,7 +36,8 @@ from tests.sample_files import (
     whole_exif,
 )
 
-from sesr.files.files import OUTPUT_FORMATS, open_picture
+from sesr.files.files import open_picture
+from sesr.files.formats import OUTPUT_SUFFIXES
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_scale
 from sesr.inference.upscale import Upscaler
@@ -90,7 +91,7 @@ def load_plugin(suffix: str) -> None:
 
 def plain(suffix: str, **options: Any) -> bytes:  # noqa: ANN401  (Pillow's)
     load_plugin(suffix)
-    return saved(Image.fromarray(smooth()), OUTPUT_FORMATS["." + suffix], **options)
+    return saved(Image.fromarray(smooth()), OUTPUT_SUFFIXES["." + suffix].codec, **options)
 
 
 def exiftool(*arguments: str) -> str:

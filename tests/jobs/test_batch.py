@@ -14,7 +14,8 @@ from PIL import Image
 
 from sesr.engines.base import Engine, Luma
 from sesr.errors import EngineError
-from sesr.files.encoders import Saving, writing_memory
+from sesr.files.encoders import Saving
+from sesr.files.formats import JPEG
 from sesr.files.png import write_png
 from sesr.inference.upscale import Progress, Sizes, Upscaler
 from sesr.jobs.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
@@ -196,7 +197,7 @@ def test_memory_of_a_picture_counts_its_result() -> None:
     enlarger = Upscaler.of_engine(Nearest())
     reading = enlarger.memory((100, 50), Path("a.png"))
     assert 4 * 5000 <= reading <= 8 * 5000
-    assert enlarger.memory((100, 50), Path("a.jpg")) == reading + writing_memory("JPEG", "RGB", 20_000)
+    assert enlarger.memory((100, 50), Path("a.jpg")) == reading + JPEG.writing_memory("RGB", 20_000)
 
 
 def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

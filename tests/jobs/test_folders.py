@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from sesr.files.formats import PICTURE_SUFFIXES
 from sesr.inference.sizes import Exactly, Height, Scale, Size, Width, Within
-from sesr.jobs.folders import PICTURE_SUFFIXES, Found, Search, Unread, find_pictures
+from sesr.jobs.folders import Found, Search, Unread, find_pictures
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no such names")
 

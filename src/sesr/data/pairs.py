@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import TrainingError
-from sesr.files.files import OUTPUT_FORMATS, open_picture, to_8_bits
+from sesr.files.files import open_picture, to_8_bits
+from sesr.files.formats import PICTURE_SUFFIXES, USUAL_SUFFIXES
 from sesr.imaging.resize import downscale
 
 Pixels = NDArray[np.uint8]
@@ -49,10 +50,10 @@ def find_pictures(folder: Path) -> list[Path]:
         raise TrainingError(f"{folder}: a file, not a folder; give a folder of pictures")
     if not folder.is_dir():
         raise TrainingError(f"{folder}: no such folder; give a folder of pictures")
-    files = (path for path in _files_below(folder) if path.suffix.lower() in OUTPUT_FORMATS and path.is_file())
+    files = (path for path in _files_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
     found = sorted(path for path in files if not path.name.startswith("."))
     if not found:
-        raise TrainingError(f"{folder}: no images in it; give a folder of {', '.join(OUTPUT_FORMATS)} files")
+        raise TrainingError(f"{folder}: no images in it; give a folder of {USUAL_SUFFIXES} files")
     return found
 
 

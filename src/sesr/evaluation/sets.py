@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import PictureError
-from sesr.files.files import OUTPUT_FORMATS, open_picture, to_8_bits
+from sesr.files.files import open_picture, to_8_bits
+from sesr.files.formats import PICTURE_SUFFIXES, USUAL_SUFFIXES
 from sesr.imaging.metrics import WINDOW
 from sesr.imaging.resize import downscale
 
@@ -97,10 +98,10 @@ def _edsr_set(folder: Path, scale: int) -> BenchmarkSet:
 
 def _pictures(folder: Path) -> list[Path]:
     """Files with a picture's suffix, hidden ones left out, by name."""
-    files = [file for file in folder.iterdir() if file.suffix.lower() in OUTPUT_FORMATS and file.is_file()]
+    files = [file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file()]
     found = sorted(file for file in files if not file.name.startswith("."))
     if not found:
-        raise PictureError(f"{folder}: no pictures in it; give a folder of {', '.join(OUTPUT_FORMATS)} files")
+        raise PictureError(f"{folder}: no pictures in it; give a folder of {USUAL_SUFFIXES} files")
     return found
 
 

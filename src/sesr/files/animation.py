@@ -15,32 +15,23 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import accumulate, islice, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image
-from PIL.PngImagePlugin import Disposal, PngImageFile, PngInfo
+from PIL.PngImagePlugin import Disposal, PngImageFile
 
 from sesr.atomic import writing
 from sesr.errors import PictureError
-from sesr.files.encoders import Saving
-from sesr.files.exif import with_resolution, without_orientation
-from sesr.files.files import LARGEST_SIDE, PIXEL_LIMIT, check_memory, check_size, output_format, unguarded_pillow
-from sesr.files.metadata import XMP_KEYWORD, Metadata
+from sesr.files.encoders import Saving, encoder_options
+from sesr.files.files import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
+from sesr.files.formats import FORMATS, GIF, Animated, output_format
+from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture, decoding, kind_of
 
-ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")
+_CODECS = [form.codec for form in FORMATS if form.animated is not None]
 
 MOST_FRAMES = 50_000
 """Of an animation that is read; at 25 a second, half an hour."""
-
-_TICK = {"GIF": 10.0, "WEBP": 1.0, "AVIF": 1.0}
-"""Milliseconds that a format counts in; APNG takes fractions."""
-
-_MEMORY = {"PNG": (9, 16), "GIF": (9, 32), "WEBP": (11, 28), "AVIF": (9, 300)}
-"""Bytes a pixel that writing takes at most: for each frame, and once. Measured on noise in two threads, rounded up.
-
-A frame is there twice, as it is given and as Pillow or the encoder keeps it. AVIF's encoder also looks ahead.
-"""
 
 _WEBP_FLAGS, _WEBP_MOVES, _WEBP_ALPHA = 20, 0x02, 0x10
 
@@ -111,9 +102,9 @@ def _opened(path: Path) -> Image.Image:
     with path.open("rb") as file:
         start = file.read(_WEBP_FLAGS + 1)
         if not (start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and start[_WEBP_FLAGS] & _WEBP_MOVES):
-            return Image.open(path, formats=ANIMATED_FORMATS)
+            return Image.open(path, formats=_CODECS)
         flags = bytes([start[_WEBP_FLAGS] | _WEBP_ALPHA])
-        return Image.open(BytesIO(start[:_WEBP_FLAGS] + flags + file.read()), formats=ANIMATED_FORMATS)
+        return Image.open(BytesIO(start[:_WEBP_FLAGS] + flags + file.read()), formats=_CODECS)
 
 
 def _skip_default_image(image: Image.Image) -> int:
@@ -197,20 +188,14 @@ def _metadata(path: Path, image: Image.Image) -> Metadata:
 
 def check_animated_output(path: Path, animation: Animation, width: int, height: int) -> None:
     """Raises `PictureError` where the target's format has no frames, or cannot hold ones of this size."""
-    if output_format(path) not in ANIMATED_FORMATS:
+    form = output_format(path)
+    if form.animated is None:
         message = f"{animation.path} has {animation.count} frames, and this format one"
         raise PictureError(f"{path}: {message}; write .gif, .webp, .avif or .png")
-    most = LARGEST_SIDE[output_format(path)]
-    if max(width, height) > most:
-        raise PictureError(f"{path}: {width} x {height} pixels, and its format holds at most {most} a side")
-    needed = animated_memory(output_format(path), width, height, animation.count)
-    check_memory(path, needed, "since animations are written at once")
-
-
-def animated_memory(file_format: str, width: int, height: int, count: int) -> int:
-    """Bytes that `write_animation` takes at most for so many frames, they themselves included."""
-    frame, once = _MEMORY[file_format]
-    return width * height * (frame * count + once)
+    if max(width, height) > form.largest_side:
+        limit = f"{form.name} holds at most {form.largest_side} a side"
+        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}")
+    check_memory(path, form.animated.memory(width, height, animation.count), "since animations are written at once")
 
 
 def write_animation(
@@ -235,16 +220,18 @@ def write_animation(
     Raises `PictureError` when it cannot be written, and whatever `frames` raises.
     """
     pictures, durations = zip(*frames, strict=True)
-    file_format = output_format(path)
-    options = _options(file_format, plays, metadata, saving)
-    options["duration"] = _whole(durations, _TICK.get(file_format))
+    form = output_format(path)
+    assert form.animated is not None
+    options = encoder_options(form.animated.options, metadata, pictures[0].mode, saving.quality)
+    options |= _loop(form.animated, plays)
+    options["duration"] = _whole(durations, form.animated.tick)
     pictures = _of_one_mode(pictures)  # the same name, so that memory of the ones before is free
-    if file_format == "GIF":
+    if form is GIF:
         pictures = tuple(map(_cut_out, pictures))
     first, *others = pictures
     try:
         with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
-            first.save(file, file_format, save_all=True, append_images=others, **options)
+            first.save(file, form.codec, save_all=True, append_images=others, **options)
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except (OSError, ValueError, OverflowError, SystemError) as error:  # Pillow: a time that is too long, for instance
@@ -278,31 +265,8 @@ def _whole(durations: Sequence[float], tick: float | None) -> list[float]:
     return [int((end - start) * tick) for start, end in pairwise([0, *ends])]
 
 
-def _options(file_format: str, plays: int, metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """What Pillow's `save` is told, without what is None."""
-    options: dict[str, Any] = {"icc_profile": metadata.icc}
-    if not (file_format == "GIF" and plays == 1):
-        options["loop"] = plays - 1 if file_format == "GIF" and plays else plays
-    exif = metadata.exif
-    if file_format == "GIF":
-        options |= {"disposal": 2, "comment": metadata.comment}  # 2: what was shown goes, also under transparent pixels
-        exif = None
-    elif file_format == "PNG":
-        options |= {"dpi": metadata.dpi, "pnginfo": _png_info(metadata)}
-    else:
-        options |= {"quality": saving.quality or 95, "xmp": metadata.xmp}
-        exif = exif if metadata.dpi is None else with_resolution(exif, metadata.dpi)
-    if file_format == "AVIF":  # see `sesr.files.encoders`
-        exif = without_orientation(exif)
-    options["exif"] = None if exif is None else b"Exif\0\0" + exif
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _png_info(metadata: Metadata) -> PngInfo:
-    """Colour and text, as `sesr.files.png` writes them."""
-    info = PngInfo()
-    for name, content in metadata.chunks:
-        info.add(name, content)
-    if metadata.xmp is not None:
-        info.add(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp)
-    return info
+def _loop(animated: Animated, plays: int) -> dict[str, int]:
+    """Pillow's loop count, in the format's way of counting; nothing for a GIF that plays once."""
+    if not animated.counts_repeats or plays == 0:
+        return {"loop": plays}
+    return {"loop": plays - 1} if plays > 1 else {}

@@ -1,4 +1,4 @@
-"""What Pillow's encoders are told, what they take, and what they cannot hold.
+"""Options of Pillow's encoders, and the conversion of colors for those that hold no profile.
 
 PNG and TIFF have writers of our own (`sesr.files.png`, `tiff`). The other formats get a whole picture, and each keeps
 metadata in its own way: some have no place for a profile or for dots per inch, some move what they do not own.
@@ -10,18 +10,16 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from sesr.files.exif import compact_exif, with_resolution, without_orientation
-from sesr.files.metadata import Metadata, wrapped_iptc
-
-_MEMORY = {"JPEG": (8, 8), "BMP": (8, 8), "WEBP": (25, 65), "HEIF": (45, 66), "AVIF": (60, 72), "JXL": (80, 110)}
-"""Bytes a pixel that writing takes at most, with Pillow's picture: measured, without and with transparency."""
-
-_QUICK = {"preset": "ultrafast"}
-"""For HEIC's encoder: a quarter of the time, for an eighth more bytes, at the same quality."""
+from sesr.files.metadata import XMP_KEYWORD, Metadata, wrapped_iptc
 
 _LARGEST_SEGMENT = 65_533  # of a JPEG, in bytes, with the name that comes before the content
 _EXIF_NAME, _XMP_NAME = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+
+Options = Callable[[Metadata, str, int | None], dict[str, Any]]
+"""Makes keyword arguments for Pillow's `save`: of metadata, mode and quality (1 to 100; None takes 95)."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +31,6 @@ class Saving:
     """
 
     quality: int | None = None
-
-
-def writing_memory(file_format: str, mode: str, pixels: int) -> int:
-    """Bytes that writing a picture takes which is not written in strips; 0 for formats that are."""
-    return _MEMORY.get(file_format, (0, 0))[mode in ("LA", "RGBA")] * pixels
-
-
-def holds_profile(file_format: str, mode: str) -> bool:
-    """Whether a picture's profile still tells its colours when written: some formats have none, others no grey."""
-    if file_format in ("JXL", "BMP"):
-        return False
-    return mode in ("RGB", "RGBA") or (mode == "L" and file_format in ("JPEG", "AVIF", "HEIF"))
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -65,36 +51,42 @@ def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return converted.convert(image.mode)
 
 
-def saving_options(file_format: str, mode: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """What Pillow's `save` is told, without what is None."""
-    make: dict[str, Callable[[Metadata, Saving], dict[str, Any]]] = {
-        "JPEG": _jpeg,
-        "BMP": lambda metadata, _: {"dpi": metadata.dpi},
-        "AVIF": lambda metadata, saving: _avif(mode, metadata, saving),
-        "HEIF": lambda metadata, saving: _modern(metadata, saving) | {"enc_params": _QUICK},
-        "JXL": lambda metadata, saving: _modern(metadata, saving) | {"lossless": saving.quality == 100},
-    }
-    options = make.get(file_format, _modern)(metadata, saving)
-    return {name: value for name, value in options.items() if value is not None}
+def encoder_options(options: Options, metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """Keyword arguments for Pillow's `save`, without those that are None."""
+    return {name: value for name, value in options(metadata, mode, quality).items() if value is not None}
 
 
-def _avif(mode: str, metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """AVIF has an orientation of its own. Pillow, to move EXIF's there, would write EXIF anew and lose some of it."""
-    unturned = replace(metadata, exif=without_orientation(metadata.exif))
-    return _modern(unturned, saving) | {"subsampling": "4:0:0" if mode in ("L", "LA") else "4:4:4"}
-
-
-def _modern(metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """Dots per inch have no place of their own here but in EXIF."""
+def modern(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """WebP, and what the newer formats share. Their only place for dots per inch is EXIF."""
     exif = metadata.exif if metadata.dpi is None else with_resolution(metadata.exif, metadata.dpi)
-    prefixed = None if exif is None else b"Exif\0\0" + exif
-    return {"quality": saving.quality or 95, "icc_profile": metadata.icc, "exif": prefixed, "xmp": metadata.xmp}
+    return {"quality": quality or 95, "icc_profile": metadata.icc, "exif": _prefixed(exif), "xmp": metadata.xmp}
 
 
-def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
-    """A JPEG's segments hold 64 KB each: what is longer is left out, but for the profile, which may take several.
+def avif(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """AVIF has an orientation of its own. To move EXIF's there, Pillow would rewrite EXIF and lose some of it."""
+    upright = replace(metadata, exif=without_orientation(metadata.exif))
+    return modern(upright, mode, quality) | {"subsampling": "4:0:0" if mode in ("L", "LA") else "4:4:4"}
 
-    Of EXIF, whose maker's notes alone may be that long, the rest is kept.
+
+def heic(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """HEIC at its encoder's quickest: a quarter of the time, for an eighth more bytes, at the same quality."""
+    return modern(metadata, mode, quality) | {"enc_params": {"preset": "ultrafast"}}
+
+
+def jxl(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """JPEG XL, without loss at quality 100."""
+    return modern(metadata, mode, quality) | {"lossless": quality == 100}
+
+
+def bmp(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """BMP, which has a place for dots per inch only."""
+    return {"dpi": metadata.dpi}
+
+
+def jpeg(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """JPEG. Its segments hold 64 KB each; longer metadata is dropped, but a profile may take several segments.
+
+    Maker's notes alone may be that long; then the rest of EXIF is kept.
     """
 
     def short(content: bytes | None, name: bytes = b"") -> bytes | None:
@@ -103,7 +95,7 @@ def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
     exif = short(metadata.exif, _EXIF_NAME) or short(compact_exif(metadata.exif), _EXIF_NAME)
     shortened = Metadata(icc=metadata.icc, exif=exif, xmp=short(metadata.xmp, _XMP_NAME))
     iptc = None if metadata.iptc is None else short(wrapped_iptc(metadata.iptc))
-    return _modern(shortened, saving) | {
+    return modern(shortened, mode, quality) | {
         "subsampling": "4:4:4",
         "dpi": metadata.dpi,
         "comment": short(metadata.comment),
@@ -111,5 +103,31 @@ def _jpeg(metadata: Metadata, saving: Saving) -> dict[str, Any]:
     }
 
 
+def animated_gif(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """GIF's frames replace each other, so that nothing of one shows through the transparent pixels of the next."""
+    return {"icc_profile": metadata.icc, "disposal": 2, "comment": metadata.comment}
+
+
+def animated_png(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """APNG, with color and text as `sesr.files.png` writes them."""
+    info = PngInfo()
+    for name, content in metadata.chunks:
+        info.add(name, content)
+    if metadata.xmp is not None:
+        info.add(b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp)
+    return {"icc_profile": metadata.icc, "dpi": metadata.dpi, "pnginfo": info, "exif": _prefixed(metadata.exif)}
+
+
+def animated_avif(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
+    """AVIF's frames, with its encoder's usual subsampling; for EXIF see `avif`."""
+    exif = metadata.exif if metadata.dpi is None else with_resolution(metadata.exif, metadata.dpi)
+    return modern(metadata, mode, quality) | {"exif": _prefixed(without_orientation(exif))}
+
+
+def _prefixed(exif: bytes | None) -> bytes | None:
+    return None if exif is None else _EXIF_NAME + exif
+
+
 def _segment(content: bytes) -> bytes:
+    """A JPEG's segment APP13."""
     return b"\xff\xed" + (len(content) + 2).to_bytes(2, "big") + content

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Protocol
@@ -26,49 +25,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.atomic import writing
-from sesr.errors import PictureError, UsageError
-from sesr.files.encoders import Saving, holds_profile, in_srgb, saving_options, writing_memory
+from sesr.errors import PictureError
+from sesr.files.encoders import Saving, encoder_options, in_srgb
+from sesr.files.formats import FORMATS, JXL, PNG, TIFF, Format, output_format, recognized
 from sesr.files.jpeg import check_jpeg
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.metadata import NOTHING, Metadata, png_chunks
 from sesr.files.picture import decoding, kind_of, read_picture
 from sesr.files.png import write_png
-from sesr.files.scanlines import Scanlines, signature
+from sesr.files.scanlines import Scanlines
 from sesr.files.tiff import write_tiff
 from sesr.imaging.stream import CHANNELS, Source
 from sesr.memory import free_memory, gigabytes
 
 Pixels = NDArray[Any]
 
-OUTPUT_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-    ".jxl": "JXL",
-}
-"""Suffixes, and Pillow's names of the formats that they mean. All are read too; GIF is written of animations only."""
-
 PIXEL_LIMIT = 500_000_000
 """Largest picture read, in pixels, unless told otherwise. A larger claim is more likely damage or malice."""
 
-LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
-LARGEST_SIDE |= {"GIF": 65_535, "AVIF": 65_536, "HEIF": 16_384, "JXL": 2**30}
-"""Pixels that formats hold a side, by Pillow's names."""
-
-_READ_BY_PILLOW = ("JPEG", "WEBP", "BMP", "GIF", "AVIF")
-_OPAQUE_FORMATS = ("JPEG", "BMP")
-_STRIPED_FORMATS = ("PNG", "TIFF")
-_FOUR_GIGABYTES = 1 << 32
-_PLUGINS = {"HEIF": ("pillow_heif", "register_heif_opener", "heic"), "JXL": ("pillow_jxl", "", "jxl")}
-"""What Pillow needs for a format: a module, its function to call, and the extra that brings it."""
+_READ_BY_PILLOW = tuple(form.codec for form in FORMATS if form.plugin is None and not form.streams_in)
 
 _ONE_FRAME = b"\0\0\0\1"
 
@@ -92,13 +67,12 @@ def open_picture(path: Path, pixel_limit: int = PIXEL_LIMIT) -> OpenPicture:
     """
     check_file(path)
     with decoding(str(path)), unguarded_pillow(), path.open("rb") as file:
-        striped = signature(file)
-        if striped is not None:
-            return _open_striped(path, file, striped, pixel_limit)
-        plugin = _load_plugin(path, file)
-        if plugin == "JXL":  # is decoded when it is opened
+        form = recognized(file)
+        if form is not None and form.streams_in:
+            return _open_striped(path, file, form, pixel_limit)
+        if form is JXL:  # is decoded when it is opened
             _check_jxl(path, file, pixel_limit)
-        with Image.open(file, formats=[*_READ_BY_PILLOW, *_loaded_plugins()]) as image:
+        with Image.open(file, formats=_codecs(form, path)) as image:
             check_size(path, *image.size, pixel_limit)
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph and its previews
                 raise _several_frames(path)
@@ -106,7 +80,7 @@ def open_picture(path: Path, pixel_limit: int = PIXEL_LIMIT) -> OpenPicture:
             check_memory(path, 4 * image.width * image.height, "to read it")
             with _checked_beside(path, image):
                 picture = read_picture(image, str(path))
-        if plugin == "JXL" and picture.metadata.xmp is None:
+        if form is JXL and picture.metadata.xmp is None:
             return replace(picture, metadata=replace(picture.metadata, xmp=jxl_xmp(file)))
         return picture
 
@@ -121,16 +95,6 @@ def _checked_beside(path: Path, image: Image.Image) -> Iterator[None]:
         check = beside.submit(check_jpeg, path)
         yield
         check.result()
-
-
-def output_format(path: Path) -> str:
-    """Pillow's name of the format that a file name's suffix means. Raises `UsageError` for other suffixes."""
-    try:
-        return OUTPUT_FORMATS[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(OUTPUT_FORMATS)
-        found = f"the suffix {path.suffix}" if path.suffix else "a name without a suffix"
-        raise UsageError(f"{path}: cannot tell the format from {found}; use one of {known}") from None
 
 
 def write_picture(
@@ -161,47 +125,48 @@ def write_picture(
     Raises `UsageError` for an unknown suffix, `PictureError` when the format cannot hold the picture or the file
     cannot be written, and whatever `bands` raises.
     """
-    file_format = output_format(path)
+    form = output_format(path)
     check_output(path, width, height, mode)
     try:
         with unguarded_pillow(), writing(path, overwrite=overwrite) as temporary, temporary.open("w+b") as file:
-            if file_format == "PNG":
+            if form is PNG:
                 write_png(file, bands, width, height, CHANNELS[mode], depth, metadata)
-            elif file_format == "TIFF":
+            elif form is TIFF:
                 write_tiff(file, bands, width, height, CHANNELS[mode], depth, metadata)
-            else:
+            elif form.options is not None:
                 whole = assemble(map(to_8_bits, bands), width, height, mode)
-                if metadata.icc is not None and not holds_profile(file_format, mode):
+                if metadata.icc is not None and mode not in form.profile_modes:
                     whole, metadata = in_srgb(whole, metadata.icc), replace(metadata, icc=None)
-                with _encoding(path, file_format):
-                    whole.save(file, file_format, **saving_options(file_format, mode, metadata, saving))
+                options = encoder_options(form.options, metadata, mode, saving.quality)
+                with _encoding(path, form):
+                    whole.save(file, form.codec, **options)
     except FileExistsError as error:
         raise PictureError(f"{path}: exists already; name another with -o, or add --overwrite") from error
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise PictureError(f"{path}: cannot be written ({reason}); name another place with -o") from error
     except MemoryError as error:
-        raise PictureError(f"{path}: {_out_of_memory(file_format)}") from error
+        raise PictureError(f"{path}: {_out_of_memory(form)}") from error
 
 
 def check_output(path: Path, width: int, height: int, mode: str) -> None:
     """Raises what `write_picture` would raise for the format, before the work."""
-    file_format = output_format(path)
-    if file_format in _PLUGINS and file_format not in _loaded_plugins():
-        _load(file_format, path)
-    if file_format == "GIF":
-        raise PictureError(f"{path}: GIF holds 256 colours, too few for a picture; write .png instead")
-    if file_format in _OPAQUE_FORMATS and mode in ("LA", "RGBA"):
-        raise PictureError(f"{path}: {file_format} cannot hold transparency; write .png instead")
-    if max(width, height) > LARGEST_SIDE[file_format]:
-        limit = f"{file_format} holds at most {LARGEST_SIDE[file_format]} a side"
+    form = output_format(path)
+    form.load_plugin(path)
+    if not form.still:
+        raise PictureError(f"{path}: {form.name} holds 256 colors, too few for a picture; write .png instead")
+    if not form.holds(mode):
+        raise PictureError(f"{path}: {form.name} cannot hold transparency; write .png instead")
+    if max(width, height) > form.largest_side:
+        limit = f"{form.name} holds at most {form.largest_side} a side"
         raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
     content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
-    if file_format == "BMP" and content >= _FOUR_GIGABYTES:
-        raise PictureError(f"{path}: {width} x {height} pixels, and BMP holds at most 4 gigabytes; write .png instead")
-    if file_format not in _STRIPED_FORMATS:
-        needed = writing_memory(file_format, mode, width * height)
-        check_memory(path, needed, f"as {file_format}; write .png or .tiff instead, which need little")
+    if form.largest_file is not None and content >= form.largest_file:
+        limit = f"{form.name} holds at most {form.largest_file >> 30} gigabytes"
+        raise PictureError(f"{path}: {width} x {height} pixels, and {limit}; write .png instead")
+    if not form.streams_out:
+        needed = form.writing_memory(mode, width * height)
+        check_memory(path, needed, f"as {form.name}; write .png or .tiff instead, which need little")
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
@@ -212,11 +177,13 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     with suppress(Exception):
         check_file(path)
         with unguarded_pillow(), path.open("rb") as file:
-            if _is_jxl(file):
+            form = recognized(file)
+            if form is JXL:
                 return jxl_size(file)
-            plugin = _load_plugin(path, file)
-            formats = [*_READ_BY_PILLOW, *_STRIPED_FORMATS, *filter(None, [plugin])]
-            with Image.open(file, formats=formats) as image:
+            if form is None:
+                return None
+            form.load_plugin(path)
+            with Image.open(file, formats=[form.codec]) as image:
                 return image.size
     return None
 
@@ -229,7 +196,7 @@ def check_memory(path: Path, size: int, what: str) -> None:
 
 
 @contextmanager
-def _encoding(path: Path, file_format: str) -> Iterator[None]:
+def _encoding(path: Path, form: Format) -> Iterator[None]:
     """Makes what an encoder raises into `PictureError`, all but what says itself what is wrong."""
     try:
         yield
@@ -237,7 +204,7 @@ def _encoding(path: Path, file_format: str) -> Iterator[None]:
         raise
     except Exception as error:  # plugins raise nearly anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: cannot be written as {file_format} ({reason}); write .png instead") from error
+        raise PictureError(f"{path}: cannot be written as {form.name} ({reason}); write .png instead") from error
 
 
 def assemble(bands: Iterable[Pixels], width: int, height: int, mode: str) -> Image.Image:
@@ -258,10 +225,10 @@ def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _open_striped(path: Path, file: BinaryIO, file_format: str, pixel_limit: int) -> Scanlines:
-    if file_format == "PNG" and any(name == b"acTL" and content[:4] > _ONE_FRAME for name, content in png_chunks(file)):
+def _open_striped(path: Path, file: BinaryIO, form: Format, pixel_limit: int) -> Scanlines:
+    if form is PNG and any(name == b"acTL" and content[:4] > _ONE_FRAME for name, content in png_chunks(file)):
         raise _several_frames(path)
-    picture = Scanlines(path, file, file_format)
+    picture = Scanlines(path, file, form)
     check_size(path, picture.width, picture.height, pixel_limit)
     if picture.whole_bytes:
         advice = "to read it whole, for it is interlaced or turned; save it anew, or cut it into parts"
@@ -344,43 +311,15 @@ def _check_jxl(path: Path, file: BinaryIO, pixel_limit: int) -> None:
         check_memory(path, 8 * size[0] * size[1], "to read it")
 
 
-def _load_plugin(path: Path, file: BinaryIO) -> str | None:
-    """Makes Pillow know the file's format, if a plugin is what it takes, and names it.
-
-    Raises `PictureError` if there is none.
-    """
-    if _is_jxl(file):
-        _load("JXL", path)
-        return "JXL"
-    start = file.read(16)
-    file.seek(0)
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"):
-        _load("HEIF", path)
-        return "HEIF"
-    return None
+def _codecs(form: Format | None, path: Path) -> list[str]:
+    """Pillow's names of the formats that it may take the file for. Raises `PictureError` where a plug-in is missing."""
+    if form is None or form.plugin is None:
+        return list(_READ_BY_PILLOW)
+    form.load_plugin(path)
+    return [*_READ_BY_PILLOW, form.codec]
 
 
-def _is_jxl(file: BinaryIO) -> bool:
-    start = file.read(8)
-    file.seek(0)
-    return start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL "))
-
-
-def _load(file_format: str, path: Path) -> None:
-    module, function, extra = _PLUGINS[file_format]
-    try:
-        plugin = import_module(module)
-    except ImportError as error:
-        raise PictureError(f"{path}: {extra.upper()} needs a plugin; pip install 'sesr[{extra}]'") from error
-    if function:
-        getattr(plugin, function)()
-
-
-def _loaded_plugins() -> list[str]:
-    return [name for name in _PLUGINS if name in Image.OPEN or name in Image.SAVE]
-
-
-def _out_of_memory(file_format: str) -> str:
-    if file_format in _STRIPED_FORMATS:
+def _out_of_memory(form: Format) -> str:
+    if form.streams_out:
         return "not enough memory for a band of rows; free some, or cut the picture into parts"
-    return f"{file_format} needs the whole picture in memory; write .png or .tiff instead"
+    return f"{form.name} needs the whole picture in memory; write .png or .tiff instead"

@@ -22,11 +22,9 @@ import pyvips
 from numpy.typing import NDArray
 
 from sesr.errors import PictureError
+from sesr.files.formats import PNG, TIFF, Format
 from sesr.files.metadata import Metadata, fitting_profile, tiff_tags
 from sesr.imaging.stream import CHANNELS, Stream
-
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
-"""How files begin that are read here."""
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
@@ -68,13 +66,13 @@ class Scanlines:
     are asked for.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, file_format: str) -> None:
+    def __init__(self, path: Path, file: BinaryIO, form: Format) -> None:
         self._path = path
-        layout = _layout(path, file) if file_format == "TIFF" else {}
+        layout = _layout(path, file) if form is TIFF else {}
         _check_layout(path, layout)
         self._extra = layout.get(_EXTRA_SAMPLES, ())
-        limits = {"unlimited": True} if file_format == "TIFF" else {}  # libtiff takes no packed strip above 50 MB
-        self.metadata = Metadata.of_png(file) if file_format == "PNG" else Metadata.of_tiff(file)
+        limits = {"unlimited": True} if form is TIFF else {}  # libtiff takes no packed strip above 50 MB
+        self.metadata = Metadata.of_png(file) if form is PNG else Metadata.of_tiff(file)
         file.seek(0)
         with decoding(path):
             source = pyvips.Source.new_from_descriptor(file.fileno())  # which makes a descriptor of its own
@@ -139,14 +137,6 @@ class Scanlines:
         channels = CHANNELS[self.mode]
         band = band[..., :channels]
         return band[..., 0] if channels == 1 else band
-
-
-def signature(file: BinaryIO) -> str | None:
-    """PNG or TIFF, or None for another format; leaves the file at its start."""
-    file.seek(0)
-    start = file.read(8)
-    file.seek(0)
-    return next((name for magic, name in SIGNATURES.items() if start.startswith(magic)), None)
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:

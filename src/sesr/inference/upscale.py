@@ -24,8 +24,9 @@ from PIL import Image
 from sesr.engines.base import DEFAULT, Backend, Engine
 from sesr.errors import PictureError, UsageError
 from sesr.files.animation import Animation, check_animated_output, open_animation, write_animation
-from sesr.files.encoders import Saving, writing_memory
-from sesr.files.files import PIXEL_LIMIT, assemble, open_picture, output_format, write_picture
+from sesr.files.encoders import Saving
+from sesr.files.files import PIXEL_LIMIT, assemble, open_picture, write_picture
+from sesr.files.formats import output_format
 from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture
 from sesr.imaging.stream import Source, Stream, resized
@@ -83,7 +84,7 @@ class Upscaler:
             width, height = route(*size, self.size, self.networks.scales).size
         except UsageError:  # nothing will be written
             return reading
-        return reading + writing_memory(output_format(target), "RGB", width * height)
+        return reading + output_format(target).writing_memory("RGB", width * height)
 
     def upscale(self, image: AnyPicture) -> AnyPicture:
         """Enlarges a picture.

@@ -20,11 +20,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sesr.errors import UsageError
-from sesr.files.files import OUTPUT_FORMATS, picture_size
+from sesr.files.files import picture_size
+from sesr.files.formats import PICTURE_SUFFIXES
 from sesr.inference.sizes import Size, parse_label
-
-PICTURE_SUFFIXES = frozenset(OUTPUT_FORMATS) | {".apng", ".gif", ".jfif", ".jpe", ".mpo"}
-"""What names of pictures end in, in small letters."""
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 """Folders that archives, network drives and systems make; some hold small copies of the pictures beside them."""

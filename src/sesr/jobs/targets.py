@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sesr.errors import PictureError, UsageError
-from sesr.files.files import OUTPUT_FORMATS, output_format
+from sesr.files.formats import FORMATS, OUTPUT_SUFFIXES, output_format
 from sesr.jobs.folders import Found, Work
-
-_LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 
 
 class Targets:
@@ -62,8 +60,10 @@ class Targets:
     def check_quality(self, quality: int | None) -> None:
         """Raises `UsageError` for a quality where the format keeps every pixel as it is."""
         named = output_format(self._file or Path(self._end))
-        if quality is not None and named in _LOSSLESS:
-            raise UsageError(f"--quality is for formats that lose something, and {named} does not; name one with -f")
+        if quality is not None and named.lossless:
+            raise UsageError(
+                f"--quality is for formats that lose something, and {named.name} does not; name one with -f"
+            )
 
     @contextmanager
     def claim(self, found: Found) -> Iterator[Path]:
@@ -143,8 +143,8 @@ def make_folder_for(target: Path) -> None:
 
 def _suffix(file_format: str | None) -> str:
     suffix = "." + (file_format or "png").lower().removeprefix(".")
-    if suffix not in OUTPUT_FORMATS:
-        known = ", ".join(known.removeprefix(".") for known in OUTPUT_FORMATS)
+    if suffix not in OUTPUT_SUFFIXES:
+        known = ", ".join(form.suffix.removeprefix(".") for form in FORMATS)
         raise UsageError(f"format {file_format!r} is unknown: use one of {known}")
     return suffix
 
@@ -152,7 +152,7 @@ def _suffix(file_format: str | None) -> str:
 def _means_folder(output: str, work: Work) -> bool:
     if output.endswith(tuple(filter(None, (os.sep, os.altsep)))) or os.path.isdir(output):
         return True
-    return _from_folders(work) and Path(output).suffix.lower() not in OUTPUT_FORMATS
+    return _from_folders(work) and Path(output).suffix.lower() not in OUTPUT_SUFFIXES
 
 
 def _from_folders(work: Work) -> bool:
@@ -165,7 +165,7 @@ def _check_file(path: Path, work: Work, file_format: str | None) -> None:
     if len(work) > 1 or _from_folders(work):
         many = "the pictures of a folder" if _from_folders(work) else f"{len(work)} pictures"
         raise UsageError(f"{path}: one file for {many}; name a folder, with {os.sep} at its end")
-    if file_format is not None and output_format(path) != OUTPUT_FORMATS[_suffix(file_format)]:
+    if file_format is not None and output_format(path) is not OUTPUT_SUFFIXES[_suffix(file_format)]:
         raise UsageError(f"{path}: its name says another format than -f {file_format}; leave one of them out")
 
 

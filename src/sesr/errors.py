@@ -8,6 +8,7 @@ command line prints it as it is.
     SesrError
     ├── UsageError       the call itself makes no sense (exit code 2)
     ├── PictureError     a picture cannot be read, is refused, or cannot be written
+    ├── DataError        a folder of pictures does not hold what training or evaluation needs
     ├── RecipeError      a training recipe has an unknown key or a value that cannot be
     ├── WeightsError     a network's file is missing, damaged or not one of ours
     ├── EngineError      the engine asked for is not installed or does not run here
@@ -27,6 +28,10 @@ class UsageError(SesrError):
 
 class PictureError(SesrError):
     """A picture cannot be read, is refused, or cannot be written."""
+
+
+class DataError(SesrError):
+    """A folder of pictures does not hold what training or evaluation needs."""
 
 
 class RecipeError(SesrError):

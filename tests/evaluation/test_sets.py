@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.errors import PictureError
-from sesr.evaluation.sets import Pair, find_sets, read_pair
+from sesr.data.pairs import Pair
+from sesr.errors import DataError, PictureError
+from sesr.evaluation.sets import find_sets, read_to_measure
 from sesr.imaging.resize import downscale
 
 
@@ -48,9 +49,9 @@ def test_one_set(tmp_path: Path) -> None:
 
 def test_stored_lr_is_used_and_missing_scale_is_made(tmp_path: Path) -> None:
     folder = edsr_set(tmp_path / "Set5", ["a"])
-    hr, lr = read_pair(find_sets(folder, 2)[0].pairs[0], 2)
+    hr, lr = read_to_measure(find_sets(folder, 2)[0].pairs[0], 2)
     assert np.array_equal(lr, downscale(hr, 2)[::-1])
-    hr, lr = read_pair(find_sets(folder, 3)[0].pairs[0], 3)
+    hr, lr = read_to_measure(find_sets(folder, 3)[0].pairs[0], 3)
     assert np.array_equal(lr, downscale(drawn(40, 36), 3))
     assert np.array_equal(hr, drawn(40, 36)[:39, :36])
 
@@ -64,7 +65,7 @@ def test_plain_folder_takes_pictures_only(tmp_path: Path) -> None:
     (found,) = find_sets(tmp_path, 2)
     assert found.name == tmp_path.name
     assert [(pair.hr.name, pair.lr) for pair in found.pairs] == [("a.BMP", None), ("b.png", None)]
-    hr, lr = read_pair(found.pairs[1], 2)
+    hr, lr = read_to_measure(found.pairs[1], 2)
     assert (hr.shape, lr.shape) == ((40, 36, 3), (20, 18, 3))
     assert np.array_equal(hr, drawn(41, 37)[:40, :36])
 
@@ -73,51 +74,51 @@ def test_hr_is_cut_to_the_lr_at_the_top_left(tmp_path: Path) -> None:
     """EDSR's HR files are even; at x4 they may be two pixels larger than four times LR."""
     hr = drawn(42, 38)
     pair = Pair(save(tmp_path / "a.png", hr), save(tmp_path / "ax4.png", downscale(hr, 4)))
-    assert np.array_equal(read_pair(pair, 4)[0], hr[:40, :36])
+    assert np.array_equal(read_to_measure(pair, 4)[0], hr[:40, :36])
 
 
-def test_grey_stays_grey_and_alpha_is_left_out(tmp_path: Path) -> None:
-    grey = drawn(40, 36)[..., 0]
-    assert read_pair(Pair(save(tmp_path / "grey.png", grey), None), 2)[0].shape == (40, 36)
-    rgba = np.dstack([drawn(40, 36), grey])
-    hr, lr = read_pair(Pair(save(tmp_path / "rgba.png", rgba), None), 2)
+def test_gray_stays_gray_and_alpha_is_left_out(tmp_path: Path) -> None:
+    gray = drawn(40, 36)[..., 0]
+    assert read_to_measure(Pair(save(tmp_path / "gray.png", gray), None), 2)[0].shape == (40, 36)
+    rgba = np.dstack([drawn(40, 36), gray])
+    hr, lr = read_to_measure(Pair(save(tmp_path / "rgba.png", rgba), None), 2)
     assert np.array_equal(hr, drawn(40, 36))
     assert lr.shape == (20, 18, 3)
-    hr, _ = read_pair(Pair(save(tmp_path / "la.png", np.dstack([grey, grey[::-1]])), None), 2)
-    assert np.array_equal(hr, grey)
+    hr, _ = read_to_measure(Pair(save(tmp_path / "la.png", np.dstack([gray, gray[::-1]])), None), 2)
+    assert np.array_equal(hr, gray)
 
 
 def test_missing_folder_and_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"nowhere: no such folder"):
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
         find_sets(tmp_path / "nowhere", 2)
-    with pytest.raises(PictureError, match="no pictures"):
+    with pytest.raises(DataError, match="no pictures"):
         find_sets(tmp_path, 2)
     (tmp_path / "Set5" / "HR").mkdir(parents=True)
-    with pytest.raises(PictureError, match=r"HR: no pictures"):
+    with pytest.raises(DataError, match=r"HR: no pictures"):
         find_sets(tmp_path, 2)
 
 
 def test_missing_lr_is_named(tmp_path: Path) -> None:
     folder = edsr_set(tmp_path / "Set5", ["a", "b"])
     (folder / "LR_bicubic" / "X2" / "bx2.png").unlink()
-    with pytest.raises(PictureError, match=r"bx2\.png: missing"):
+    with pytest.raises(DataError, match=r"b\.png: its LR image .*X2/bx2\.png is missing"):
         find_sets(folder, 2)
 
 
 @pytest.mark.parametrize("shape", [(21, 18), (20, 15), (19, 19)])
 def test_lr_that_does_not_fit_is_named(tmp_path: Path, shape: tuple[int, int]) -> None:
     pair = Pair(save(tmp_path / "a.png", drawn(40, 36)), save(tmp_path / "ax2.png", drawn(*shape)))
-    with pytest.raises(PictureError, match=r"ax2\.png: not .*a\.png shrunk 2 times"):
-        read_pair(pair, 2)
+    with pytest.raises(DataError, match=r"ax2\.png: .* do not fit .*a\.png, 36 x 40: at scale 2 they must be 18 x 20"):
+        read_to_measure(pair, 2)
 
 
-def test_grey_lr_of_a_colour_picture_is_refused(tmp_path: Path) -> None:
-    grey = save(tmp_path / "ax2.png", drawn(20, 18)[..., 0])
-    with pytest.raises(PictureError, match=r"ax2\.png"):
-        read_pair(Pair(save(tmp_path / "a.png", drawn(40, 36)), grey), 2)
+def test_gray_lr_of_a_color_picture_is_refused(tmp_path: Path) -> None:
+    gray = save(tmp_path / "ax2.png", drawn(20, 18)[..., 0])
+    with pytest.raises(DataError, match=r"ax2\.png: gray, but .*a\.png is in color"):
+        read_to_measure(Pair(save(tmp_path / "a.png", drawn(40, 36)), gray), 2)
 
 
 def test_too_small_to_measure(tmp_path: Path) -> None:
-    read_pair(Pair(save(tmp_path / "least.png", drawn(16, 16)), None), 2)
+    read_to_measure(Pair(save(tmp_path / "least.png", drawn(16, 16)), None), 2)
     with pytest.raises(PictureError, match=r"small\.png: too small to measure at x2"):
-        read_pair(Pair(save(tmp_path / "small.png", drawn(15, 40)), None), 2)
+        read_to_measure(Pair(save(tmp_path / "small.png", drawn(15, 40)), None), 2)

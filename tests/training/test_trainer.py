@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from sesr.data.settings import DataRecipe
-from sesr.errors import TrainingError
+from sesr.errors import DataError, TrainingError
 from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_quantized
@@ -321,7 +321,7 @@ def test_bad_pictures_are_named_before_the_first_step(
     tiny = tmp_path / "tiny"
     tiny.mkdir()
     Image.new("L", (4, 30)).save(tiny / "t.png")
-    with pytest.raises(TrainingError, match=r"t\.png: too small to validate on"):
+    with pytest.raises(DataError, match=r"t\.png: too small to validate on"):
         train(RECIPE, pictures, tiny, tmp_path / "run", EAGER)
     Image.new("CMYK", (64, 64)).save(pictures / "inks.tif")
     assert not (tmp_path / "run").exists()
@@ -431,7 +431,7 @@ def test_a_moved_run_goes_on_with_moved_pictures(
     train_until_killed(RECIPE, pictures, tmp_path / "broken", 9, monkeypatch)
     (tmp_path / "broken").rename(tmp_path / "moved")
     pictures.rename(tmp_path / "album")
-    with pytest.raises(TrainingError, match="no such folder"):
+    with pytest.raises(DataError, match="no such folder"):
         resume(tmp_path / "moved", EAGER)
     resumed = resume(tmp_path / "moved", EAGER, str(tmp_path / "album"), str(tmp_path / "album"))
     one, other = load_checkpoint(whole).tensors, load_checkpoint(resumed).tensors

@@ -38,9 +38,9 @@ from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.data.degradation import degrade_as_photo
-from sesr.data.pairs import PicturePair, Pixels, find_pairs, read_pair
+from sesr.data.pairs import Pair, Pixels, find_pairs, read_pair
 from sesr.data.settings import DataRecipe
-from sesr.errors import PictureError, TrainingError
+from sesr.errors import DataError, PictureError, TrainingError
 from sesr.imaging.color import BT601_LIMITED, luma_from_grey
 
 FORMAT = 2
@@ -96,15 +96,13 @@ def load_planes(
         cache: folder to keep the planes in for the next time; None keeps nothing.
         quiet: says nothing, for all but the first of several processes.
 
-    Raises `TrainingError` where nothing is left, or where HR and LR do not fit together.
+    Raises `DataError` where nothing is left, or where HR and LR do not fit together.
     """
     everything = find_pairs(source, scale)
     pairs = [pair for pair in everything if any(fnmatch(pair.hr.name, name) for name in recipe.pictures)]
     if not pairs:
         patterns = ", ".join(recipe.pictures)
-        raise TrainingError(
-            f"{source}: no file name of its {len(everything)} images matches {patterns}; change pictures"
-        )
+        raise DataError(f"{source}: no file name of its {len(everything)} images matches {patterns}; change pictures")
     if cache is None:
         return _read_planes(source, pairs, scale, recipe, quiet).planes
     path = _cache_file(cache, source, pairs, scale, recipe)
@@ -144,9 +142,7 @@ def _say(line: str, quiet: bool) -> None:
         tqdm.write(line)
 
 
-def _read_planes(
-    source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe, quiet: bool
-) -> "_PlanesAndNotes":
+def _read_planes(source: Path, pairs: list[Pair], scale: int, recipe: DataRecipe, quiet: bool) -> "_PlanesAndNotes":
     """The planes from the pictures themselves, and the lines about those left out, which have been said."""
     highs, lows, limited, names = list[Pixels](), list[Pixels](), list[bool](), list[str]()
     notes = list[str]()
@@ -172,7 +168,7 @@ def _read_planes(
         _say(notes[-1], quiet)
     if not highs:
         side = scale * recipe.crop
-        raise TrainingError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
+        raise DataError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
     sizes = np.array([low.shape for low in lows], np.int64)
     planes = LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale, tuple(names))
     return _PlanesAndNotes(planes, notes, lasting)
@@ -237,16 +233,16 @@ class ValidationPictures:
 def read_validation(source: Path, scale: int, recipe: DataRecipe) -> ValidationPictures:
     """The pictures of a source to validate with, LR degraded as in training.
 
-    Nothing is left out: a mean over other pictures would be another figure. Raises `PictureError`, `TrainingError`.
+    Nothing is left out: a mean over other pictures would be another figure. Raises `PictureError`, `DataError`.
     """
     pairs = find_pairs(source, scale, "validation")
     return ValidationPictures((_read_strictly(pair, scale, source, recipe) for pair in pairs), recipe)
 
 
-def _read_strictly(pair: PicturePair, scale: int, source: Path, recipe: DataRecipe) -> tuple[Pixels, Pixels]:
+def _read_strictly(pair: Pair, scale: int, source: Path, recipe: DataRecipe) -> tuple[Pixels, Pixels]:
     hr, lr = read_pair(pair, scale)
     if min(lr.shape[:2]) <= 2:
-        raise TrainingError(f"{pair.hr}: too small to validate on; take it out of {source}")
+        raise DataError(f"{pair.hr}: too small to validate on; take it out of {source}")
     if recipe.degradation == "none":
         return hr, lr
     seen = _degraded(_to_grey(lr), recipe)
@@ -301,7 +297,7 @@ def default_cache() -> Path:
     return user_cache_path("sesr", appauthor=False)
 
 
-def _cache_file(cache: Path, source: Path, pairs: list[PicturePair], scale: int, recipe: DataRecipe) -> Path:
+def _cache_file(cache: Path, source: Path, pairs: list[Pair], scale: int, recipe: DataRecipe) -> Path:
     """Where the planes of these pictures belong."""
     files = [path for pair in pairs for path in (pair.hr, pair.lr) if path is not None]
     identity = [FORMAT, scale, recipe.crop, recipe.grey_range, recipe.degradation, str(source.resolve())]

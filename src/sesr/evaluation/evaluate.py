@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sesr.evaluation.protocol import LumaUpscaler, Quality, enlarge_by_bicubic, enlarge_by_network, measure
 from sesr.evaluation.published import Published, published
-from sesr.evaluation.sets import BenchmarkSet, find_sets, read_pair
+from sesr.evaluation.sets import BenchmarkSet, find_sets, read_to_measure
 from sesr.files.jpeg import through_jpeg
 
 BICUBIC, OURS, PAPER = "bicubic", "ours", "paper"
@@ -96,8 +96,8 @@ def evaluate(
         progress: show a bar.
 
     Raises:
-        PictureError: the folder or a picture in it cannot be used, and its line names the file; or there is no such
-            quality.
+        DataError: the folder cannot be used, or HR and LR do not fit together.
+        PictureError: a picture cannot be read or is too small, or there is no such JPEG quality.
     """
     sets = find_sets(data, scale)
     rows: list[SetRow] = []
@@ -106,7 +106,7 @@ def evaluate(
         for benchmark in sets:
             measured: list[PictureRow] = []
             for pair in benchmark.pairs:
-                hr, lr = read_pair(pair, scale)
+                hr, lr = read_to_measure(pair, scale)
                 seen = lr if jpeg is None else through_jpeg(lr, jpeg)
                 qualities = _measured(upscaler, hr, seen, scale)
                 measured += [PictureRow(benchmark.name, pair.name, *found) for found in qualities.items()]

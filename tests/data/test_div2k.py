@@ -22,13 +22,11 @@ pytest.importorskip("torch")
 
 from PIL import Image
 
-from sesr.data import div2k
 from sesr.data.div2k import OFFICIAL, Archive, Server, fetch_div2k
-from sesr.data.planes import load_planes, read_validation
-from sesr.data.settings import DataRecipe
+from sesr.data.downloads import CHUNK_BYTES, Patience
+from sesr.data.pairs import Split, find_pairs, read_pair
 from sesr.errors import TrainingError
 
-CROP = DataRecipe(crop=8)
 Captured = pytest.CaptureFixture[str]
 
 
@@ -54,9 +52,9 @@ class Site:
     knows_ranges: bool = True
     tells_length: bool = True
 
-    def server(self, **changes: object) -> Server:
+    def server(self, attempts: int = 3, url: str = "") -> Server:
         archives = {name: Archive(len(data), hashlib.sha256(data).hexdigest()) for name, data in self.files.items()}
-        return Server(**({"url": self.url, "archives": archives, "attempts": 3, "pause_s": 0.0} | changes))  # type: ignore[arg-type]
+        return Server(url or self.url, archives, Patience(attempts, pause_s=0.0))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -144,6 +142,10 @@ def members(*archives: bytes) -> dict[str, bytes]:
     return found
 
 
+def lr_shapes(root: Path, scale: int, split: Split = "train") -> list[tuple[int, ...]]:
+    return [read_pair(pair, scale)[1].shape for pair in find_pairs(root, scale, split)]
+
+
 def test_whole_download_is_a_pair_and_the_second_call_asks_nothing(site: Site, tmp_path: Path) -> None:
     root = fetch_div2k("train", 2, tmp_path, site.server())
     hr, lr = site.files["DIV2K_train_HR.zip"], site.files["DIV2K_train_LR_bicubic_X2.zip"]
@@ -152,7 +154,7 @@ def test_whole_download_is_a_pair_and_the_second_call_asks_nothing(site: Site, t
         Request("DIV2K_train_HR.zip", None, len(hr)),
         Request("DIV2K_train_LR_bicubic_X2.zip", None, len(lr)),
     ]
-    assert load_planes(root, 2, CROP).sizes.tolist() == [[132, 132]] * 2
+    assert lr_shapes(root, 2) == [(132, 132, 3)] * 2
     assert fetch_div2k("train", 2, tmp_path, Server("http://127.0.0.1:9/")) == root
     assert len(site.requests) == 2
 
@@ -161,12 +163,12 @@ def test_splits_and_scales_share_what_they_can(site: Site, tmp_path: Path) -> No
     server = site.server()
     training, validation = fetch_div2k("train", 2, tmp_path, server), fetch_div2k("validation", 2, tmp_path, server)
     assert training != validation
-    assert [hr.shape for hr, _ in read_validation(validation, 2, CROP)] == [(264, 264)] * 2
+    assert lr_shapes(validation, 2, "validation") == [(132, 132, 3)] * 2
     site.requests.clear()
     assert fetch_div2k("train", 3, tmp_path, server) == training
     assert [request.name for request in site.requests] == ["DIV2K_train_LR_bicubic_X3.zip"]
-    assert load_planes(training, 3, CROP).sizes.tolist() == [[88, 88]] * 2
-    assert load_planes(training, 2, CROP).sizes.tolist() == [[132, 132]] * 2
+    assert lr_shapes(training, 3) == [(88, 88, 3)] * 2
+    assert lr_shapes(training, 2) == [(132, 132, 3)] * 2
 
 
 def test_broken_connection_is_taken_up_where_it_broke(site: Site, tmp_path: Path) -> None:
@@ -179,8 +181,8 @@ def test_broken_connection_is_taken_up_where_it_broke(site: Site, tmp_path: Path
     assert first == Request(name, None, 200_000)
     assert second.sent == 100_000
     starts = [int(request.range[6:-1]) for request in (second, third) if request.range]
-    assert 200_000 - div2k.CHUNK_BYTES <= starts[0] <= 200_000
-    assert starts[0] + 100_000 - div2k.CHUNK_BYTES <= starts[1] <= starts[0] + 100_000
+    assert 200_000 - CHUNK_BYTES <= starts[0] <= 200_000
+    assert starts[0] + 100_000 - CHUNK_BYTES <= starts[1] <= starts[0] + 100_000
     assert third == Request(name, f"bytes={starts[1]}-", length - starts[1])
 
 
@@ -192,7 +194,7 @@ def test_a_later_call_goes_on_too(site: Site, tmp_path: Path, tells_length: bool
     with pytest.raises(TrainingError, match=r"DIV2K_train_HR\.zip: the connection .* bytes are kept; start again"):
         fetch_div2k("train", 2, tmp_path, site.server(attempts=1))
     kept = (tmp_path / "div2k" / "train" / f"{name}.part").stat().st_size
-    assert 300_000 - div2k.CHUNK_BYTES <= kept <= 300_000
+    assert 300_000 - CHUNK_BYTES <= kept <= 300_000
     site.requests.clear()
     fetch_div2k("train", 2, tmp_path, site.server(attempts=1))
     assert site.requests[0] == Request(name, f"bytes={kept}-", len(site.files[name]) - kept)
@@ -242,7 +244,7 @@ def test_refusals_of_the_server(site: Site, tmp_path: Path) -> None:
     fetch_div2k("train", 2, tmp_path / "patient", server)
     site.requests.clear()
     del site.files["DIV2K_train_LR_bicubic_X2.zip"]
-    with pytest.raises(TrainingError, match=r"X2\.zip: the server answers 404 Not Found; download DIV2K by hand"):
+    with pytest.raises(TrainingError, match=r"X2\.zip: the server answers 404 Not Found; download it by hand"):
         fetch_div2k("train", 2, tmp_path, server)
     assert len(site.requests) == 2
     site.statuses["DIV2K_valid_HR.zip"] = [503] * 3
@@ -328,7 +330,6 @@ def test_disk_fills_up_while_unpacking(site: Site, tmp_path: Path, monkeypatch: 
 
 
 def test_what_killed_processes_left_is_removed(site: Site, tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     root = tmp_path / "div2k" / "train"
     half, checked, other = root / ".sesr-abc.part" / "DIV2K_train_HR", root / "tmpabcd_123", root / "tmp.png"
     half.mkdir(parents=True)
@@ -366,7 +367,6 @@ def test_members_outside_the_folder_are_left_packed(site: Site, tmp_path: Path) 
 
 
 def test_two_at_once_download_once(site: Site, tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     roots: list[Path] = []
     threads = [
         threading.Thread(target=lambda: roots.append(fetch_div2k("train", 2, tmp_path, site.server())))

@@ -4,23 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
+from tests.pictures import noise, save
 
 from sesr.data.pairs import EVALUATION, TRAINING, Pair, Rules, find_pairs, find_pictures, read_pair
 from sesr.errors import DataError, PictureError
 from sesr.imaging.resize import downscale
-
-
-def noise(height: int, width: int, seed: int, channels: int = 1) -> NDArray[np.uint8]:
-    shape = (height, width) if channels == 1 else (height, width, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def save(path: Path, picture: NDArray[np.uint8]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
 
 
 def names(folder: Path, *, nested: bool = True) -> list[str]:

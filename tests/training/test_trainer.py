@@ -28,11 +28,11 @@ from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import write_tflite
 from sesr.training.checkpoint import Sources
 from sesr.training.learner import Learner, learning_rate
-from sesr.training.monitor import Validation
 from sesr.training.processes import Processes
 from sesr.training.recipe import CardRecipe, Recipe, TrainingRecipe, load_recipe
 from sesr.training.trainer import RunOptions, resume
 from sesr.training.trainer import train as train_from
+from sesr.training.validation import Validation
 
 pytestmark = [
     pytest.mark.needs("export"),
@@ -306,13 +306,6 @@ def test_resume_between_lines_of_the_log(pictures: Path, tmp_path: Path, monkeyp
     assert resumed.read_bytes() == whole.read_bytes()
     again = resume(tmp_path / "broken", EAGER)
     assert again.read_bytes() == whole.read_bytes()
-
-
-def test_validation_in_the_range_that_the_recipe_says(pictures: Path) -> None:
-    full, limited = (Validation(pictures, 2, DataRecipe(grey_range=kind)) for kind in ("full", "limited"))
-    for (hr, lr), (other_hr, other_lr) in zip(full.pictures, limited.pictures, strict=True):
-        np.testing.assert_allclose(hr, 16 + other_hr * 219 / 255)
-        np.testing.assert_allclose(lr, (16 + other_lr * 219) / 255, atol=1e-6)
 
 
 def test_bad_pictures_are_named_before_the_first_step(

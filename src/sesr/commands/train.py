@@ -70,7 +70,7 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 def _train(arguments: Arguments) -> int:
     try:
-        from sesr.data.planes import default_cache
+        from sesr.data.cache import default_cache
         from sesr.training.checkpoint import Sources
         from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
         from sesr.training.trainer import RunOptions, resume, train

@@ -6,22 +6,22 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """How pictures become crops.
+    """Settings that decide how pictures become crops.
 
     Attributes:
-        grey_range: what the values of grey pictures mean. ``full``: ordinary grey, 0 black to 255 white, mapped to
-            luma as Y = 16 + v 219/255. ``limited``: they are Y already. Colour pictures are always mapped to grey of
+        grey_range: meaning of the values of gray pictures. ``full``: ordinary gray, 0 black to 255 white, mapped to
+            luma as Y = 16 + v 219/255. ``limited``: they are Y already. Color pictures are always mapped to gray of
             full range first (BT.601, 8 bits).
         crop: side of a crop in low-resolution pixels.
         pictures: patterns of file names, such as ``bsd200_*``; pictures that match none are left out.
-        weights: how often crop positions of some pictures are drawn, beside 1 for the others: patterns of file names
-            (folders do not count), each with its weight, such as ``[["bsd200_*", 8], ["yang91_*", 4]]``. The first
-            pattern that a picture matches counts. Small pictures have few positions, the fewer the larger the crop.
+        weights: how often crop positions of some pictures are drawn, relative to 1 for the others: patterns of file
+            names (without folders), each with its weight, such as ``[["bsd200_*", 8], ["yang91_*", 4]]``. The first
+            pattern that a picture matches counts. Small pictures have few positions, and fewer for larger crops.
         sampling: ``pixels``: every crop position of every picture is equally likely. ``images``: the paper's epochs,
             in which every picture gives the same number of crops.
-        crops_per_image: that number; it also decides what is called an epoch where sampling is by pixels.
+        crops_per_image: that number; it also sets the length of an epoch if sampling is by pixels.
         detail: draws crops with a probability proportional to their detail to this power; 0 draws uniformly.
-        degradation: what happens to LR before the network sees it, in training and validation alike. ``none``, or
+        degradation: change made to LR before the network sees it, in training and validation alike. ``none``, or
             ``photo``: mild blur, noise and JPEG (`sesr.data.degradation`).
     """
 

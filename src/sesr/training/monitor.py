@@ -1,28 +1,17 @@
-"""Watching a run: validation on whole pictures, and the curve as CSV and for TensorBoard.
-
-Validation PSNR is of the unrounded luma with `scale` pixels shaved, about 0.01 dB above the figure of the papers'
-protocol (`sesr evaluate`), which rounds to an 8-bit picture first.
-"""
+"""A run's log, its validations and its pictures, as CSV, for TensorBoard and as PNG."""
 
 import csv
 import time
 from pathlib import Path
-from statistics import fmean
 from typing import TextIO
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sesr.atomic import writing
-from sesr.data.planes import read_validation
-from sesr.data.settings import DataRecipe
-from sesr.imaging.metrics import psnr
 from sesr.training.figures import Sharpening, draw_curves
 from sesr.training.learner import Narrow
+from sesr.training.validation import Validation
 
 
 class Monitor:
@@ -34,7 +23,7 @@ class Monitor:
         step: steps done before; what the log holds of later ones is dropped.
     """
 
-    def __init__(self, run: Path, validation: "Validation | None", step: int) -> None:
+    def __init__(self, run: Path, validation: Validation | None, step: int) -> None:
         self.run, self.validation, self.log = run, validation, Log(run, step)
         self._sharpening: Sharpening | None = None
         if validation:
@@ -60,22 +49,6 @@ class Monitor:
         """Ends the log, and draws its curves a last time."""
         self.log.close()
         draw_curves(self.run)
-
-
-class Validation:
-    """Pictures to watch a run with, as luma ready for the network."""
-
-    def __init__(self, folder: Path, scale: int, recipe: DataRecipe) -> None:
-        self.scale, self.pictures = scale, read_validation(folder, scale, recipe)
-
-    @torch.no_grad()
-    def __call__(self, network: Narrow) -> float:
-        """Mean PSNR in dB of the unrounded luma."""
-        device = next(network.parameters()).device
-        return fmean(self._psnr(network, hr, lr.to(device)) for hr, lr in self.pictures)
-
-    def _psnr(self, network: Narrow, hr: NDArray[np.float64], lr: Tensor) -> float:
-        return psnr(network(lr)[0, 0].double().cpu().numpy() * 255, hr, shave=self.scale)
 
 
 class Log:

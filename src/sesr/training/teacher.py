@@ -26,7 +26,8 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
-from sesr.data.planes import FINE, LumaPlanes, kept, luma_scale
+from sesr.data.cache import cached_planes
+from sesr.data.planes import FINE, LumaPlanes, luma_scale
 from sesr.errors import TrainingError, WeightsError
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.sesr import CollapsedSESR
@@ -82,7 +83,7 @@ def teach(
         return dataclasses.replace(planes, hr=_answers(planes, teacher, bfloat16=precision == "bfloat16", quiet=quiet))
 
     path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, precision)}.safetensors"
-    answers = make() if path is None else kept(path, make, quiet=quiet)
+    answers = make() if path is None else cached_planes(path, make, quiet=quiet)
     return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
 
 

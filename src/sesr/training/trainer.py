@@ -30,10 +30,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sesr.atomic import writing
+from sesr.data.cache import default_cache, load_planes
 from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
 from sesr.data.div2k import fetch_div2k
 from sesr.data.pairs import Split, find_pairs
-from sesr.data.planes import LumaPlanes, default_cache, fingerprint, load_planes
+from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.errors import TrainingError
 from sesr.network.checkpoint import Card
 from sesr.network.sesr import CollapsedSESR
@@ -42,10 +43,11 @@ from sesr.training.checkpoint import CHECKPOINT, Progress, Sources, diverged, lo
 from sesr.training.initial import start_from
 from sesr.training.learner import Crops, Learner, learning_rate
 from sesr.training.machine import keep_freed_memory, missing_compiler, return_freed_memory
-from sesr.training.monitor import Monitor, Validation
+from sesr.training.monitor import Monitor
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
 from sesr.training.teacher import identity, load_teacher, teach
+from sesr.training.validation import Validation
 
 TEACHER = "teacher.safetensors"
 """What the teacher is called in a run's folder."""

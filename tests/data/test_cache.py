@@ -9,20 +9,21 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import torch
 from safetensors import SafetensorError
 from tests.pictures import noise, save
 
+from sesr.data import cache as cache_module
 from sesr.data import pairs
+from sesr.data.cache import default_cache, load_planes
 from sesr.data.degradation import degrade_as_photo
+from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.data.settings import DataRecipe
 from sesr.files.files import OpenPicture, open_picture
 from sesr.files.scanlines import signature
-
-torch = pytest.importorskip("torch")
-
-from sesr.data import cache as cache_module  # noqa: E402
-from sesr.data.cache import default_cache, load_planes  # noqa: E402
-from sesr.data.planes import LumaPlanes, fingerprint  # noqa: E402
 
 CROP = DataRecipe(crop=6)
 Captured = pytest.CaptureFixture[str]

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.data.crops import CropSampler, _detail, idle_patterns
-from sesr.data.planes import LumaPlanes, load_planes
+from sesr.data.cache import load_planes
+from sesr.data.crops import CropSampler, detail_map, idle_patterns
+from sesr.data.planes import LumaPlanes
 from sesr.data.settings import DataRecipe
 from sesr.errors import TrainingError
 from sesr.imaging.resize import downscale
@@ -148,7 +149,7 @@ def test_pictures_are_drawn_in_proportion_to_their_positions() -> None:
 
 @pytest.mark.parametrize("detail", [0.0, 2.0])
 def test_weights_multiply_how_often_pictures_are_drawn(detail: float) -> None:
-    """Three pictures of flat grey, one of which is of another size; the first pattern that fits counts."""
+    """Three pictures of flat gray, one of which is of another size; the first pattern that fits counts."""
     planes = planes_of(*(np.full((2 * side, 2 * side), 9, np.uint8) for side in (13, 13, 23)))
     recipe = DataRecipe(
         crop=8, sampling="pixels", detail=detail, weights=(("0.*", 6.0), ("[02].png", 3.0), ("none*", 99.0))
@@ -213,9 +214,9 @@ def test_epochs_are_as_long_by_pixels() -> None:
     assert CropSampler(planes_of(noise(40, 40, 1), noise(16, 16, 2)), recipe, 4, 0).steps_per_epoch == 14 / 4
 
 
-def test_detail_is_the_difference_from_neighbours() -> None:
+def test_detail_is_the_difference_from_neighbors() -> None:
     plane = np.array([[0, 10, 10], [0, 255, 0]], np.uint8)
-    assert _detail(plane).tolist() == [[10 + 0, 0 + 245, 0 + 10], [255, 255, 0]]
+    assert detail_map(plane).tolist() == [[10 + 0, 0 + 245, 0 + 10], [255, 255, 0]]
 
 
 @pytest.mark.parametrize("sampling", ["pixels", "images"])
@@ -224,7 +225,7 @@ def test_detail_decides_how_often_places_are_drawn(sampling: str) -> None:
     low = np.add.outer(np.arange(64), np.arange(256)).astype(np.int64) // 2
     low[:, 128:] = np.random.default_rng(0).integers(0, 256, (64, 128))
     planes = planes_of(np.repeat(np.repeat(low, 2, 0), 2, 1).astype(np.uint8))
-    smooth, rough = (_detail(part.astype(np.uint8)).mean() + 0.25 for part in (low[:, :100], low[:, 140:]))
+    smooth, rough = (detail_map(part.astype(np.uint8)).mean() + 0.25 for part in (low[:, :100], low[:, 140:]))
     for power in (0.0, 0.5, 1.0):
         recipe = DataRecipe(crop=8, sampling=sampling, detail=power)  # type: ignore[arg-type]
         x = CropSampler(planes, recipe, 40_000, 0).places(0).x

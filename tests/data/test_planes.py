@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tests.pictures import noise, save
 
+from sesr.data.cache import load_planes
+from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError
 from sesr.imaging.resize import downscale
-
-torch = pytest.importorskip("torch")
-
-from sesr.data.cache import load_planes  # noqa: E402
-from sesr.data.planes import LumaPlanes, fingerprint  # noqa: E402
 
 CROP = DataRecipe(crop=6)
 Captured = pytest.CaptureFixture[str]

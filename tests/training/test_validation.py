@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import torch
 from tests.pictures import noise, save
 
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError, PictureError
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.resize import downscale
-
-torch = pytest.importorskip("torch")
-
-from sesr.training.validation import Validation, read_validation  # noqa: E402
+from sesr.training.validation import Validation, read_validation
 
 CROP = DataRecipe(crop=6)
 

@@ -1,24 +1,25 @@
 """Batches of crops, cut from luma planes in memory.
 
 **A batch is a function of (seed, step)** and of nothing else. That makes a resumed run equal an unbroken one, and lets
-several processes take shares of one batch: each draws the places of all crops, which costs next to nothing, and cuts
-its own. Each crop is turned and mirrored in one of the eight ways of a square.
+several processes take shares of one batch: each process draws the positions of all crops, which costs next to nothing,
+and cuts its own. Each crop is turned and mirrored in one of the eight ways of a square.
 
-Which pictures are drawn from (`DataRecipe.sampling`):
+Choice of the picture (`DataRecipe.sampling`):
 
 - ``pixels``: every crop position of every picture is equally likely, so larger pictures are drawn from more often.
-- ``images``: the paper's epochs. In each, every picture gives `crops_per_image` crops (64 there), in an order shuffled
-  anew. Batches run on over the end of an epoch, without a gap or a short batch.
+- ``images``: the paper's epochs. In each epoch, every picture gives `crops_per_image` crops (64 in the paper), in a
+  freshly shuffled order. Batches continue across the end of an epoch, without a gap or a short batch.
 
-Where in a picture (`DataRecipe.detail`): anywhere alike with 0. Otherwise with a probability proportional to
+Choice of the position in a picture (`DataRecipe.detail`): uniform with 0. Otherwise the probability is proportional to
 detail ** `DataRecipe.detail`, because skies and blurred backgrounds teach little beyond what bicubic knows. *Detail*
-is measured on LR once: how far a pixel differs from its right and its lower neighbour, in grey levels, both added. It
-is averaged over all that crops can see which start in the same cell, cells being half a crop wide and high, and
-`LEAST_DETAIL` is added. With ``pixels``, detailed pictures are then drawn from more often too; with ``images`` each
-gives as many crops as ever, from its better parts. The paper draws uniformly.
+is measured on LR once: how far a pixel differs from its right and its lower neighbor, in gray levels, both added.
+Positions are grouped into cells half a crop wide and high. A cell's detail is the mean over all that the crops which
+start in it can see, plus `LEAST_DETAIL`. With ``pixels``, detailed pictures are then also drawn from more often. With
+``images``, each picture gives as many crops as before, from its better parts. The paper draws uniformly.
 
-How often (`DataRecipe.weights`): with ``pixels``, positions of some pictures are drawn more or less often than those of
-the others, by a factor. A set of a few small pictures is not drowned so by a large one that teaches less.
+Frequency of a picture (`DataRecipe.weights`): with ``pixels``, positions of some pictures are drawn more or less often
+than those of the others, by a factor. That keeps a set of a few small pictures from being drowned by a large one that
+teaches less.
 """
 
 from dataclasses import dataclass
@@ -38,18 +39,18 @@ from sesr.errors import TrainingError
 Whole = NDArray[np.int64]
 
 LEAST_DETAIL = 0.25
-"""Grey levels added to the detail measured, so that flat places are rare and not impossible."""
+"""Gray levels added to the measured detail, so that flat places are rare but not impossible."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the crops of a batch lie: all of shape (batch,).
+    """Positions of the crops of a batch, each of shape (batch,).
 
     Attributes:
         picture: index of the picture.
-        y: uppermost LR row.
-        x: leftmost LR column.
-        turn: 0 to 7. Bit 0 flips the crop's rows, bit 1 its columns, bit 2 transposes it then.
+        y: top LR row.
+        x: left LR column.
+        turn: 0 to 7. Bit 0 flips the crop's rows, bit 1 its columns, and then bit 2 transposes it.
     """
 
     picture: Whole
@@ -63,13 +64,13 @@ class CropSampler:
 
     Args:
         planes: the pictures, on the device where batches are wanted.
-        recipe: a crop's side, and how places are drawn.
-        batch: crops a batch, over all processes.
-        seed: together with the step's number, decides everything.
-        rank: which process this is.
-        ranks: processes that share a batch; their shares, one after the other, are the batch of a single process.
+        recipe: side of a crop, and how positions are drawn.
+        batch: crops per batch, over all processes.
+        seed: decides everything, together with the step's number.
+        rank: number of this process.
+        ranks: processes that share a batch. Their shares, one after the other, are the batch of a single process.
 
-    Raises `TrainingError` where a batch cannot be shared out evenly.
+    Raises `TrainingError` if a batch cannot be divided evenly.
     """
 
     def __init__(
@@ -85,14 +86,14 @@ class CropSampler:
 
     @property
     def steps_per_epoch(self) -> float:
-        """Steps in which as many crops are drawn as `crops_per_image` from each picture, however they are drawn."""
+        """Steps that draw `crops_per_image` crops per picture on average, whatever the sampling."""
         return self.epoch_length / self.batch
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """This process's share of a step's batch.
+        """Return this process's share of a step's batch.
 
         Returns:
-            LR (share, 1, crop, crop) and HR, `scale` times as large: luma Y/255 as float32.
+            LR (share, 1, crop, crop) and HR, `scale` times as large, as luma Y/255, float32.
         """
         places, share = self.places(step), self._share
         picture, turn = places.picture[share], places.turn[share]
@@ -100,16 +101,16 @@ class CropSampler:
         corner = self._offsets[picture] + y * width + x
         corner_hr = self._offsets[picture] * scale**2 + (scale * y) * (scale * width) + scale * x
         side = self.recipe.crop
-        walks = _steps(corner, width, turn, side), _steps(corner_hr, scale * width, turn, scale * side)
+        walks = _walk(corner, width, turn, side), _walk(corner_hr, scale * width, turn, scale * side)
         table = np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
-        moved = _moved(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # all at once: one copy
-        limited = moved[6] > 0
-        lr = _gather(self.planes.lr, moved[:3], side)
-        hr = _gather(self.planes.hr, moved[3:6], scale * side)
+        on_device = _to_device(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # one copy for all
+        limited = on_device[6] > 0
+        lr = _gather(self.planes.lr, on_device[:3], side)
+        hr = _gather(self.planes.hr, on_device[3:6], scale * side)
         return _to_luma(lr, limited), _to_luma(hr, limited)
 
     def places(self, step: int) -> Places:
-        """Where all crops of a step lie, of all processes."""
+        """Draw the positions of all crops of a step, for all processes."""
         draw = Generator(PCG64([self.seed, step]))
         if self.recipe.sampling == "pixels":
             picture, y, x = self._positions.anywhere(draw, self.batch)
@@ -119,13 +120,13 @@ class CropSampler:
         return Places(picture, y, x, draw.integers(8, size=self.batch))
 
     def _epoch_pictures(self, step: int) -> Whole:
-        """The pictures whose turn it is, of one epoch or of several that meet in this batch."""
+        """Return the pictures of a step's crops. Several epochs may meet in one batch."""
         epoch, place = np.divmod(step * self.batch + np.arange(self.batch), self.epoch_length)
         parts = [self._order(int(number))[place[epoch == number]] for number in np.unique(epoch)]
         return np.concatenate(parts) // self.recipe.crops_per_image
 
     def _order(self, epoch: int) -> Whole:
-        """A permutation of an epoch's crops; the last one is kept."""
+        """Return a permutation of an epoch's crops. The last one is kept."""
         if self._shuffled[0] != epoch:
             draw = Generator(PCG64([self.seed, epoch, 1]))  # the 1 keeps it apart from the draw of a step
             self._shuffled = (epoch, draw.permutation(self.epoch_length))
@@ -133,36 +134,36 @@ class CropSampler:
 
 
 def share_of(batch: int, rank: int, ranks: int) -> slice:
-    """One process's part of a batch. Raises `TrainingError` where it cannot be shared out evenly."""
+    """Return one process's part of a batch. Raises `TrainingError` if it cannot be divided evenly."""
     if batch % ranks:
         raise TrainingError(f"a batch of {batch} crops cannot be shared evenly by {ranks} processes; change batch")
     return slice(rank * batch // ranks, (rank + 1) * batch // ranks)
 
 
 def drawing_weights(planes: LumaPlanes, recipe: DataRecipe) -> NDArray[np.float64]:
-    """How often each picture's positions are drawn, beside 1."""
+    """Return each picture's weight: how often its positions are drawn, relative to 1."""
     return np.array([weight for _, weight in _first_matches(planes, recipe)])
 
 
 def idle_patterns(planes: LumaPlanes, recipe: DataRecipe) -> list[str]:
-    """The patterns of weights that decide over no picture."""
+    """Return the patterns of weights that are the first match of no picture."""
     deciding = {pattern for pattern, _ in _first_matches(planes, recipe)}
     return [pattern for pattern, _ in recipe.weights if pattern not in deciding]
 
 
 def _first_matches(planes: LumaPlanes, recipe: DataRecipe) -> list[tuple[str | None, float]]:
-    """Of each picture the pattern that decides, and its weight; no pattern, and 1, where none does."""
+    """Return each picture's first matching pattern and its weight; (None, 1) if none matches."""
     return [next((pair for pair in recipe.weights if fnmatch(name, pair[0])), (None, 1.0)) for name in planes.names]
 
 
 class _Positions(Protocol):
-    """Draws places for crops."""
+    """Draws positions for crops."""
 
     def anywhere(self, draw: Generator, count: int) -> tuple[Whole, Whole, Whole]:
-        """Pictures, rows and columns, each (count,)."""
+        """Draw pictures, rows and columns, each (count,)."""
 
     def within(self, draw: Generator, picture: Whole) -> tuple[Whole, Whole]:
-        """Rows and columns in given pictures, each as many as those."""
+        """Draw a row and a column in each of the given pictures."""
 
 
 def _positions(planes: LumaPlanes, recipe: DataRecipe) -> _Positions:
@@ -193,7 +194,7 @@ class _Uniform:
 
 
 class _Weighted(_Uniform):
-    """Every position of a picture is equally likely; pictures differ by their weights too."""
+    """Every position of one picture is equally likely. Pictures differ by their weights too."""
 
     def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
         super().__init__(planes, recipe)
@@ -207,10 +208,10 @@ class _Weighted(_Uniform):
 
 
 class _Detailed:
-    """Positions weighted by detail: all that start in one cell of half a crop's side are equally likely.
+    """Positions weighted by detail. All positions in one cell, half a crop wide and high, are equally likely.
 
-    Over all cells of all pictures, picture after picture: `_corners` (cells, 2), the first position in a cell;
-    `_extents` (cells, 2), how many there are down and across; `_ends` (cells,), the weights added up so far.
+    The arrays run over all cells of all pictures, picture after picture: `_corners` (cells, 2), the first position in a
+    cell; `_extents` (cells, 2), the number of positions down and across; `_ends` (cells,), the cumulated weights.
     """
 
     def __init__(self, planes: LumaPlanes, recipe: DataRecipe) -> None:
@@ -246,20 +247,20 @@ class _Detailed:
 
 
 def _cells(plane: NDArray[np.uint8], crop: int) -> tuple[Whole, Whole, NDArray[np.float64]]:
-    """Corners and extents of an LR plane's cells, and the mean detail of all that the crops of each cell can see."""
+    """Return corners and extents of an LR plane's cells, and the mean detail that the crops of each cell can see."""
     side = max(crop // 2, 1)
     counts = np.array(plane.shape) - crop + 1
     starts = [np.arange(0, count, side) for count in counts]
     corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, 2)
     extents = np.minimum(corners + side, counts) - corners
     (top, left), (bottom, right) = corners.T, (corners + extents + crop - 1).T
-    sums = np.pad(_detail(plane), ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    sums = np.pad(detail_map(plane), ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
     inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     return corners, extents, inside / ((bottom - top) * (right - left)) + LEAST_DETAIL
 
 
-def _detail(plane: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """How far each pixel differs from its right and lower neighbours, in whole grey levels, (H, W)."""
+def detail_map(plane: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return how far each pixel of an LR plane differs from its right and lower neighbors, in gray levels, (H, W)."""
     values = plane.astype(np.int16)
     detail = np.zeros_like(values)
     detail[:, :-1] = np.abs(np.diff(values, axis=1))
@@ -267,14 +268,14 @@ def _detail(plane: NDArray[np.uint8]) -> NDArray[np.int16]:
     return detail
 
 
-def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole, Whole, Whole]:
-    """A turned crop as a walk over a flat plane: where it starts, and how far the next row and column are, each (n,).
+def _walk(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole, Whole, Whole]:
+    """Describe turned crops as walks over a flat plane: start, step to the next row, step to the next column, each (n,).
 
     Args:
-        corner: place of the crop's upper left pixel as it lies in the plane.
-        stride: the plane's width.
+        corner: index of the crop's upper left pixel in the plane.
+        stride: width of the plane.
         turn: as in `Places`.
-        side: of the crop.
+        side: side of the crop.
     """
     flips_rows, flips_columns, transposes = turn & 1, turn >> 1 & 1, turn >> 2
     start = corner + (side - 1) * (flips_rows * stride + flips_columns)
@@ -282,24 +283,24 @@ def _steps(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole,
     return start, np.where(transposes, right, down), np.where(transposes, down, right)
 
 
-def _moved(table: Tensor, device: torch.device) -> Tensor:
-    """On the device. From pinned memory a GPU copies when it comes to it; from other memory the program would wait."""
+def _to_device(table: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device. A GPU copies from pinned memory in its own time; otherwise the program would wait."""
     return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table.to(device)
 
 
-def _gather(flat: Tensor, steps: Tensor, side: int) -> Tensor:
-    """Square crops (n, side, side) out of flat planes, by `_steps` as (3, n, 1, 1)."""
+def _gather(flat: Tensor, walk: Tensor, side: int) -> Tensor:
+    """Cut square crops (n, side, side) out of flat planes, along walks of shape (3, n, 1, 1)."""
     kind = torch.int32 if flat.numel() < 2**31 else torch.int64  # half the traffic where it suffices
-    start, down, right = steps.to(kind)
+    start, down, right = walk.to(kind)
     line = torch.arange(side, dtype=kind, device=flat.device)
     places = (start + down * line[:, None]) + right * line
     return flat.index_select(0, places.view(-1)).view(places.shape)
 
 
 def _to_luma(values: Tensor, limited: Tensor) -> Tensor:
-    """Luma Y/255 (n, 1, side, side), float32, of values (n, side, side), which are Y already where `limited`.
+    """Convert values (n, side, side) to luma Y/255 (n, 1, side, side), float32.
 
-    They are of 8 bits, or finer, as int16.
+    Values are Y already where `limited`. They have 8 bits, or as int16 steps of 1 / `FINE`.
     """
     steps = FINE if values.dtype == torch.int16 else 1
     (full_gain, full_black), (limited_gain, limited_black) = luma_scale(limited=False), luma_scale(limited=True)

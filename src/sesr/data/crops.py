@@ -269,7 +269,7 @@ def detail_map(plane: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _walk(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole, Whole, Whole]:
-    """Describe turned crops as walks over a flat plane: start, step to the next row, step to the next column, each (n,).
+    """Return turned crops as walks over a flat plane: start, step to the next row, step to the next column, each (n,).
 
     Args:
         corner: index of the crop's upper left pixel in the plane.

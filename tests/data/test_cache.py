@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -22,8 +21,8 @@ from sesr.data.cache import default_cache, load_planes
 from sesr.data.degradation import degrade_as_photo
 from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.data.settings import DataRecipe
+from sesr.errors import PictureError
 from sesr.files.files import OpenPicture, open_picture
-from sesr.files.scanlines import signature
 
 CROP = DataRecipe(crop=6)
 Captured = pytest.CaptureFixture[str]
@@ -154,14 +153,15 @@ def test_cache_where_nothing_can_be_written(folder: Path, tmp_path: Path, capsys
 def test_failures_that_may_pass_are_not_remembered(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, failure: Exception
 ) -> None:
+    opening = open_picture
 
-    def failing(file: BinaryIO) -> str | None:
-        if Path(file.name).name == "a.png":
-            raise failure
-        return signature(file)
+    def failing(path: Path) -> OpenPicture:
+        if path.name == "a.png":
+            raise PictureError(f"{path}: it failed") from failure
+        return opening(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sesr.files.files.signature", failing)
+        patch.setattr(pairs, "open_picture", failing)
         assert load_planes(folder, 2, CROP, tmp_path / "cache").sizes.tolist() == [[12, 10]]
     lines = capsys.readouterr().out.splitlines()
     assert "a.png: " in lines[0]

@@ -1,10 +1,13 @@
 """The table of `sesr info`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sesr.cli import main
 from sesr.commands.info import networks_table
+from sesr.network.checkpoint import load_checkpoint
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
 
@@ -38,3 +41,17 @@ def test_nothing_to_list() -> None:
 @pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
 def test_every_shipped_network_was_measured() -> None:
     assert "not measured" not in networks_table(list_networks())
+
+
+def test_info(
+    network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sesr_tiny_x2.safetensors"
+    read = load_checkpoint(Path(network).with_suffix(".safetensors"))
+    replace(read, card={"psnr_db": {"Set5": 37.4}}).save(path)
+    monkeypatch.setattr("sesr.network.zoo.list_networks", lambda: list_networks(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["info"]) == 0
+    row = capsys.readouterr().out.splitlines()[1].split()
+    shown = ["tiny", "x2", "float,", "PReLU", "7", "Set5", "37.40", path.name]
+    assert row[:4] + row[7:] == shown

@@ -1,0 +1,67 @@
+"""`sesr evaluate`."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sesr.cli import main
+from sesr.network.checkpoint import load_checkpoint
+from sesr.network.quantized import load_quantized
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.needs("export")
+@pytest.mark.parametrize("engine", ["native", "litert"])
+def test_evaluate_int8(int8_network: str, tmp_path: Path, pictures: str, engine: str, capsys: Captured) -> None:
+    path = tmp_path / "tiny.safetensors"
+    shutil.copy(int8_network, path)
+    arguments = ["--data", pictures, "-o", str(tmp_path / "results"), "--int8", "--engine", engine, "--card"]
+    assert main(["evaluate", str(path), *arguments]) == 0
+    assert "bicubic" in capsys.readouterr().out
+    assert 0 < load_quantized(path).card["psnr_db"]["pictures"] < 60
+    assert path.with_suffix(".tflite").is_file()
+
+
+def test_evaluate(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    assert main(["evaluate", network, "--data", pictures, "-o", str(tmp_path / "results")]) == 0
+    assert "bicubic" in capsys.readouterr().out
+    assert (tmp_path / "results" / "random_x2.csv").is_file()
+
+
+def test_evaluate_several(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    """Each has its own tables, and all have one."""
+    out = tmp_path / "results"
+    assert main(["evaluate", network, "m3", "-s", "2", "--data", pictures, "-o", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"all: {out}/quality.csv\n")
+    rows = [line.split(",") for line in (out / "quality.csv").read_text().splitlines()]
+    assert rows[0][:3] == ["network", "scale", "set"]
+    assert [row[0] for row in rows[1:]] == ["random", "random", "m3", "m3"]
+    alone = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines()]
+    assert [row[1:] for row in rows[3:]] == alone[1:]
+
+
+@pytest.mark.needs("export")
+def test_evaluate_what_cannot_be(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    tflite = str(Path(network).with_suffix(".tflite"))
+    rest = ["--data", pictures, "-o", str(tmp_path / "results")]
+    assert main(["evaluate", tflite, "-s", "4", *rest]) == 2
+    assert "a network for x2, not for x4" in capsys.readouterr().err
+    assert main(["evaluate", network, network, *rest]) == 2
+    assert "is asked for 2 times" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.needs("export")
+def test_evaluate_writes_the_card(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    path = tmp_path / "tiny.safetensors"
+    shutil.copy(Path(network).with_suffix(".safetensors"), path)
+    arguments = ["evaluate", str(path), "--data", pictures, "-o", str(tmp_path / "results"), "--card"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith(f"card: {path}\n")
+    figures = load_checkpoint(path).card["psnr_db"]
+    assert isinstance(figures, dict)
+    assert 0 < figures["pictures"] < 60
+    assert path.with_suffix(".tflite").is_file()
+    assert main(["evaluate", str(Path(network).with_suffix(".tflite")), *arguments[2:]]) == 2

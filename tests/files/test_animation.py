@@ -23,7 +23,7 @@ from sesr.files.animation import MOST_FRAMES, _whole, open_animation
 from sesr.files.formats import OUTPUT_SUFFIXES
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_size
-from sesr.inference.upscale import Upscaler
+from sesr.inference.upscale import Upscaled, Upscaler
 
 SUFFIXES = ("gif", "webp", "png", "avif")
 TIMES = [50, 70, 90, 330]
@@ -63,7 +63,7 @@ def seen(path: Path) -> list[tuple[NDArray[np.uint8], float]]:
 @pytest.mark.parametrize(("source", "target"), list(product(SUFFIXES, SUFFIXES)))
 def test_frames_times_and_transparency_are_kept(tmp_path: Path, source: str, target: str) -> None:
     path, result = saved(tmp_path / f"in.{source}", frames(4)), tmp_path / f"out.{target}"
-    assert Upscaler.of_engine(Nearest()).upscale_file(path, result) == ((16, 16), (32, 32))
+    assert Upscaler.of_engine(Nearest()).upscale_file(path, result) == Upscaled((16, 16), (32, 32))
     found = seen(result)
     assert [time for _, time in found] == TIMES
     for (pixels, _), (before, _) in zip(found, seen(path), strict=True):
@@ -185,7 +185,7 @@ def test_orientation_is_applied_to_every_frame(tmp_path: Path, suffix: str) -> N
     images = [image.crop((0, 0, 16, 10)) for image in frames(4)]
     path = saved(tmp_path / f"in.{suffix}", images, exif=exif(6))
     result = tmp_path / "out.png"
-    assert Upscaler.of_engine(Nearest()).upscale_file(path, result) == ((10, 16), (20, 32))
+    assert Upscaler.of_engine(Nearest()).upscale_file(path, result) == Upscaled((10, 16), (20, 32))
     for (pixels, _), image in zip(seen(result), images, strict=True):
         turned = np.rot90(np.asarray(image), -1).repeat(2, 0).repeat(2, 1)
         assert (pixels[..., 3] > 128).sum() == pytest.approx((turned[..., 3] > 128).sum(), abs=24)

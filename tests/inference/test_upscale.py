@@ -21,7 +21,7 @@ from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.files.picture import Picture
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
-from sesr.inference.upscale import Upscaler, load
+from sesr.inference.upscale import Upscaled, Upscaler, load
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import list_networks
@@ -261,7 +261,7 @@ def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -
     sizes = Upscaler.of_engine(Nearest(), tile=5).upscale_file(
         tmp_path / "a.png", tmp_path / "b.png", lambda *rows: told.append(rows)
     )
-    assert sizes == ((20, 30), (40, 60))
+    assert sizes == Upscaled((20, 30), (40, 60))
     assert sum(rows for rows, _ in told) == 60
     assert {total for _, total in told} == {60}
     assert len(told) > 1

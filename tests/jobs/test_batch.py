@@ -17,7 +17,7 @@ from sesr.errors import EngineError
 from sesr.files.encoders import Saving
 from sesr.files.formats import JPEG
 from sesr.files.png import write_png
-from sesr.inference.upscale import Progress, Sizes, Upscaler
+from sesr.inference.upscale import Progress, Upscaled, Upscaler
 from sesr.jobs.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
 from sesr.jobs.folders import find_pictures
 
@@ -147,10 +147,10 @@ class Together:
         *,
         overwrite: bool = True,
         saving: Saving = Saving(),  # noqa: B008  (frozen)
-    ) -> Sizes:
+    ) -> Upscaled:
         self.meeting.wait()
         target.write_text(source.name)
-        return (1, 1), (2, 2)
+        return Upscaled((1, 1), (2, 2))
 
 
 def test_two_pictures_at_a_time_and_outcomes_in_order(tmp_path: Path) -> None:

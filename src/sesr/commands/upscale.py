@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
     from sesr.inference.sizes import Size
     from sesr.inference.upscale import Upscaler
-    from sesr.jobs.batch import Outcome
+    from sesr.jobs.batch import Done, Outcome
     from sesr.jobs.folders import Work
 
 
@@ -180,6 +180,7 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
                 print(f"sesr: {plain(outcome.reason)}", file=sys.stderr)
             elif isinstance(outcome, Done):
                 print(_line(outcome), flush=True)
+                _print_remarks(outcome)
             elif isinstance(outcome, Skipped) and outcome.older:
                 older += 1
                 print(f"{plain(str(outcome.source))} is newer than {plain(str(outcome.target))}: skipped", flush=True)
@@ -191,12 +192,16 @@ def _report(outcomes: "Iterable[Outcome]") -> int:
     return 1 if counts["Failed"] else 0
 
 
-def _line(done: "Outcome") -> str:
-    from sesr.jobs.batch import Done
-
-    assert isinstance(done, Done)
+def _line(done: "Done") -> str:
     (w, h), (larger_w, larger_h) = done.source_size, done.target_size
     return f"{plain(f'{done.source} -> {done.target}')}  {w} x {h} -> {larger_w} x {larger_h}"
+
+
+def _print_remarks(done: "Done") -> None:
+    """Print one line on stderr about what was converted and lost, if anything was."""
+    remarks = [*done.notes, *([f"lost: {', '.join(done.lost)}"] if done.lost else [])]
+    if remarks:
+        print(f"sesr: {plain(done.source)}: {plain('; '.join(remarks))}", file=sys.stderr)
 
 
 def _report_json(outcomes: "Iterable[Outcome]") -> int:
@@ -228,6 +233,8 @@ def _object(outcome: "Outcome") -> dict[str, object]:
         "source_size": getattr(outcome, "source_size", None),
         "target_size": getattr(outcome, "target_size", None),
         "reason": getattr(outcome, "reason", None),
+        "notes": getattr(outcome, "notes", ()),
+        "lost": getattr(outcome, "lost", ()),
         "seconds": round(getattr(outcome, "seconds", 0.0), 3),
     }
 

@@ -39,13 +39,27 @@ Pixels = NDArray[Any]
 Progress = Callable[[int, int], object]
 """Is told the output rows that were done since it was last called, and how many there are in all."""
 
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""(width, height) of a picture, and of what was made of it."""
-
 _READING = 5
 """Bytes a pixel that a picture takes which is not read in strips: Pillow's own, and rows as they are asked for."""
 
 AnyPicture = TypeVar("AnyPicture", Image.Image, NDArray[Any])
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """Report on a picture file that was upscaled.
+
+    Attributes:
+        source_size: (width, height) of the picture that was read, upright.
+        target_size: (width, height) of the picture that was written.
+        notes: remarks on what was converted or assumed, each a short phrase: "CMYK converted to sRGB by its profile".
+        lost: parts of the file that the new format has no place for: "IPTC keywords".
+    """
+
+    source_size: tuple[int, int]
+    target_size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +127,7 @@ class Upscaler:
         *,
         overwrite: bool = True,
         saving: Saving = Saving(),  # noqa: B008  (frozen)
-    ) -> Sizes:
+    ) -> Upscaled:
         """Enlarges a picture file into another; of an animation, every frame.
 
         Args:
@@ -123,7 +137,7 @@ class Upscaler:
             overwrite: whether a file that is there, or appears meanwhile, may be replaced.
             saving: the quality.
 
-        Returns (width, height) of the source and of the target. Raises `PictureError`, `UsageError` as
+        Returns the sizes of both, and what was noted and lost. Raises `PictureError`, `UsageError` as
         `sesr.files.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
         happens, the engine is at rest again afterwards.
         """
@@ -146,7 +160,7 @@ class Upscaler:
                 saving=saving,
                 overwrite=overwrite,
             )
-        return way.source, way.size
+        return Upscaled(way.source, way.size)
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
         """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
@@ -196,7 +210,7 @@ class Upscaler:
 
     def _upscale_animation(
         self, animation: Animation, target: Path, progress: Progress | None, saving: Saving, *, overwrite: bool
-    ) -> Sizes:
+    ) -> Upscaled:
         way = self._route(animation.width, animation.height, str(animation.path))
         larger = way.size
         check_animated_output(target, animation, *larger)
@@ -209,7 +223,7 @@ class Upscaler:
 
         metadata = self._metadata(animation.metadata, *larger)
         write_animation(target, frames(), animation.plays, metadata, saving, overwrite=overwrite)
-        return way.source, larger
+        return Upscaled(way.source, larger)
 
 
 def load(

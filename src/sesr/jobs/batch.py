@@ -24,7 +24,7 @@ from typing import Protocol
 from sesr.errors import EngineError, SesrError, UsageError
 from sesr.files.encoders import Saving
 from sesr.files.files import picture_size
-from sesr.inference.upscale import Progress, Sizes
+from sesr.inference.upscale import Progress, Upscaled
 from sesr.jobs.folders import Found, Unread, Work
 from sesr.jobs.progress import Bar, Share, is_shown
 from sesr.jobs.targets import Targets, check_free, identity, is_done, is_older, make_folder_for
@@ -49,18 +49,20 @@ class Enlarger(Protocol):
         *,
         overwrite: bool = True,
         saving: Saving = ...,
-    ) -> Sizes:
+    ) -> Upscaled:
         """Enlarges a file into another, which appears whole or not at all. Raises `SesrError`."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A file that was enlarged; sizes are (width, height) in pixels."""
+    """A file that was upscaled; sizes, notes and losses are those of `sesr.inference.upscale.Upscaled`."""
 
     source: Path
     target: Path
     source_size: tuple[int, int]
     target_size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -213,10 +215,10 @@ class _Batch:
                 self._check_wanted()
                 if not found.named:
                     make_folder_for(target)
-                sizes = enlarger.upscale_file(
+                report = enlarger.upscale_file(
                     found.source, target, self._watched(share), overwrite=self._overwrite, saving=self._saving
                 )
-            return Done(found.source, target, *sizes, time.monotonic() - started)
+            return Done(found.source, target, **vars(report), seconds=time.monotonic() - started)
 
     def _watched(self, share: Share) -> Progress:
         def advance(rows: int, total: int) -> None:

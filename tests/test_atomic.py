@@ -2,13 +2,15 @@
 
 import errno
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sesr.atomic import _PREFIX, _remove_abandoned, check_writable, writing
+from sesr.atomic import check_writable, writing
 
 
 def write(path: Path) -> None:
@@ -87,20 +89,97 @@ def test_what_appeared_meanwhile_is_kept(tmp_path: Path, links: bool, monkeypatc
     assert path.read_text() == "new"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs locks")
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """And nothing that somebody writes, or that is too young to tell."""
-    left, young, pipe = (tmp_path / f"{_PREFIX}{name}.part" for name in ("left", "young", "pipe"))
-    another = tmp_path / ".sesr-another-machine.part"
-    for path in (left, young, another):
-        path.write_text("half")
-    os.mkfifo(pipe)
-    for path in (left, another, pipe):
-        os.utime(path, (1, 1))
+LOCKS = pytest.mark.skipif(sys.platform == "win32", reason="needs locks")
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from sesr.atomic import writing
+with writing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+def hold(path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Start a process that is in the middle of writing; returns it and its hidden file."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as shown:
+        return process, Path(shown.readline().rstrip())
+
+
+def write_in_a_new_process(path: Path) -> None:
+    """Write a file as the next run would."""
+    code = "import sys, pathlib, sesr.atomic\nwith sesr.atomic.writing(pathlib.Path(sys.argv[1])) as file: file.touch()"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+@LOCKS
+@pytest.mark.parametrize("reaped", [True, False])
+def test_what_a_killed_process_left_goes_with_the_next_run(tmp_path: Path, reaped: bool) -> None:
+    """At once; even while the dead process is a zombie, as containers keep them."""
+    process, left = hold(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == [left]
+    process.kill()
+    if reaped:
+        process.wait()
+    deadline = time.monotonic() + 20
+    while left.exists() and time.monotonic() < deadline:  # a kill takes a moment
+        write_in_a_new_process(tmp_path / "b")
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@LOCKS
+def test_what_a_running_process_writes_stays(tmp_path: Path) -> None:
+    process, held = hold(tmp_path / "a")
+    try:
+        os.utime(held, (1, 1))
+        write_in_a_new_process(tmp_path / "b")
+        assert held.read_text() == "half"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def changed(part: int, name: str) -> str:
+    """A hidden file's name with one of its parts changed: host, space, process, start or random."""
+    parts = name.removesuffix(".part").removeprefix(".sesr-").split("-")
+    parts[part] = f"{int(parts[part], 16) ^ 1:0{len(parts[part])}x}" if part in (0, 1, 4) else str(int(parts[part]) + 1)
+    return f".sesr-{'-'.join(parts)}.part"
+
+
+@LOCKS
+@pytest.mark.parametrize("age", [0, 7200])
+@pytest.mark.parametrize(
+    ("kind", "gone_when"),
+    [
+        ("own process, and nobody holds it", "old"),
+        ("a number that was given out again", "any"),
+        ("another container or boot", "old"),
+        ("another machine", "never"),
+        ("an earlier version", "old"),
+        ("no name of ours", "never"),
+        ("a pipe", "never"),
+    ],
+)
+def test_what_is_left_over(tmp_path: Path, kind: str, gone_when: str, age: int) -> None:
     with writing(tmp_path / "a") as temporary:
-        os.utime(temporary, (1, 1))
-        assert sorted(tmp_path.iterdir()) == sorted([temporary, young, another, pipe])
-        _remove_abandoned.cache_clear()
-        write(tmp_path / "b")
-        temporary.write_text("whole")
-    assert sorted(tmp_path.iterdir()) == sorted([young, another, pipe, tmp_path / "a", tmp_path / "b"])
+        name = temporary.name
+    names = {
+        "own process, and nobody holds it": changed(4, name),
+        "a number that was given out again": changed(3, name),
+        "another container or boot": changed(1, name),
+        "another machine": changed(0, name),
+        "an earlier version": f"{name[:14]}-{'0' * 16}.part",
+        "no name of ours": ".sesr-.part",
+        "a pipe": changed(3, name),
+    }
+    left = tmp_path / "folder" / names[kind]
+    left.parent.mkdir()
+    os.mkfifo(left) if kind == "a pipe" else left.write_text("half")
+    os.utime(left, (time.time() - age,) * 2)
+    write(tmp_path / "folder" / "b")
+    assert left.exists() is (gone_when == "never" or (gone_when == "old" and not age))

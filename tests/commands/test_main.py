@@ -1,14 +1,11 @@
-"""The command `sesr`, whatever the subcommand: errors, exit codes, signals, output that nobody takes."""
+"""The command `sesr`, whatever the subcommand: errors, exit codes, output that nobody takes."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from tests.backends import needs
 
 from sesr.cli import main
@@ -109,45 +106,6 @@ def test_no_or_unknown_command(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_stop_leaves_nothing(network: str, tmp_path: Path, sent: str, code: int) -> None:
-    source = tmp_path / "large.png"
-    Image.new("RGB", (5000, 4000)).save(source, compress_level=1)
-    command = [sys.executable, "-m", "sesr", "upscale", str(source), "-m", network]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while len(list(tmp_path.iterdir())) == 1 and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.Signals[sent])
-        _, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (code, "sesr: stopped\n")
-    assert list(tmp_path.iterdir()) == [source]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_stop_in_the_middle(network: str, tmp_path: Path) -> None:
-    """Nothing half-written stays, and a second run makes what is missing."""
-    album, out = tmp_path / "album", tmp_path / "out"
-    album.mkdir()
-    for name in ("a", "b"):
-        Image.new("RGB", (9, 6)).save(album / f"{name}.png")
-    for name in ("c", "d"):
-        Image.new("RGB", (3000, 2400)).save(album / f"{name}.png", compress_level=1)
-    command = [sys.executable, "-m", "sesr", "upscale", str(album), "-o", str(out), "-m", network, "-j", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while len(list(out.glob("*_x2.png"))) < 2 and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (130, "sesr: stopped\n")
-    assert all(path.name.endswith("_x2.png") for path in out.iterdir())
-    for path in out.iterdir():
-        with Image.open(path) as image:
-            image.load()
-    assert main(["upscale", str(album), "-o", str(out), "-m", network]) == 0
-    assert len(list(out.iterdir())) == 4
 
 
 def test_help_loads_no_library() -> None:

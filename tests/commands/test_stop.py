@@ -1,0 +1,146 @@
+"""Signals end a command within seconds, whatever it is doing, and leave nothing half-written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sesr.cli import main
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+STOPS = [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
+
+
+def start(*command: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def start_and_wait_for_a_hidden_file(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start `sesr upscale`; it is in the middle of writing when this returns."""
+    process = start("-m", "sesr", "upscale", *arguments)
+    while not list(folder.glob(".sesr-*.part")) and process.poll() is None:
+        time.sleep(0.01)
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A picture that takes some seconds, alone in its folder."""
+    Image.new("RGB", (5000, 4000)).save(tmp_path / "large.png", compress_level=1)
+    return tmp_path / "large.png"
+
+
+@pytest.mark.parametrize(("sent", "code"), STOPS)
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_stop_leaves_nothing(network: str, large: Path, sent: str, code: int, times: int) -> None:
+    """Also when the signal comes in threes, as from `timeout`, a shell and a closing terminal."""
+    with start_and_wait_for_a_hidden_file(large.parent, large, "-m", network) as process:
+        for _ in range(times):
+            process.send_signal(signal.Signals[sent])
+            time.sleep(0.05)
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (code, "sesr: stopped\n")
+    assert list(large.parent.iterdir()) == [large]
+
+
+def test_what_a_kill_leaves_goes_with_the_next_run(network: str, large: Path) -> None:
+    with start_and_wait_for_a_hidden_file(large.parent, large, "-m", network) as process:
+        process.kill()
+    assert len(list(large.parent.glob(".sesr-*.part"))) == 1
+    Image.new("L", (4, 4)).save(large.with_name("small.png"))
+    assert main(["upscale", str(large.with_name("small.png")), "-m", network]) == 0
+    assert sorted(path.name for path in large.parent.iterdir()) == ["large.png", "small.png", "small_x2.png"]
+
+
+def test_a_stop_in_the_middle_of_a_folder(network: str, tmp_path: Path) -> None:
+    """Finished pictures stay, and a second run makes what is missing."""
+    album, out = tmp_path / "album", tmp_path / "out"
+    album.mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (9, 6)).save(album / f"{name}.png")
+    for name in ("c", "d"):
+        Image.new("RGB", (2400, 2000)).save(album / f"{name}.png", compress_level=1)
+    with start("-m", "sesr", "upscale", album, "-o", out, "-m", network, "-j", 2) as process:
+        while len(list(out.glob("*_x2.png"))) < 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (129, "sesr: stopped\n")
+    assert all(path.name.endswith("_x2.png") for path in out.iterdir())
+    for path in out.iterdir():
+        with Image.open(path) as image:
+            image.load()
+    assert main(["upscale", str(album), "-o", str(out), "-m", network]) == 0
+    assert len(list(out.iterdir())) == 4
+
+
+def test_ignored_hangups_stay_ignored(network: str, large: Path) -> None:
+    """As after `nohup`: a closed terminal does not stop the work."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); import sesr.cli; sys.exit(sesr.cli.main())"
+    )
+    with start("-c", code, "upscale", large, "-m", network, "-s", 1) as process:
+        while not list(large.parent.glob(".sesr-*.part")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert large.with_name("large_x1.png").is_file()
+
+
+SWALLOW = """
+import sys, time
+from pathlib import Path
+from sesr.atomic import writing
+from sesr.commands import stop
+
+stop.PATIENCE, stop.DOUBLE = float(sys.argv[2]), 0.2
+with stop.stoppable(), writing(Path(sys.argv[1])) as temporary:
+    while True:
+        try:
+            print(temporary, flush=True)
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), STOPS)
+@pytest.mark.parametrize(("patience", "times"), [(0.5, 1), (600, 2)])
+def test_a_library_that_swallows_the_stop(tmp_path: Path, sent: str, code: int, patience: float, times: int) -> None:
+    """The process ends all the same: after a while, or when the signal is sent again."""
+    with start("-c", SWALLOW, tmp_path / "a", patience) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().rstrip())
+        assert left.exists()
+        for _ in range(times):
+            process.send_signal(signal.Signals[sent])
+            time.sleep(0.4)
+        _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (code, "sesr: stopped\n")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals")
+@pytest.mark.parametrize("ending", [[], ["--json"]])
+def test_a_terminal_that_is_closed(network: str, large: Path, ending: list[str]) -> None:
+    """Nothing can be printed any more, and still all is cleaned up and the exit code is right."""
+    controller, terminal = os.openpty()
+    command = [sys.executable, "-m", "sesr", "upscale", str(large), "-m", network, *ending]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True) as process:
+        os.close(terminal)
+        while not list(large.parent.glob(".sesr-*.part")) and process.poll() is None:
+            time.sleep(0.01)
+        os.close(controller)
+        process.send_signal(signal.SIGHUP)  # as the shell does
+        assert process.wait(timeout=60) == 129
+    assert list(large.parent.iterdir()) == [large]

@@ -10,14 +10,8 @@ from PIL import ExifTags, Image
 from tests.sample_files import AUTHOR, NOTES, directory, whole_exif
 from tests.sample_files import THUMBNAIL as PREVIEW
 
-from sesr.files.exif import (
-    compact_exif,
-    described,
-    directory_bytes,
-    enlarged_exif,
-    with_resolution,
-    without_orientation,
-)
+from sesr.files.exif import compact_exif, enlarged_exif, with_resolution, without_orientation
+from sesr.files.ifd import directory_bytes, read_directory
 from sesr.files.metadata import Metadata
 
 THUMBNAIL = b"\xff\xd8 a small picture \xff\xd9"
@@ -41,6 +35,22 @@ def entry(order: str, tag: int, kind: int, value: int) -> bytes:
     return struct.pack(order + ("HHIHxx" if kind == 3 else "HHII"), tag, kind, 1, value)
 
 
+def with_orientation_as(order: str, kind: str, orientation: int) -> bytes:
+    """EXIF with nothing but an orientation, stored under a type that the standard does not allow."""
+    number, value = {
+        "BYTE": (1, struct.pack("B3x", orientation)),
+        "ASCII": (2, b"%d\0\0\0" % orientation),
+        "LONG": (4, struct.pack(order + "I", orientation)),
+        "RATIONAL": (5, struct.pack(order + "I", 26)),
+        "UNDEFINED": (7, struct.pack("B3x", orientation)),
+        "SHORT in a LONG": (4, struct.pack(order + "Hxx", orientation)),
+        "SLONG": (9, struct.pack(order + "i", orientation)),
+    }[kind]
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 1)
+    fraction = struct.pack(order + "II", 2 * orientation, 2)
+    return head + struct.pack(order + "HHI", 0x0112, number, 1) + value + bytes(4) + fraction
+
+
 def read(content: bytes) -> Image.Exif:
     found = Image.Exif()
     found.load(content)
@@ -55,7 +65,16 @@ class TestExif:
     def test_orientation_is_read(self, order: str, orientation: int) -> None:
         assert Metadata(exif=exif(order, orientation)).orientation == orientation
 
-    @pytest.mark.parametrize("orientation", [0, 9, 255])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("kind", ["BYTE", "ASCII", "LONG", "RATIONAL", "UNDEFINED", "SHORT in a LONG", "SLONG"])
+    def test_orientation_of_a_wrong_type_is_followed(self, order: str, kind: str, orientation: int) -> None:
+        own = with_orientation_as(order, kind, orientation)
+        assert Metadata(exif=own).orientation == orientation
+        changed = enlarged_exif(own, 20, 10)
+        assert changed is not None
+        assert Metadata(exif=changed).orientation == read(changed)[0x0112] == 1
+
+    @pytest.mark.parametrize("orientation", [0, 9, 255, 0x0106, 0x0601])
     def test_orientation_that_does_not_exist_is_none(self, order: str, orientation: int) -> None:
         assert Metadata(exif=exif(order, orientation)).orientation == 1
 
@@ -151,14 +170,14 @@ def test_thumbnail_that_begins_at_the_start_takes_all_with_it() -> None:
 @pytest.mark.parametrize("inner", [0x8769, 0x8825])
 def test_directory_that_points_to_itself_has_an_end(inner: int) -> None:
     content = struct.pack("<2sHIH", b"II", 42, 8, 2) + entry("<", inner, 4, 8) + entry("<", 0xA005, 4, 8) + bytes(4)
-    assert set(described(io.BytesIO(content))) <= {inner}
+    assert set(read_directory(io.BytesIO(content))) <= {inner}
 
 
 def test_values_that_many_entries_share_are_read_once() -> None:
     many = b"".join(struct.pack("<HHII", tag, 7, 900_000, 8) for tag in range(1000))
     content = struct.pack("<2sHIH", b"II", 42, 8, 1) + entry("<", 0x8769, 4, 26) + bytes(4)
     content += struct.pack("<H", 1000) + many + bytes(900_000)
-    assert len(directory_bytes(described(io.BytesIO(content)), 8)) < 2 * len(content)
+    assert len(directory_bytes(read_directory(io.BytesIO(content)), 8)) < 2 * len(content)
 
 
 def test_thumbnail_in_strips_goes_too() -> None:

@@ -23,19 +23,14 @@ from typing import Any, BinaryIO
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from sesr.files.exif import (
-    BIG,
-    LARGEST_CHUNK,
-    ORIENTATION,
+from sesr.files.exif import enlarged_exif, orientation_of, without_orientation, without_prefix, written_exif
+from sesr.files.ifd import (
+    BIG_TIFF_MARKS,
+    LARGEST_BLOCK,
     RESOLUTION_UNIT,
     RESOLUTION_X,
     RESOLUTION_Y,
-    described,
-    enlarged_exif,
-    entries,
-    without_orientation,
-    without_prefix,
-    written_exif,
+    read_directory,
 )
 from sesr.files.xmp import enlarged_xmp
 
@@ -75,10 +70,7 @@ class Metadata:
     @property
     def orientation(self) -> int:
         """EXIF's, 1 (upright) to 8; 1 where there is none."""
-        for entry in entries(self.exif or b"", 0):
-            if entry.tag == ORIENTATION and entry.number() in range(1, 9):
-                return entry.number()
-        return 1
+        return orientation_of(self.exif)
 
     def enlarged(self, width: int, height: int) -> "Metadata":
         """The same for the upright picture of another size, in pixels."""
@@ -140,7 +132,7 @@ class Metadata:
             icc, xmp = tags.get(_TIFF_ICC), tags.get(_TIFF_XMP)
             return cls(
                 icc=_filled(icc),
-                exif=written_exif(described(file)),
+                exif=written_exif(read_directory(file)),
                 xmp=_filled(xmp),
                 dpi=_tiff_dpi(tags),
             )
@@ -162,7 +154,7 @@ def tiff_tags(file: BinaryIO) -> ImageFileDirectory_v2:
     """A TIFF's first directory. Raises nearly anything on a damaged one."""
     file.seek(0)
     header = file.read(8)
-    big = header[2:4] in BIG
+    big = header[2:4] in BIG_TIFF_MARKS
     tags = ImageFileDirectory_v2(header + file.read(8) if big else header)
     file.seek(tags.next)
     tags.load(file)
@@ -174,7 +166,7 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
-        if name in (b"IDAT", b"fdAT") or length > LARGEST_CHUNK:
+        if name in (b"IDAT", b"fdAT") or length > LARGEST_BLOCK:
             file.seek(length + 4, 1)
             continue
         content = file.read(length)

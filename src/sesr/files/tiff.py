@@ -6,7 +6,7 @@ difference to the same channel's on the left (tag Predictor, 2). Above four giga
 BigTIFF is written, which has them 64 bits wide and is read by what is not too old.
 
 Metadata that other formats wrap up as EXIF lies in the same directories here: what describes the picture in the main
-one, what describes the exposure and the place in their own (`sesr.files.exif` reads them and puts them into bytes).
+one, what describes the exposure and the place in their own (`sesr.files.ifd` reads them and puts them into bytes).
 
 Left out: tiles, palettes, several pages.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.files.deflate import in_parallel, zlib_stream
-from sesr.files.exif import (
+from sesr.files.ifd import (
     BYTE,
     LONG,
     LONG8,
@@ -33,8 +33,8 @@ from sesr.files.exif import (
     UNDEFINED,
     Directory,
     Field,
-    described,
     directory_bytes,
+    read_directory,
 )
 from sesr.files.metadata import Metadata
 
@@ -136,7 +136,7 @@ def _layout(width: int, height: int, channels: int, depth: int, rows: int) -> Di
 
 
 def _description(metadata: Metadata) -> Directory:
-    tags = {} if metadata.exif is None else described(BytesIO(metadata.exif))
+    tags = {} if metadata.exif is None else read_directory(BytesIO(metadata.exif))
     if metadata.dpi is not None:
         x, y = (Field.of(RATIONAL, round(value * 1000), 1000) for value in metadata.dpi)
         tags |= {RESOLUTION_X: x, RESOLUTION_Y: y, RESOLUTION_UNIT: Field.of(SHORT, _INCH)}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.sample_files import png, whole_exif
 
-from sesr.files.metadata import NOTHING, Metadata, fitting_profile, photoshop_iptc, wrapped_iptc
+from sesr.files.cicp import Cicp
+from sesr.files.metadata import NOTHING, Metadata, brightest, fitting_profile
 
 
 def raw_profile(exif: bytes, *, packed: bool) -> tuple[bytes, bytes]:
@@ -38,22 +39,6 @@ def test_damaged_exif_in_text_of_png_is_text(text: bytes) -> None:
         assert Metadata.of_png(io.BytesIO(png((name, b"Raw profile type exif\0" + content)))).exif is None
 
 
-@given(content=st.binary(min_size=1, max_size=50))
-def test_iptc_is_wrapped_and_unwrapped(content: bytes) -> None:
-    assert photoshop_iptc(wrapped_iptc(content)) == content
-
-
-def test_iptc_is_found_behind_other_resources() -> None:
-    other = b"8BIM" + struct.pack(">H", 0x03ED) + b"\x03abc" + struct.pack(">I", 3) + b"xyz\0"
-    assert photoshop_iptc(b"Photoshop 3.0\0" + other + wrapped_iptc(b"words")[14:]) == b"words"
-
-
-@given(content=st.binary(max_size=60))
-def test_any_segment_gives_iptc_or_none(content: bytes) -> None:
-    photoshop_iptc(content)
-    photoshop_iptc(b"Photoshop 3.0\x008BIM" + content)
-
-
 def test_profile_that_describes_other_colours_is_left_out() -> None:
     grey = bytes(16) + b"GRAY" + bytes(112)
     assert fitting_profile(Metadata(icc=grey), "L").icc == grey
@@ -61,10 +46,37 @@ def test_profile_that_describes_other_colours_is_left_out() -> None:
     assert fitting_profile(Metadata(icc=b"short"), "RGB").icc is None
 
 
-def test_without_notes_colours_stay() -> None:
-    chunks = ((b"gAMA", b"1234"), (b"tEXt", b"Author\0me"))
-    kept = Metadata(icc=b"p", exif=whole_exif(), xmp=b"x", dpi=(1, 1), chunks=chunks).without_notes()
-    assert kept == Metadata(icc=b"p", chunks=chunks[:1])
+def test_without_notes_colors_stay() -> None:
+    chunks = ((b"gAMA", b"1234"), (b"cLLI", bytes(8)), (b"tEXt", b"Author\0me"))
+    codes = Cicp(9, 16)
+    told = Metadata(
+        icc=b"p", exif=whole_exif(), xmp=b"x", iptc=b"i", comment=b"c", dpi=(1, 1), chunks=chunks, cicp=codes
+    )
+    assert told.without_notes() == Metadata(icc=b"p", chunks=chunks[:2], cicp=codes)
+
+
+def test_colors_of_png_are_read_and_written_the_same() -> None:
+    chunks = ((b"gAMA", b"\0\1\x86\xa0"), (b"mDCV", bytes(24)), (b"cICP", b"\x09\x10\0\1"), (b"tEXt", b"Author\0me"))
+    found = Metadata.of_png(io.BytesIO(png(*chunks)))
+    assert found.cicp == Cicp(9, 16)
+    assert sorted(found.color_and_text_chunks()) == sorted(chunks)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "light"),
+    [
+        ((), None),
+        (((b"cLLI", struct.pack(">II", 6_000_000, 0)),), 600),
+        (((b"mDCV", bytes(16) + struct.pack(">II", 10_000_000, 1)),), 1000),
+        (((b"mDCV", bytes(16) + struct.pack(">II", 10_000_000, 1)), (b"cLLI", struct.pack(">II", 6_000_000, 0))), 600),
+        (((b"cLLI", bytes(8)),), None),
+        (((b"cLLI", b"\1"), (b"mDCV", b"")), None),
+    ],
+)
+def test_brightest_light_is_the_pictures_or_the_displays(
+    chunks: tuple[tuple[bytes, bytes], ...], light: float | None
+) -> None:
+    assert brightest(chunks) == light
 
 
 @pytest.mark.parametrize("dpi", [(300.0, 200.0), (0.0, 300.0), (float("nan"), 1.0), (float("inf"), 1.0)])

@@ -94,6 +94,7 @@ class Format:
         streams_out: whether files are written row by row.
         profile_modes: modes whose ICC profile it holds; colors of the others are converted to sRGB.
         color_codes: how it names colors besides a profile: "cicp" (and PNG's gAMA and cHRM), "nclx", or None.
+        notes: what it has a place for besides: EXIF, XMP, IPTC, "comment" and "text" (PNG's).
         gray_modes: modes of gray that stay gray; the others are written as three equal channels.
         memory: what its encoder needs; None where rows go to a writer of our own.
         animated: how it stores animations; None if it does not.
@@ -116,6 +117,7 @@ class Format:
     streams_out: bool = False
     profile_modes: tuple[str, ...] = _COLORS
     color_codes: str | None = None
+    notes: tuple[str, ...] = ("EXIF", "XMP")
     gray_modes: tuple[str, ...] = _GRAYS
     memory: WriteMemory | None = None
     animated: Animated | None = None
@@ -164,6 +166,7 @@ PNG = Format(
     streams_out=True,
     profile_modes=_GRAYS + _COLORS,
     color_codes="cicp",
+    notes=("EXIF", "XMP", "text"),
     animated=Animated(encoders.animated_png, tick=None, frame_bytes=9, once_bytes=16),
 )
 
@@ -178,6 +181,7 @@ JPEG = Format(
     alpha=False,
     profile_modes=("L", "RGB"),
     memory=WriteMemory(opaque=8, alpha=8),
+    notes=("EXIF", "XMP", "IPTC", "comment"),
 )
 
 WEBP = Format(
@@ -202,6 +206,7 @@ TIFF = Format(
     streams_in=True,
     streams_out=True,
     profile_modes=_GRAYS + _COLORS,
+    notes=("EXIF", "XMP", "IPTC"),
 )
 
 BMP = Format(
@@ -215,6 +220,7 @@ BMP = Format(
     lossless=True,
     profile_modes=(),
     memory=WriteMemory(opaque=8, alpha=8),
+    notes=(),
 )
 
 GIF = Format(
@@ -226,6 +232,7 @@ GIF = Format(
     still=False,  # 256 colors are too few for a picture
     lossless=True,
     animated=Animated(encoders.animated_gif, tick=10.0, frame_bytes=9, once_bytes=32, counts_repeats=True),
+    notes=("comment",),
 )
 
 AVIF = Format(

@@ -1,29 +1,31 @@
-"""What a picture file says beside its pixels, and what of it still holds for a larger picture.
+"""What a picture file says besides its pixels, and what of that still holds for a larger picture.
 
-Carried over: the colour profile, EXIF with date, place and camera, XMP, IPTC, the resolution in dots per inch, comments
-and PNG's text. Bytes are passed on as they are wherever a format allows, since only the camera's maker understands some
-of them. What would be wrong afterwards is changed, byte by byte and in place (`sesr.files.exif`, `sesr.files.xmp`):
+Carried over: color descriptions, EXIF with date, place and camera, XMP, IPTC, the resolution in dots per inch, comments
+and PNG's text. Bytes stay as they are wherever a format allows it, since only the camera's maker understands some of
+them. What would be wrong for the new picture changes, byte by byte and in place (`sesr.files.exif`, `sesr.files.xmp`):
 
 - *Orientation* becomes 1 in EXIF and XMP, because pixels are turned upright when they are read.
 - *Sizes* in EXIF and XMP become the new ones.
-- *Places in the picture*, counted in pixels of the old one, are taken out: where the subject is, and how many pixels
-  there are to a millimetre of the sensor.
-- *The thumbnail*, which shows the small picture and may still show what was cut away, is taken out, and so is what XMP
-  says of pictures that came along in the same file: a gain map for bright screens, a video.
+- *Places in the picture*, counted in pixels of the old one, are removed: where the subject is, and how many pixels
+  there are to a millimeter of the sensor.
+- *The thumbnail* is removed. It shows the small picture and may still show what was cut away. So is what XMP says about
+  pictures that came along in the same file: a gain map for bright screens, a video.
 
-Damaged metadata is left out: the picture is none the worse for it.
+Damaged metadata is left out: the picture is none the worse for it. How metadata suits another format: `sesr.files.fit`.
 """
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from sesr.files.cicp import COLOR_CHUNKS, Cicp
 from sesr.files.exif import enlarged_exif, orientation_of, without_orientation, without_prefix, written_exif
+from sesr.files.heif import brightness_chunks, color_codes, picture_properties
 from sesr.files.ifd import (
     BIG_TIFF_MARKS,
     LARGEST_BLOCK,
@@ -32,31 +34,35 @@ from sesr.files.ifd import (
     RESOLUTION_Y,
     read_directory,
 )
+from sesr.files.iptc import photoshop_iptc
 from sesr.files.xmp import enlarged_xmp
 
 _TIFF_XMP, _TIFF_ICC = 700, 34675
-_CENTIMETRE = 3
-_PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
+_CENTIMETER = 3
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
-_COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
+BRIGHTNESS_CHUNKS = (b"mDCV", b"cLLI")
+"""PNG's chunks on HDR: the display that a picture was made on, and its brightest light."""
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_KEPT_CHUNKS = (*COLOR_CHUNKS, *BRIGHTNESS_CHUNKS, *_TEXT_CHUNKS)
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")
 _LARGEST_TEXT = 1 << 24
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Of one picture; None and empty where there is nothing.
+    """Metadata of one picture; None and empty where there is nothing.
 
     Attributes:
-        icc: the colour profile.
+        icc: the ICC profile.
         exif: a TIFF structure, without the ``Exif\\0\\0`` that some formats put before it.
         xmp: the packet.
         iptc: IPTC records as TIFF holds them, without the wrapping that JPEG puts around them.
         dpi: dots per inch, across and down.
-        comment: a JPEG's.
-        chunks: a PNG's chunks of colour (without a profile) and text: name and content.
+        comment: a JPEG's or GIF's.
+        chunks: a PNG's chunks on color and brightness and its text: name and content. Without iCCP and cICP. HEIC and
+            AVIF say how bright they are in the same way.
+        cicp: code points for colors. Where they are set they count, and not the profile.
     """
 
     icc: bytes | None = None
@@ -66,48 +72,67 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
     chunks: tuple[tuple[bytes, bytes], ...] = ()
+    cicp: Cicp | None = None
 
     @property
     def orientation(self) -> int:
-        """EXIF's, 1 (upright) to 8; 1 where there is none."""
+        """EXIF's orientation, 1 (upright) to 8; 1 if there is none."""
         return orientation_of(self.exif)
 
     def enlarged(self, width: int, height: int) -> "Metadata":
-        """The same for the upright picture of another size, in pixels."""
+        """Return the metadata for the upright picture of another size, in pixels."""
         exif = None if self.exif is None else enlarged_exif(self.exif, width, height)
         xmp = None if self.xmp is None else enlarged_xmp(self.xmp, width, height)
         return replace(self, exif=exif, xmp=xmp)
 
     def without_notes(self) -> "Metadata":
-        """Only what decides how colours look."""
-        colour = tuple(chunk for chunk in self.chunks if chunk[0] in _COLOUR_CHUNKS)
-        return Metadata(icc=self.icc, chunks=colour)
+        """Return only what decides how colors look."""
+        colors = tuple(chunk for chunk in self.chunks if chunk[0] not in _TEXT_CHUNKS)
+        return Metadata(icc=self.icc, chunks=colors, cicp=self.cicp)
+
+    def color_and_text_chunks(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the chunks to write into a PNG, name and content, besides the profile, EXIF and XMP."""
+        if self.cicp is not None:
+            yield b"cICP", self.cicp.png_chunk()
+        yield from self.chunks
 
     @classmethod
-    def of_image(cls, image: Image.Image) -> "Metadata":
-        """What Pillow found in a file that it opened: JPEG, WebP, AVIF, HEIF, JPEG XL, BMP, GIF.
+    def of_image(cls, image: Image.Image, file: BinaryIO | None = None) -> "Metadata":
+        """Return what Pillow found in a file that it opened: JPEG, WebP, AVIF, HEIF, JPEG XL, BMP, GIF.
 
-        JPEG XL turns pixels by itself, as its decoder has done (ISO/IEC 18181-2: EXIF's orientation is ignored), but
-        where the plugin hands out the JPEG that was packed (`jpeg`).
+        JPEG XL turns pixels by itself, as its decoder has done (ISO/IEC 18181-2: EXIF's orientation is ignored), except
+        where the plug-in hands out the JPEG that was packed (`jpeg`).
+
+        Args:
+            image: opened by Pillow.
+            file: the same file, to read from HEIC and AVIF what Pillow does not tell.
         """
         info = image.info
         exif = info.get("exif")
-        plain = without_prefix(exif) if isinstance(exif, bytes) else None
+        bare = without_prefix(exif) if isinstance(exif, bytes) else None
         turned = image.format == "JXL" and not getattr(image, "jpeg", False)
-        return cls(
+        found = cls(
             icc=_filled(info.get("icc_profile")),
-            exif=without_orientation(plain) if turned else plain,
+            exif=without_orientation(bare) if turned else bare,
             xmp=_filled(info.get("xmp")),
             iptc=_iptc(image),
             dpi=_dpi(info.get("dpi")) or _exif_dpi(exif),
             comment=_filled(info.get("comment")) if image.format in ("JPEG", "MPO") else None,
         )
+        return found._with_nclx(file) if image.format in ("AVIF", "HEIF") and file is not None else found
+
+    def _with_nclx(self, file: BinaryIO) -> "Metadata":
+        """Add the colors that HEIC and AVIF describe without a profile; a profile ranks above them."""
+        properties = picture_properties(file)
+        if self.icc is not None:
+            return self
+        return replace(self, cicp=color_codes(properties), chunks=tuple(brightness_chunks(properties)))
 
     @classmethod
     def of_png(cls, file: BinaryIO) -> "Metadata":
-        """What a PNG's chunks hold. The profile is left to whoever decodes the pixels.
+        """Read a PNG's chunks. The profile is left to whoever decodes the pixels.
 
-        Raises nothing for damage: what was found before it counts.
+        Damage raises nothing: what was found before it counts.
         """
         found, chunks = cls(), []
         for name, content in png_chunks(file):
@@ -118,15 +143,17 @@ class Metadata:
             elif name == b"pHYs" and len(content) == 9 and content[8] == 1:
                 x, y = struct.unpack(">II", content[:8])
                 found = replace(found, dpi=_dpi((x * 0.0254, y * 0.0254)))
+            elif name == b"cICP":
+                found = replace(found, cicp=Cicp.of_png(content))
             elif name in _TEXT_CHUNKS and (raw := _raw_exif(name, content)) is not None:
                 found = replace(found, exif=found.exif or raw)
-            elif name in _COLOUR_CHUNKS + _TEXT_CHUNKS:
+            elif name in _KEPT_CHUNKS:
                 chunks.append((name, content))
         return replace(found, chunks=tuple(chunks), dpi=found.dpi or _exif_dpi(found.exif))
 
     @classmethod
     def of_tiff(cls, file: BinaryIO) -> "Metadata":
-        """What a TIFF's first directory holds. IPTC is left to whoever decodes the pixels."""
+        """Read a TIFF's first directory. IPTC is left to whoever decodes the pixels."""
         try:
             tags = tiff_tags(file)
             icc, xmp = tags.get(_TIFF_ICC), tags.get(_TIFF_XMP)
@@ -144,14 +171,25 @@ NOTHING = Metadata()
 
 
 def fitting_profile(metadata: Metadata, mode: str) -> Metadata:
-    """Without a profile that describes other colours than `mode` has (a palette's or a grey picture's may not fit)."""
+    """Drop a profile that describes other colors than `mode` has: a palette's or a gray picture's may not fit."""
     space = b"GRAY" if mode in ("L", "LA") else b"RGB "
     fits = metadata.icc is not None and metadata.icc[16:20] == space
     return metadata if fits else replace(metadata, icc=None)
 
 
+def brightest(chunks: Iterable[tuple[bytes, bytes]]) -> float | None:
+    """Return the brightest light in cd/m², as cLLI says, or else what mDCV's display could show; None if unknown."""
+    found = dict(chunks)
+    level, display = found.get(b"cLLI", b"")[:4], found.get(b"mDCV", b"")[16:20]
+    for content in (level, display):
+        light = int.from_bytes(content, "big") / 10_000 if len(content) == 4 else 0
+        if light > 0:
+            return light
+    return None
+
+
 def tiff_tags(file: BinaryIO) -> ImageFileDirectory_v2:
-    """A TIFF's first directory. Raises nearly anything on a damaged one."""
+    """Read a TIFF's first directory. Raises nearly anything on a damaged one."""
     file.seek(0)
     header = file.read(8)
     big = header[2:4] in BIG_TIFF_MARKS
@@ -162,7 +200,7 @@ def tiff_tags(file: BinaryIO) -> ImageFileDirectory_v2:
 
 
 def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """A PNG's chunks from the start, without pixels: name and content, up to the first that is damaged."""
+    """Yield a PNG's chunks from the start, without pixels: name and content, up to the first that is damaged."""
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
@@ -175,35 +213,16 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         yield name, content
 
 
-def photoshop_iptc(segment: bytes) -> bytes | None:
-    """IPTC records out of a JPEG's segment APP13: resources, each a mark, number, name, length and content."""
-    at = len(_PHOTOSHOP)
-    while segment.startswith(_PHOTOSHOP) and segment[at : at + 4] == b"8BIM" and at + 12 <= len(segment):
-        number = int.from_bytes(segment[at + 4 : at + 6], "big")
-        at += 6 + (segment[at + 6] // 2 + 1) * 2
-        length = int.from_bytes(segment[at : at + 4], "big")
-        if number == _IPTC_RESOURCE:
-            return segment[at + 4 : at + 4 + length] or None
-        at += 4 + length + length % 2
-    return None
-
-
-def wrapped_iptc(iptc: bytes) -> bytes:
-    """The segment that `photoshop_iptc` reads."""
-    head = _PHOTOSHOP + b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc))
-    return head + iptc + bytes(len(iptc) % 2)
-
-
 def _tiff_dpi(tags: Mapping[int, Any]) -> tuple[float, float] | None:
     x, y, unit = tags.get(RESOLUTION_X), tags.get(RESOLUTION_Y), tags.get(RESOLUTION_UNIT, 2)
-    if x is None or y is None or unit not in (2, _CENTIMETRE):
+    if x is None or y is None or unit not in (2, _CENTIMETER):
         return None
-    factor = 2.54 if unit == _CENTIMETRE else 1.0
+    factor = 2.54 if unit == _CENTIMETER else 1.0
     return _dpi((float(x) * factor, float(y) * factor))
 
 
 def _dpi(value: object) -> tuple[float, float] | None:
-    """Both finite and above zero, as a printer could use."""
+    """Return a resolution that a printer could use: both numbers finite and above zero."""
     if not isinstance(value, tuple) or len(value) != 2:
         return None
     try:
@@ -230,14 +249,14 @@ def _exif_dpi(exif: object) -> tuple[float, float] | None:
 
 
 def _xmp_of_text(content: bytes) -> bytes | None:
-    """A packet from PNG's iTXt: keyword, 0, whether it is compressed, method, language, 0, keyword again, 0, text."""
+    """Return the packet in PNG's iTXt: keyword, 0, compressed or not, method, language, 0, keyword again, 0, text."""
     compressed, rest = content[len(XMP_KEYWORD) + 1 :][:1], content[len(XMP_KEYWORD) + 3 :]
     text = rest.split(b"\0", 2)[-1]
     return (_unpacked(text) if compressed == b"\1" else text) or None
 
 
 def _raw_exif(name: bytes, content: bytes) -> bytes | None:
-    """EXIF as ImageMagick puts it into text: keyword, 0, lines with a name, a length and hexadecimal digits."""
+    """Return EXIF that ImageMagick put into text: keyword, 0, lines with a name, a length and hexadecimal digits."""
     keyword, _, text = content.partition(b"\0")
     if keyword not in _RAW_EXIF or name == b"iTXt":
         return None
@@ -249,7 +268,7 @@ def _raw_exif(name: bytes, content: bytes) -> bytes | None:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """Nothing where it is damaged or too long."""
+    """Unpack a text; nothing if it is damaged or too long."""
     try:
         unpacking = zlib.decompressobj()
         text = unpacking.decompress(content, _LARGEST_TEXT)

@@ -74,7 +74,7 @@ def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
     """In the order that the specification asks for (section 5.6): colour first."""
     if metadata.icc is not None:
         _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc))
-    for name, content in metadata.chunks:
+    for name, content in metadata.color_and_text_chunks():
         if not (metadata.icc and name == b"sRGB"):  # one of the two, never both
             _write_chunk(file, name, content)
     if metadata.dpi is not None:

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import tomllib
+import typing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,24 @@ def test_every_name_is_there(name: str) -> None:
 
 
 def test_names() -> None:
-    assert sesr.__all__ == ["SESR", "SesrError", "Upscaler", "__version__", "load", "upscale"]
+    """Frozen: a name that is gone breaks somebody's program."""
+    errors = {"EngineError", "ExportError", "NotInstalledError", "PictureError", "RecipeError", "SesrError"}
+    errors |= {"TrainingError", "UsageError", "WeightsError"}
+    types = {"Backend", "LumaEngine", "PictureEngine", "Progress", "SESR", "Size", "Upscaled", "Upscaler"}
+    assert set(sesr.__all__) == errors | types | {"__version__", "load", "upscale"}
+
+
+@pytest.mark.parametrize("function", [sesr.load, sesr.upscale, sesr.Upscaler.upscale_file, sesr.Upscaler.of_engine])
+def test_types_in_public_signatures_are_public(function: Callable[..., object]) -> None:
+    """A caller can name whatever our functions take and return."""
+    ours: set[str] = set()
+    for hint in typing.get_type_hints(function).values():
+        ours |= {
+            part.__name__
+            for part in (hint, *typing.get_args(hint))
+            if getattr(part, "__module__", "").startswith("sesr")
+        }
+    assert ours <= set(sesr.__all__)
 
 
 @pytest.mark.needs("torch")

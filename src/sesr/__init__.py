@@ -13,21 +13,67 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sesr.errors import SesrError
-    from sesr.inference.upscale import Upscaler, load, upscale
+    from sesr.engines.base import Backend, LumaEngine
+    from sesr.engines.pictures import PictureEngine
+    from sesr.errors import (
+        EngineError,
+        ExportError,
+        NotInstalledError,
+        PictureError,
+        RecipeError,
+        SesrError,
+        TrainingError,
+        UsageError,
+        WeightsError,
+    )
+    from sesr.inference.sizes import Size
+    from sesr.inference.upscale import Progress, Upscaled, Upscaler, load, upscale
     from sesr.network.sesr import SESR
 
     __version__: str
 
-__all__ = ["SESR", "SesrError", "Upscaler", "__version__", "load", "upscale"]
-
 _HOMES = {
-    "SESR": "sesr.network.sesr",
-    "SesrError": "sesr.errors",
-    "Upscaler": "sesr.inference.upscale",
-    "load": "sesr.inference.upscale",
-    "upscale": "sesr.inference.upscale",
+    "sesr.engines.base": ("Backend", "LumaEngine"),
+    "sesr.engines.pictures": ("PictureEngine",),
+    "sesr.errors": (
+        "EngineError",
+        "ExportError",
+        "NotInstalledError",
+        "PictureError",
+        "RecipeError",
+        "SesrError",
+        "TrainingError",
+        "UsageError",
+        "WeightsError",
+    ),
+    "sesr.inference.sizes": ("Size",),
+    "sesr.inference.upscale": ("Progress", "Upscaled", "Upscaler", "load", "upscale"),
+    "sesr.network.sesr": ("SESR",),
 }
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "SESR",
+    "Backend",
+    "EngineError",
+    "ExportError",
+    "LumaEngine",
+    "NotInstalledError",
+    "PictureEngine",
+    "PictureError",
+    "Progress",
+    "RecipeError",
+    "SesrError",
+    "Size",
+    "TrainingError",
+    "Upscaled",
+    "Upscaler",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "load",
+    "upscale",
+]
 
 
 if not TYPE_CHECKING:  # checkers shall find misspelt names
@@ -37,10 +83,10 @@ if not TYPE_CHECKING:  # checkers shall find misspelt names
             from importlib.metadata import version
 
             return version("sesr")
-        if name not in _HOMES:
+        if name not in _HOME_OF:
             raise AttributeError(f"module 'sesr' has no attribute {name!r}")
         try:
-            found: object = getattr(import_module(_HOMES[name]), name)
+            found: object = getattr(import_module(_HOME_OF[name]), name)
             return found
         except ModuleNotFoundError as error:
             if error.name != "torch":

@@ -13,7 +13,7 @@ from sesr.network.zoo import find_network
 
 
 def test_it_is_small_and_does_not_grow_with_the_height(tmp_path: Path) -> None:
-    network = find_network("m5", 2, int8=True)
+    network = find_network("m5-int8", 2)
     rows = [measure_working_memory(network, 2000, height, threads=1) for height in (500, 2000)]
     assert [(row.network, row.scale, row.values, row.height) for row in rows] == [
         ("m5-int8", 2, "int8", 500),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.backends import backend_params, needs
 from tests.quantized_networks import picture, random_network
 
-from sesr.engines.base import Backend, Engine, from_int8, to_int8
+from sesr.engines.base import Backend, LumaEngine, from_int8, to_int8
 from sesr.engines.litert import LiteRTEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import run_plane
@@ -152,7 +152,7 @@ def test_a_file_of_one_size(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=backend_params("litert", "openvino", int8=True))
-def int8_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def int8_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LumaEngine:
     path = tmp_path_factory.mktemp("int8") / "net.tflite"
     export_tflite(random_network(CONFIG), path)
     backend: Backend = request.param
@@ -161,7 +161,7 @@ def int8_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @settings(deadline=None, max_examples=12)
 @given(height=st.integers(1, 45), width=st.integers(1, 45), tile=st.integers(3, 20))
-def test_int8_strips_equal_the_whole_frame(int8_engine: Engine, height: int, width: int, tile: int) -> None:
+def test_int8_strips_equal_the_whole_frame(int8_engine: LumaEngine, height: int, width: int, tile: int) -> None:
     """Bit for bit: whole numbers do not round differently in a smaller picture."""
     assert int8_engine.int8
     plane = picture(height, width, seed=tile).astype(np.float32) / np.float32(255)

@@ -836,7 +836,7 @@ class TestProcess:
             "from sesr.engines.native import NativeEngine\n"
             "from sesr.network.zoo import find_network\n"
             "from sesr.network.quantized import load_network\n"
-            "network = load_network(find_network('m5', int8=True).safetensors)\n"
+            "network = load_network(find_network('m5-int8').safetensors)\n"
             "pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)\n"
             "engine = NativeEngine(network, 3)\n"
             "wanted = engine.enlarge(pixels)\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.backends import backend_params
 
-from sesr.engines.base import Engine
+from sesr.engines.base import LumaEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import BAND_PIXELS, PIXELS, WORKING_BYTES, Span, plan, plan_rows, run_plane, run_strips
 from sesr.errors import UsageError
@@ -60,7 +60,7 @@ def test_a_halo_one_pixel_short_shows() -> None:
 
 
 @pytest.fixture(scope="module", params=backend_params("native", "openvino"))
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LumaEngine:
     """A small network of random weights that all matter, biases too, so that its padding shows."""
     config = SESRConfig(m=1, f=4)
     rng = np.random.default_rng(5)
@@ -75,7 +75,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(height=st.integers(1, 50), width=st.integers(1, 50), tile=TILES)
-def test_equal_to_the_whole_frame_with_a_network(engine: Engine, height: int, width: int, tile: int | None) -> None:
+def test_equal_to_the_whole_frame_with_a_network(engine: LumaEngine, height: int, width: int, tile: int | None) -> None:
     assert engine.receptive_radius == 5
     luma = np.random.default_rng(height * 99 + width).random((height, width), np.float32)
     np.testing.assert_allclose(run_plane(engine, luma, tile), engine.run(luma), rtol=0, atol=1e-6)

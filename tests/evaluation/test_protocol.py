@@ -115,7 +115,7 @@ def test_rounded_input_is_what_an_int8_network_sees() -> None:
 @pytest.mark.parametrize(("backend", "whole"), [("native", False), ("litert", True)])
 def test_an_int8_network_is_measured_as_its_engine_runs_it(backend: Backend, whole: bool) -> None:
     """Ours rounds luma at the end only; its file gives whole numbers."""
-    network = find_network("m5", 2, int8=True).safetensors
+    network = find_network("m5-int8", 2).safetensors
     assert network is not None
     luma = np.random.default_rng(1).random((12, 14), np.float32)
     result = as_run(load_engine(network, backend))(luma) * 255

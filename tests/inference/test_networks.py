@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from sesr.engines.base import EngineOptions
 from sesr.engines.load import load_engine
 from sesr.errors import UsageError
 from sesr.inference import networks as module
 from sesr.inference.networks import OneNetwork, find_networks
-from sesr.network.zoo import find_network
+from sesr.network.zoo import find_network, resolve
 
 
 def test_scales_of_a_name_and_networks_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +31,7 @@ def test_scales_of_a_name_and_networks_loaded_once(monkeypatch: pytest.MonkeyPat
     ("int8", "photo", "name"), [(True, False, "m5-int8"), (False, True, "m5-photo"), (False, False, "m5")]
 )
 def test_flavours(int8: bool, photo: bool, name: str) -> None:
-    assert find_network("m5", 2, int8=int8, photo=photo).name == name
+    assert resolve("m5", int8=int8, photo=photo) == name
     assert 2 in find_networks("m5", int8=int8, photo=photo).scales
 
 
@@ -43,7 +44,7 @@ def test_flavours_that_there_are_not() -> None:
 
 def test_a_file_has_its_own_scale() -> None:
     file = find_network("m5", 4).safetensors
-    found = find_networks(str(file), tile=7)
+    found = find_networks(str(file), EngineOptions(tile=7))
     assert tuple(found.scales) == (4,)
     assert found.step(4).tile == 7
     assert isinstance(found, OneNetwork)

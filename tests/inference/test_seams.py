@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tests.backends import needs
 from tests.quantized_networks import random_network
 
-from sesr.engines.base import Backend, Engine
+from sesr.engines.base import Backend, LumaEngine
 from sesr.engines.load import load_engine
+from sesr.engines.pictures import picture_engine
 from sesr.engines.strips import run_plane
 from sesr.imaging.stream import CHANNELS, Stream
 from sesr.inference.step import Step
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=CASES)
-def engine(request: pytest.FixtureRequest, folder: Path) -> Engine:
+def engine(request: pytest.FixtureRequest, folder: Path) -> LumaEngine:
     name, backend = request.param
     return load_engine(SHIPPED.get(name) or random_file(name, folder), backend, threads=1)
 
@@ -80,7 +81,7 @@ def random_file(name: str, folder: Path) -> Path:
 
 @SOME
 @given(height=SIZES, width=SIZES, tile=TILES, seed=SEEDS)
-def test_luma(engine: Engine, height: int, width: int, tile: int, seed: int) -> None:
+def test_luma(engine: LumaEngine, height: int, width: int, tile: int, seed: int) -> None:
     luma = np.random.default_rng(seed).random((height, width), np.float32)
     tiled, whole = run_plane(engine, luma, tile), engine.run(luma)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=0 if engine.int8 else 2e-6)
@@ -95,7 +96,7 @@ def test_luma(engine: Engine, height: int, width: int, tile: int, seed: int) -> 
     mode=st.sampled_from(tuple(CHANNELS)),
     depth=st.sampled_from((8, 16)),
 )
-def test_pictures(engine: Engine, height: int, width: int, tile: int, seed: int, mode: str, depth: int) -> None:
+def test_pictures(engine: LumaEngine, height: int, width: int, tile: int, seed: int, mode: str, depth: int) -> None:
     """Colours and transparency too, in 8 and 16 bits, whoever enlarges them."""
     shape = (height, width) if mode == "L" else (height, width, CHANNELS[mode])
     kind = np.uint8 if depth == 8 else np.uint16
@@ -103,7 +104,7 @@ def test_pictures(engine: Engine, height: int, width: int, tile: int, seed: int,
 
     def enlarged(side: int | None) -> NDArray[np.int64]:
         source = Stream([pixels], width, height, mode, depth)
-        return np.concatenate([*Step(engine, side).bands(source)]).astype(np.int64)
+        return np.concatenate([*Step(picture_engine(engine), side).bands(source)]).astype(np.int64)
 
     tiled, whole = enlarged(tile), enlarged(None)  # so small a picture is one strip by default
     assert np.abs(tiled - whole).max() <= (0 if engine.int8 else 1)

@@ -1,6 +1,8 @@
 """Pictures through a network: what becomes of colour, grey, alpha, notes and odd inputs."""
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -312,3 +314,19 @@ def test_shipped_network_beats_bicubic() -> None:
     ours, plain = sesr.upscale(small, 2).astype(float), bicubic(small, 2).astype(float)
     errors = [np.square(found[8:-8, 8:-8] - original[8:-8, 8:-8]).mean() for found in (ours, plain)]
     assert errors[0] < 0.8 * errors[1]
+
+
+def test_a_size_as_text_is_the_size_that_it_says() -> None:
+    picture = noise(12, 20, 3)
+    assert np.array_equal(sesr.upscale(picture, size="30x"), sesr.upscale(picture, scale=1.5))
+    assert sesr.load(size="x50").upscale(picture).shape == (50, 83, 3)
+    with pytest.raises(UsageError, match="size 'wide' is not like 3840x"):
+        sesr.load(size="wide")
+
+
+@pytest.mark.parametrize("model", ["m5", "m5-int8", "file"])
+def test_an_upscaler_is_pickled_and_upscales_in_another_process(model: str, network: Path) -> None:
+    upscaler = sesr.load(network if model == "file" else model, size="30x")
+    picture = noise(12, 20, 3)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        assert np.array_equal(other.submit(upscaler.upscale, picture).result(), upscaler.upscale(picture))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sesr.engines.base import Engine, Luma
+from sesr.engines.base import Luma, LumaEngine
 from sesr.errors import EngineError
 from sesr.files.encoders import Saving
 from sesr.files.formats import JPEG
@@ -56,7 +56,7 @@ def picture(path: Path, grey: int = 100) -> Path:
 
 
 def outcomes_of(
-    engine: Engine, sources: list[Path], *, tile: int | None = None, overwrite: bool = False
+    engine: LumaEngine, sources: list[Path], *, tile: int | None = None, overwrite: bool = False
 ) -> list[Outcome]:
     """One picture after another."""
     enlargers = [Upscaler.of_engine(engine, tile)]

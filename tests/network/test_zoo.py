@@ -12,7 +12,7 @@ from tests.quantized_networks import random_network
 from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import VARIANTS, SESRConfig
-from sesr.network.zoo import PHOTO, WEIGHTS, check_int8, find_network, list_networks
+from sesr.network.zoo import PHOTO, WEIGHTS, check_int8, find_network, list_networks, resolve
 
 
 def save(path: Path, config: SESRConfig) -> Path:
@@ -79,13 +79,13 @@ def test_not_found(folder: Path, name: str, scale: int, message: str) -> None:
 def test_none_beside(folder: Path, name: str, options: dict[str, bool], message: str) -> None:
     save(folder / "sesr_m5-int8_x2.safetensors", VARIANTS["m5"])
     with pytest.raises(UsageError) as caught:
-        find_network(name, 2, folder, **options)
+        resolve(name, folder, **options)
     assert str(caught.value) == message
 
 
 def test_an_unknown_name_is_told_as_it_was_typed(folder: Path) -> None:
     with pytest.raises(UsageError, match="network 'm4' is unknown"):
-        find_network("m4", 2, folder, int8=True)
+        resolve("m4", folder, int8=True)
 
 
 def test_not_found_where_nothing_is(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_int8_networks_are_found_by_the_float_ones_name(folder: Path) -> None:
     path = save_int8(folder, "m5-int8", 2)
     names = [(name, True) for name in ("m5", "M5", "m5-relu", "m5-int8", "M5-INT8")]
     for name, int8 in [*names, ("m5-int8", False)]:
-        found = find_network(name, None, folder, int8=int8)
+        found = find_network(resolve(name, folder, int8=int8), None, folder)
         assert (found.name, found.int8, found.safetensors, found.card) == ("m5-int8", True, path, {"name": "random"})
         assert found.config == SESRConfig(m=5, f=2, activation="relu")
     assert not find_network("m5", 2, folder).int8
@@ -158,20 +158,20 @@ def test_a_scale_that_others_have(folder: Path) -> None:
 
 def test_int8_networks_that_are_not_there(folder: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        find_network("m5", 2, folder, int8=True)
+        resolve("m5", folder, int8=True)
     assert str(caught.value) == "network m5 has no int8 network beside it"
     save_int8(folder, "m5-int8", 3)
     with pytest.raises(UsageError, match="network m5-int8 comes for x3, not for x2"):
-        find_network("m5", 2, folder, int8=True)
+        find_network(resolve("m5", folder, int8=True), 2, folder)
 
 
 def test_a_file_of_ones_own_stands_for_itself_with_int8(folder: Path) -> None:
     """Its name is not changed; whether it is int8 is told, and refused by `check_int8` in one line."""
     path = folder / "own.safetensors"
     random_network(SESRConfig(m=1, f=2)).save(path)
-    assert find_network(str(path), 2, int8=True).int8
+    assert find_network(resolve(str(path), int8=True), 2).int8
     other = folder / "other.safetensors"
-    found = find_network(str(other), 2, int8=True)
+    found = find_network(resolve(str(other), int8=True), 2)
     assert (found.file, found.int8) == (other, False)
     check_int8(other, found=False, wanted=False)
     check_int8(path, found=True, wanted=True)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sesr.engines.base import Engine, Luma
+from sesr.engines.base import Luma, LumaEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import run_plane
 from sesr.engines.torch import TorchEngine
@@ -98,7 +98,7 @@ def measure_speed(
     ]
 
 
-def _contenders(openvino: Engine, checkpoint: Checkpoint, threads: int) -> dict[str, Contender]:
+def _contenders(openvino: LumaEngine, checkpoint: Checkpoint, threads: int) -> dict[str, Contender]:
     channels_last = TorchEngine(checkpoint, threads)
     return {
         "openvino": openvino.run,

@@ -74,9 +74,9 @@ def _benchmark_engine_memory(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.benchmarks.engine_memory import measure_working_memory
     from sesr.benchmarks.rows import write_rows
-    from sesr.network.zoo import find_network
+    from sesr.network.zoo import find_network, resolve
 
-    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
+    network = find_network(resolve(arguments.model, int8=arguments.int8), arguments.scale)
     if arguments.output:
         check_writable(arguments.output)
     row = measure_working_memory(network, arguments.width, arguments.height, arguments.threads)
@@ -103,9 +103,9 @@ def _benchmark_files(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.benchmarks.file_speed import FileTiming, measure_files
     from sesr.benchmarks.rows import write_rows
-    from sesr.network.zoo import find_network
+    from sesr.network.zoo import find_network, resolve
 
-    network = find_network(arguments.model, arguments.scale, int8=arguments.int8)
+    network = find_network(resolve(arguments.model, int8=arguments.int8), arguments.scale)
     if arguments.output:
         check_writable(arguments.output)
     rows: list[FileTiming] = []
@@ -141,14 +141,18 @@ def _benchmark_speed(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.benchmarks.rows import write_rows
     from sesr.benchmarks.speed import measure_speed
-    from sesr.network.zoo import WEIGHTS, find_network
+    from sesr.network.zoo import WEIGHTS, find_network, resolve
 
     network = find_network(arguments.model, arguments.scale)
     if arguments.output:
         check_writable(arguments.output)
     int8 = None
     with suppress(UsageError):  # not every network has one
-        int8 = find_network(arguments.model, arguments.scale, int8=True) if network.file.parent == WEIGHTS else None
+        int8 = (
+            find_network(resolve(arguments.model, int8=True), arguments.scale)
+            if network.file.parent == WEIGHTS
+            else None
+        )
     timings = measure_speed(network, arguments.width, arguments.height, arguments.rounds, arguments.threads, int8)
     for timing in timings:
         print(f"{timing.engine:20} {timing.median_ms:8.1f} ms  {timing.ratio:5.2f} times OpenVINO's")
@@ -233,9 +237,9 @@ def _benchmark_npu(arguments: Arguments) -> int:
     from sesr.benchmarks.npu import Estimate, estimate_npu, npu_line, ratios
     from sesr.benchmarks.rows import write_rows
     from sesr.network.quantized import load_quantized
-    from sesr.network.zoo import find_network
+    from sesr.network.zoo import find_network, resolve
 
-    found = find_network(arguments.model, arguments.scale, int8=True)
+    found = find_network(resolve(arguments.model, int8=True), arguments.scale)
     if found.safetensors is None:
         raise UsageError(f"{found.file}: an estimate needs the int8 network's .safetensors")
     if arguments.output:

@@ -10,7 +10,7 @@ from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
-    from sesr.engines.base import Engine
+    from sesr.engines.base import LumaEngine
     from sesr.evaluation.evaluate import Evaluation
     from sesr.network.zoo import Network
 
@@ -78,21 +78,22 @@ def _evaluate(arguments: Arguments) -> int:
     return 0
 
 
-def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, Engine]":
-    """Finds a network and loads it."""
-    from sesr.inference.networks import find_networks
-    from sesr.network.zoo import find_network
+def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, LumaEngine]":
+    """Find a network and load it."""
+    from sesr.engines.load import load_engine
+    from sesr.network.zoo import check_int8, find_network, resolve
 
-    network = find_network(model, scale, int8=arguments.int8)
+    network = find_network(resolve(model, int8=arguments.int8), scale)
     if arguments.card and network.safetensors is None:
         raise UsageError(f"{network.file}: --card needs the network's .safetensors")
-    networks = find_networks(model, arguments.engine, arguments.threads, int8=arguments.int8)
-    if scale is not None and scale not in networks.scales:
-        raise UsageError(f"{network.file}: a network for x{min(networks.scales)}, not for x{scale}; leave -s out")
-    return network, networks.step(scale or min(networks.scales)).engine
+    engine = load_engine(network.file, arguments.engine, arguments.threads)
+    check_int8(network.file, engine.int8, arguments.int8)
+    if scale not in (None, engine.scale):
+        raise UsageError(f"{network.file}: a network for x{engine.scale}, not for x{scale}; leave -s out")
+    return network, engine
 
 
-def _evaluate_one(arguments: Arguments, network: "Network", engine: "Engine") -> "Evaluation":
+def _evaluate_one(arguments: Arguments, network: "Network", engine: "LumaEngine") -> "Evaluation":
     """Measures a network, prints its table and writes its files."""
     from sesr.evaluation.evaluate import evaluate
     from sesr.evaluation.protocol import as_run, rounded_input

@@ -34,10 +34,10 @@ def _export(arguments: Arguments) -> int:
     from sesr.atomic import check_writable
     from sesr.export.tflite import export_checked
     from sesr.network.quantized import load_network
-    from sesr.network.zoo import check_int8, find_network
+    from sesr.network.zoo import check_int8, find_network, resolve
     from sesr.tflite.writer import Layout
 
-    found = find_network(arguments.model, arguments.scale, int8=arguments.int8)
+    found = find_network(resolve(arguments.model, int8=arguments.int8), arguments.scale)
     if found.safetensors is None:
         raise UsageError(f"{arguments.model}: export reads a network's name or .safetensors, not a .tflite")
     if arguments.output.suffix.lower() != ".tflite":

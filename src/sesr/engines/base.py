@@ -1,8 +1,19 @@
-"""Protocol that every engine fulfills, and the conversions that engines share."""
+"""Protocol of engines that run a network on a plane of luma, and the conversions that they share.
+
+Two protocols say what an engine is:
+
+- `LumaEngine` runs the network alone: one plane of luma in, a larger one out. Every engine does that.
+- `sesr.engines.pictures.PictureEngine` enlarges pictures. Our own engine is one by itself;
+  `sesr.engines.pictures.AroundLuma` makes one of any `LumaEngine`.
+
+Whatever a network computes in, planes are luma Y/255 in float32 here. An int8 network sees them rounded to 8 bits, and
+answers with multiples of 1/255.
+"""
 
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal, Protocol
 
@@ -12,16 +23,34 @@ from numpy.typing import NDArray
 from sesr.errors import EngineError, NotInstalledError, UsageError
 
 Backend = Literal["native", "openvino", "litert", "torch"]
-
+"""Names of the engines."""
 
 DEFAULT: Backend = "native"
-
 
 Luma = NDArray[np.float32]
 
 
-class Engine(Protocol):
-    """A network that runs."""
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run networks.
+
+    Attributes:
+        backend: the engine's name.
+        threads: processor threads; None leaves the choice to the engine.
+        tile: side of the square tiles that the network sees at a time, input pixels; None for strips. The result does
+            not depend on it, up to float rounding.
+    """
+
+    backend: Backend = DEFAULT
+    threads: int | None = None
+    tile: int | None = None
+
+
+DEFAULT_OPTIONS = EngineOptions()
+
+
+class LumaEngine(Protocol):
+    """A network that is ready to run on planes of luma."""
 
     @property
     def scale(self) -> int:
@@ -33,10 +62,10 @@ class Engine(Protocol):
 
     @property
     def int8(self) -> bool:
-        """Whether it computes in 8 bits: its output is a multiple of 1/255."""
+        """True for a network that computes in 8 bits: its output is a multiple of 1/255."""
 
     def run(self, luma: Luma) -> Luma:
-        """Upscales a plane.
+        """Upscale a plane.
 
         `luma` is Y/255, float32 (H, W), at least 1 x 1; the result a new float32 (scale H, scale W) in [0, 1].
         One engine serves one thread at a time. Raises `EngineError` when it fails, mostly for want of memory.
@@ -44,18 +73,18 @@ class Engine(Protocol):
 
 
 def plane_of(luma: Luma) -> Luma:
-    """The plane as engines take it: float32, two-dimensional, in one piece and writable."""
+    """Return the plane as engines take it: float32, two-dimensional, contiguous and writable. Raises `UsageError`."""
     if luma.ndim != 2 or 0 in luma.shape:
         raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
     return np.require(luma, np.float32, ["C", "W"])
 
 
-_LUMA = (np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32) + 128) / np.float32(255)
-"""Luma of each int8 value, by the value's bits."""
+_LUMA_OF_BITS = (np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32) + 128) / np.float32(255)
+"""Luma of each int8 value, indexed by the value's bits as uint8."""
 
 
 def to_int8(luma: Luma) -> NDArray[np.int8]:
-    """Luma Y/255 as an int8 network takes it: rounded Y less 128."""
+    """Return luma Y/255 as an int8 network takes it: rounded Y less 128."""
     pixels = luma * np.float32(255)
     np.rint(pixels, out=pixels)
     np.clip(pixels, 0, 255, out=pixels)
@@ -64,13 +93,13 @@ def to_int8(luma: Luma) -> NDArray[np.int8]:
 
 
 def from_int8(values: NDArray[np.int8]) -> Luma:
-    """An int8 network's result as luma Y/255."""
-    return _LUMA.take(values.view(np.uint8))
+    """Return an int8 network's result as luma Y/255."""
+    return _LUMA_OF_BITS.take(values.view(np.uint8))
 
 
 @contextmanager
 def running(luma: Luma) -> Iterator[None]:
-    """Makes what a runtime raises into `EngineError`."""
+    """Turn what a runtime raises on this plane into `EngineError`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -90,6 +119,6 @@ def import_package(module: str, name: str, package: str) -> ModuleType:
 
 
 def last_line(error: Exception) -> str:
-    """The telling end of OpenVINO's many-line messages."""
+    """Return the last line of a runtime's message, which says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

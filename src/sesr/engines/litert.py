@@ -46,7 +46,7 @@ class LiteRTEngine:
         self._shape, self._free = tuple(source["shape"]), -1 in source["shape_signature"]
 
     def run(self, luma: Luma) -> Luma:
-        """See `Engine.run`. Raises `UsageError` for another size than its own where a file is declared to have one."""
+        """See `LumaEngine.run`. Raises `UsageError` for another size where the file is declared to have one."""
         source = plane_of(luma)
         shape = (1, *source.shape, 1)
         if shape != self._shape and not self._free:

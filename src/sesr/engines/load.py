@@ -1,40 +1,20 @@
-"""A network that is ready to run: one plane of luma in, one plane of luma out.
-
-Everything above this module sees an `Engine` and nothing of what runs it. Four exist:
+"""Makes the network in a file ready to run, on the engine of one's choice.
 
 - ``native``, the default: our own (`sesr.engines.native`), float32 and int8, the fastest here and the smallest. It
   reads `.safetensors`.
-- ``openvino``: the fastest general engine measured on x86, float32 and int8. It needs the extra ``openvino`` and reads
-  `.tflite`.
-- ``litert``: the runtime of phones and ARM boards (`sesr.engines.litert`), float32 and int8, of which int8 ReLU
-  networks give exactly the bits of the reference (`sesr.network.quantized`). It reads `.tflite`.
-- ``torch``: the plain network in PyTorch, float32, for comparison. It reads `.safetensors`.
+- ``openvino``: the fastest general engine measured on x86 (`sesr.engines.openvino`), float32 and int8. It needs the
+  extra ``openvino`` and reads `.tflite`.
+- ``litert``: the runtime of phones and ARM boards (`sesr.engines.litert`), float32 and int8. It reads `.tflite`.
+- ``torch``: the plain network in PyTorch (`sesr.engines.torch`), float32, for comparison. It reads `.safetensors`.
 
-What another engine needs is imported when it is asked for.
-
-Whatever a network computes in, planes are luma Y/255 in float32 here. An int8 network sees them rounded to 8 bits, and
-answers with multiples of 1/255.
-
-OpenVINO computes float networks in bfloat16 where the processor can, which would cost accuracy and gain nothing here:
-float32 is forced. The graph is compiled once with free height and width; fixed shapes were no faster, and
-every picture of another size would have to wait for a new compilation.
-
-A bare `.tflite` says nothing about scale and receptive radius, so they are read off its graph. The radius is
-what makes strips exact (`sesr.engines.strips`), therefore a graph with an operation whose reach is not
-known here is refused, and so is a damaged file or one with other inputs.
-
-OpenVINO's int8 is exact, to the rounding of its requantization, only where the processor has VNNI. On other x86
-processors it adds products in pairs, in 16 bits, which saturate: pixels differ by tens of steps of 1/255.
-There an int8 network is refused (`openvino_int8_trusted`, docs/int8.md).
-
-Importing this module imports neither OpenVINO nor PyTorch.
+Importing this module imports none of OpenVINO, LiteRT and PyTorch: each is imported when it is asked for.
 """
 
 import tempfile
 from pathlib import Path
 from typing import get_args
 
-from sesr.engines.base import DEFAULT, Backend, Engine
+from sesr.engines.base import DEFAULT, Backend, LumaEngine
 from sesr.engines.openvino import OpenVINOEngine
 from sesr.engines.torch import TorchEngine
 from sesr.errors import EngineError, UsageError, WeightsError
@@ -43,8 +23,10 @@ from sesr.network.quantized import is_int8, load_network
 from sesr.network.zoo import WEIGHTS, check_file
 
 
-def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = None, *, inexact: bool = False) -> Engine:
-    """Makes the network in a file ready to run.
+def load_engine(
+    path: Path, backend: Backend = DEFAULT, threads: int | None = None, *, inexact: bool = False
+) -> LumaEngine:
+    """Make the network in a file ready to run.
 
     Args:
         path: a `.safetensors` or a `.tflite`. The engines ``native`` and ``torch`` take a `.tflite` only with its
@@ -83,7 +65,7 @@ def load_engine(path: Path, backend: Backend = DEFAULT, threads: int | None = No
     return _converted(path, backend, threads, inexact)
 
 
-def _of_tflite(path: Path, backend: Backend, threads: int | None, inexact: bool) -> Engine:
+def _of_tflite(path: Path, backend: Backend, threads: int | None, inexact: bool) -> LumaEngine:
     if backend == "openvino":
         return OpenVINOEngine(path, threads, inexact=inexact)
     from sesr.engines.litert import LiteRTEngine
@@ -102,7 +84,7 @@ def _checkpoint_of(path: Path, backend: Backend) -> Path:
     return checkpoint if path.suffix.lower() == ".tflite" else path
 
 
-def _converted(path: Path, backend: Backend, threads: int | None, inexact: bool) -> Engine:
+def _converted(path: Path, backend: Backend, threads: int | None, inexact: bool) -> LumaEngine:
     """A `.safetensors` through a temporary `.tflite`: OpenVINO reads these from files only."""
     from sesr.tflite.writer import write_tflite
 

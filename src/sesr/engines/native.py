@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr import _native
+from sesr.engines.pictures import AroundLuma
+from sesr.engines.strips import Band, plan, plan_rows
 from sesr.errors import EngineError, UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
@@ -86,7 +88,7 @@ class NativeEngine:
         return self._network.kernel
 
     def run(self, luma: Luma, *, rounded: bool = True) -> Luma:
-        """Upscales a plane: see `sesr.engines.base.Engine.run`.
+        """Upscales a plane: see `sesr.engines.base.LumaEngine.run`.
 
         Args:
             luma: Y/255, float32 (H, W).
@@ -111,15 +113,26 @@ class NativeEngine:
             self._network.bytes(source, result, 0, self.threads)
         return result[..., 0]
 
-    def enlarge(self, picture: Bytes, rows: slice | None = None) -> Bytes:
-        """Enlarges a picture, full-range grey (H, W) or RGB (H, W, 3), 8 bits.
+    def plan(self, height: int, width: int, depth: int, tile: int | None = None) -> list[Band]:
+        """See `sesr.engines.pictures.PictureEngine.plan`: for 8 bits its memory grows with the width alone."""
+        if tile is None and depth == 8:
+            return plan_rows(height, width, self.receptive_radius, self.column_bytes)
+        return plan(height, width, self.receptive_radius, tile)
+
+    def enlarge(self, picture: NDArray[Any], rows: slice | None = None, columns: slice | None = None) -> NDArray[Any]:
+        """Enlarge a picture, full-range grey (H, W) or RGB (H, W, 3).
 
         Args:
-            picture: the picture, or a strip of it with context above and below.
-            rows: of its rows those to enlarge, all of them by default.
+            picture: the picture, or a strip of it with context around. 8 bits run in the pipeline of rows, 16 bits
+                through `AroundLuma`.
+            rows: rows to enlarge, all of them by default.
+            columns: columns to return, all of them by default.
 
-        Returns (scale rows, scale W) or (scale rows, scale W, 3). Raises `UsageError` for other shapes and types.
+        Returns (scale rows, scale columns) or (scale rows, scale columns, 3). Raises `UsageError` for other shapes and
+        types.
         """
+        if picture.dtype == np.uint16:
+            return AroundLuma(_Unrounded(self)).enlarge(picture, rows, columns)
         source = _pixels(picture)
         if source.shape[2] not in (1, 3):
             raise UsageError(f"a picture must be (H, W) or (H, W, 3), not {picture.shape}")
@@ -127,7 +140,30 @@ class NativeEngine:
         with _enough_memory(source):
             result = _room(source, self.scale, wanted)
             self._network.picture(source, result, wanted.start, self.threads)
-        return result if picture.ndim == 3 else result[..., 0]
+        enlarged = result if picture.ndim == 3 else result[..., 0]
+        return enlarged if columns is None else enlarged[:, _larger(columns, source.shape[1], self.scale)]
+
+    def enlarge_alpha(
+        self, alpha: NDArray[Any], rows: slice | None = None, columns: slice | None = None
+    ) -> NDArray[Any]:
+        """See `sesr.engines.pictures.PictureEngine.enlarge_alpha`."""
+        if alpha.dtype == np.uint16:
+            return AroundLuma(self).enlarge_alpha(alpha, rows, columns)
+        enlarged = enlarge_by_bicubic(alpha, self.scale, rows, self.threads, self.kernel)
+        return enlarged if columns is None else enlarged[:, _larger(columns, alpha.shape[1], self.scale)]
+
+    def enlarge_luma(self, luma: Luma) -> Luma:
+        """See `sesr.engines.pictures.PictureEngine.enlarge_luma`."""
+        return self.run(luma, rounded=False)
+
+
+class _Unrounded:
+    """The engine's network, whose result is not rounded to 8 bits. A `LumaEngine`."""
+
+    int8 = False
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self.scale, self.receptive_radius, self.run = engine.scale, engine.receptive_radius, engine.enlarge_luma
 
 
 def enlarge_by_bicubic(
@@ -204,6 +240,12 @@ def _rows(source: Bytes, rows: slice | None) -> slice:
     if step != 1 or stop <= start:
         raise UsageError(f"rows must be some of the picture's {len(source)}, not {rows}")
     return slice(start, stop)
+
+
+def _larger(span: slice, length: int, scale: int) -> slice:
+    """Return where part of an axis lies once it is enlarged."""
+    start, stop, _ = span.indices(length)
+    return slice(start * scale, stop * scale)
 
 
 def _room(source: NDArray[Sample], scale: int, rows: slice) -> NDArray[Sample]:

@@ -79,7 +79,7 @@ class OpenVINOEngine:
         self._tensor = openvino.Tensor
 
     def run(self, luma: Luma) -> Luma:
-        """See `Engine.run`."""
+        """See `LumaEngine.run`."""
         source = plane_of(luma)
         with running(source):
             result = self.infer(to_int8(source) if self.int8 else source)

@@ -32,7 +32,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sesr.engines.base import Engine, Luma
+from sesr.engines.base import Luma, LumaEngine
 from sesr.errors import UsageError
 
 PIXELS = 1 << 19
@@ -115,7 +115,7 @@ def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[B
 
 
 def run_strips(
-    engine: Engine, read: ReadRows, height: int, width: int, tile: int | None = None
+    engine: LumaEngine, read: ReadRows, height: int, width: int, tile: int | None = None
 ) -> Iterator[tuple[Band, Luma]]:
     """Upscales a picture band by band, so that neither it nor its result need ever be in memory as a whole.
 
@@ -133,7 +133,7 @@ def run_strips(
         yield band, run_band(engine, read(band.rows.start, band.rows.stop), band)
 
 
-def run_band(engine: Engine, luma: Luma, band: Band) -> Luma:
+def run_band(engine: LumaEngine, luma: Luma, band: Band) -> Luma:
     """The finished rows of a band, from its luma rows `band.rows.start` to `band.rows.stop`, float32."""
     scale = engine.scale
     inside = band.rows.inside(scale)
@@ -146,7 +146,7 @@ def run_band(engine: Engine, luma: Luma, band: Band) -> Luma:
     return result
 
 
-def run_plane(engine: Engine, luma: Luma, tile: int | None = None) -> Luma:
+def run_plane(engine: LumaEngine, luma: Luma, tile: int | None = None) -> Luma:
     """A whole plane (H, W) -> (scale H, scale W), strip by strip, for callers that hold the plane anyway."""
     height, width = luma.shape
     result = np.empty((height * engine.scale, width * engine.scale), np.float32)

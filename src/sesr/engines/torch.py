@@ -22,7 +22,7 @@ class TorchEngine:
         self.scale, self.receptive_radius = checkpoint.config.scale, checkpoint.config.receptive_radius
 
     def run(self, luma: Luma) -> Luma:
-        """See `Engine.run`."""
+        """See `LumaEngine.run`."""
         source = plane_of(luma)
         with running(source), self._torch.inference_mode():
             result = self._network(self._torch.from_numpy(source)[None, None])

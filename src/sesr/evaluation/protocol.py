@@ -23,8 +23,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.engines.base import Engine, from_int8, to_int8
-from sesr.engines.native import NativeEngine
+from sesr.engines.base import LumaEngine, from_int8, to_int8
+from sesr.engines.pictures import picture_engine
 from sesr.engines.strips import run_plane
 from sesr.imaging.color import BT601_LIMITED, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
@@ -63,7 +63,7 @@ class Quality:
     psnr_y8: float
 
 
-def rounded_input(engine: Engine) -> LumaUpscaler:
+def rounded_input(engine: LumaEngine) -> LumaUpscaler:
     """The network on luma that is rounded to 8 bits first, which is all that an int8 network sees of a picture.
 
     A picture's luma is not whole: 8-bit RGB has finer steps of it. This tells what that costs from what int8 costs.
@@ -71,11 +71,9 @@ def rounded_input(engine: Engine) -> LumaUpscaler:
     return lambda luma: run_plane(engine, from_int8(to_int8(luma)))
 
 
-def as_run(engine: Engine) -> LumaUpscaler:
+def as_run(engine: LumaEngine) -> LumaUpscaler:
     """The network's luma as the engine makes pictures of it."""
-    if isinstance(engine, NativeEngine):
-        return lambda luma: engine.run(luma, rounded=False)
-    return lambda luma: run_plane(engine, luma)
+    return picture_engine(engine).enlarge_luma
 
 
 def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int) -> Enlarged:

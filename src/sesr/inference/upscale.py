@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.engines.base import DEFAULT, Backend, Engine
+from sesr.engines.base import DEFAULT, Backend, EngineOptions, LumaEngine
+from sesr.engines.pictures import PictureEngine
 from sesr.errors import PictureError, UsageError
 from sesr.files.animation import Animation, check_animated_output, open_animation, write_animation
 from sesr.files.encoders import Saving
@@ -31,7 +32,7 @@ from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
-from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, route
+from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
 
 Pixels = NDArray[Any]
 """uint8 or uint16."""
@@ -79,7 +80,7 @@ class Upscaler:
     notes: bool = True
 
     @classmethod
-    def of_engine(cls, engine: Engine, tile: int | None = None) -> "Upscaler":
+    def of_engine(cls, engine: LumaEngine | PictureEngine, tile: int | None = None) -> "Upscaler":
         """One network at its own scale. `tile` is as in `sesr.inference.step.Step`."""
         return cls(OneNetwork(engine, tile), parse_scale(engine.scale))
 
@@ -230,7 +231,7 @@ def load(
     model: str | Path = "m5",
     scale: float | None = None,
     *,
-    size: Size | None = None,
+    size: Size | str | None = None,
     engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,
@@ -243,7 +244,7 @@ def load(
         model: name of a network that comes with the package (`sesr info` lists them), or a `.safetensors` or `.tflite`.
         scale: how many times larger, from 1 to 64, also 1.5; None takes what the network has (of the shipped ones, the
             smallest). Sizes that no network has are reached as `sesr.inference.sizes` tells.
-        size: how large instead: for instance ``sesr.inference.sizes.parse_size("3840x")``.
+        size: how large instead: "3840x" (this wide), "x2160" (this high), "3840x2160" (both), or a `Size`.
         engine: what runs it: "native", or "openvino", "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
         tile: as in `sesr.inference.step.Step`.
@@ -256,8 +257,10 @@ def load(
     """
     if scale is not None and size is not None:
         raise UsageError("scale and size both say how large pictures become; give one of them")
-    networks = find_networks(str(model), engine, threads, tile, int8=int8, photo=photo)
+    networks = find_networks(str(model), EngineOptions(engine, threads, tile), int8=int8, photo=photo)
     smallest = min(networks.scales)
+    if isinstance(size, str):
+        size = parse_size(size)
     wanted = size or parse_scale(smallest if scale is None else scale)
     needed = chain(wanted.times, networks.scales) if isinstance(wanted, Scale) else (smallest,)
     for each in needed:  # now rather than in the middle of the first picture
@@ -270,7 +273,7 @@ def upscale(
     scale: float | None = None,
     model: str | Path = "m5",
     *,
-    size: Size | None = None,
+    size: Size | str | None = None,
     engine: Backend = DEFAULT,
     threads: int | None = None,
     tile: int | None = None,

@@ -1,8 +1,8 @@
-"""The networks that come with the package, found by name and scale.
+"""Finds the networks that come with the package, by name and scale.
 
-They lie in ``sesr/weights`` as pairs of one stem, ``sesr_m5_x2.safetensors`` and ``sesr_m5_x2.tflite``: the
-first, which our own engine reads, holds hyper-parameters and card in its header; the second is the same network for
-OpenVINO and LiteRT. Listing reads the headers alone. A network of one's own is named by its file.
+They lie in ``sesr/weights`` as pairs of one stem, ``sesr_m5_x2.safetensors`` and ``sesr_m5_x2.tflite``. The first,
+which our own engine reads, holds hyper-parameters and card in its header. The second is the same network for OpenVINO
+and LiteRT. Listing reads the headers alone. A user's own network is named by the path of its file.
 """
 
 import difflib
@@ -20,10 +20,10 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Folder of the shipped networks."""
 
 INT8 = "-int8"
-"""What the names of int8 networks end in."""
+"""Suffix of the names of int8 networks."""
 
 PHOTO = "-photo"
-"""What the names of networks trained on compressed pictures end in."""
+"""Suffix of the names of networks trained on compressed pictures."""
 
 _STEM = re.compile(r"sesr_(?P<name>[a-z0-9-]+)_x(?P<scale>\d+)")
 _SUFFIXES = (".safetensors", ".tflite")
@@ -34,12 +34,12 @@ class Network:
     """A network and its files.
 
     Attributes:
-        name: as for `-m`: "m5", or what the file of one's own is called.
-        config: hyper-parameters; None for a bare `.tflite`, of which the engine finds the scale.
-        card: what its maker says about it (data, steps, dB, licence); empty for a bare `.tflite`.
+        name: as for `-m`: "m5", or the stem of a user's file.
+        config: hyper-parameters; None for a bare `.tflite`, whose scale the engine finds.
+        card: how it was made (data, steps, dB, licence); empty for a bare `.tflite`.
         safetensors: its checkpoint, if there is one.
-        tflite: the same for OpenVINO and LiteRT, if there is one.
-        int8: whether it computes in 8 bits, as far as that is known without opening a bare `.tflite`.
+        tflite: the same network for OpenVINO and LiteRT, if there is one.
+        int8: True if it computes in 8 bits; a bare `.tflite` is not opened to find out.
     """
 
     name: str
@@ -51,89 +51,95 @@ class Network:
 
     @property
     def file(self) -> Path:
-        """What `load_engine` is given: the `.tflite` where there is one, which needs nothing converted."""
+        """File for `load_engine`: the `.tflite` where there is one, which needs no conversion."""
         file = self.tflite or self.safetensors
         assert file is not None
         return file
 
 
 def list_networks(folder: Path = WEIGHTS) -> list[Network]:
-    """The networks in a folder, small ones first; by default the shipped ones. Raises `WeightsError`."""
+    """Return the networks in a folder, small ones first; by default the shipped ones. Raises `WeightsError`."""
     stems = (path for path in folder.glob("sesr_*.safetensors") if _STEM.fullmatch(path.stem))
     return sorted((_shipped(path) for path in stems), key=_order)
 
 
-def find_network(
-    name: str, scale: int | None = None, folder: Path = WEIGHTS, *, int8: bool = False, photo: bool = False
-) -> Network:
-    """The network called `name`, or in the file `name`.
+def resolve(name: str, folder: Path = WEIGHTS, *, int8: bool = False, photo: bool = False) -> str:
+    """Return the name of the shipped network that is meant: "m5-int8" for "M5" in int8.
 
     Args:
-        name: "m5", in any case, or the path of a `.safetensors` or `.tflite`.
+        name: "m5" or "m5-relu", in any case. The path of a network's file is returned as it is.
+        folder: where the shipped networks lie.
+        int8: take the int8 network of that name, "m5-int8".
+        photo: take the network for compressed pictures of that name, "m5-photo".
+
+    Raises `UsageError` for an unknown name, and for one that has no such variant.
+    """
+    if is_file(name):
+        return name
+    if int8 and photo:
+        raise UsageError("--int8 and --photo: there is no such network yet; take one of them")
+    known = sorted({network.name for network in list_networks(folder)})
+    wanted, suffix = name.lower(), PHOTO if photo else INT8 if int8 else ""
+    if not wanted.endswith(suffix):
+        base = wanted.removesuffix("-relu")
+        wanted = base + suffix
+        if base in known and wanted not in known:
+            raise UsageError(_without_variant(base, suffix, known))
+    if wanted not in known:
+        raise UsageError(_unknown(name, known))
+    return wanted
+
+
+def find_network(name: str, scale: int | None = None, folder: Path = WEIGHTS) -> Network:
+    """Return the network called `name`, or in the file `name`.
+
+    Args:
+        name: "m5", "m5-int8", in any case, or the path of a `.safetensors` or `.tflite`.
         scale: the scale wanted; None takes the file's own, or the smallest that is shipped under the name.
         folder: where the shipped networks lie.
-        int8: takes the int8 network beside the one that is named, "m5-int8" for "m5" or "m5-relu".
-        photo: takes the network for compressed pictures beside it, "m5-photo" for "m5".
 
     Raises `UsageError` for an unknown name or a scale that there is not, `WeightsError` for a missing or damaged
     file.
     """
     if is_file(name):
         return _from_file(Path(name), scale)
-    networks = list_networks(folder)
-    same_name = _called(name, networks, int8=int8, photo=photo)
+    name, networks = resolve(name, folder), list_networks(folder)
+    same_name = [network for network in networks if network.name == name]
     for network in same_name:
         if scale in (None, _scale(network)):
             return network
     others = " or ".join(network.name for network in networks if _scale(network) == scale)
     hint = f"; -m {others} would do that" if others else ""
-    raise UsageError(f"network {same_name[0].name} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
+    raise UsageError(f"network {name} comes for {_listed(map(_scale, same_name))}, not for x{scale}{hint}")
 
 
-def scales_of(name: str, folder: Path = WEIGHTS, *, int8: bool = False, photo: bool = False) -> tuple[int, ...]:
-    """The scales that there are shipped networks for, called `name`: see `find_network`. Raises `UsageError`."""
-    return tuple(sorted(map(_scale, _called(name, list_networks(folder), int8=int8, photo=photo))))
+def scales_of(name: str, folder: Path = WEIGHTS) -> tuple[int, ...]:
+    """Return the scales of the shipped networks called `name`, rising. Raises `UsageError` for an unknown name."""
+    name = resolve(name, folder)
+    return tuple(sorted(_scale(network) for network in list_networks(folder) if network.name == name))
 
 
 def is_file(name: str) -> bool:
-    """Whether `name` means a network's file and not a shipped network."""
+    """Return whether `name` is the path of a network's file, not the name of a shipped network."""
     return Path(name).suffix.lower() in _SUFFIXES
 
 
 def check_file(path: Path) -> None:
-    """Raises `WeightsError` if there is no such file."""
+    """Raise `WeightsError` unless the file exists."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
 
 
 def check_scale(path: Path, found: int, wanted: int | None) -> None:
-    """Raises `UsageError` if a scale is wanted that is not the one of the network in a file."""
+    """Raise `UsageError` if another scale is wanted than that of the network in a file."""
     if wanted not in (None, found):
         raise UsageError(f"{path}: a network for x{found}, not for x{wanted}")
 
 
 def check_int8(path: Path, found: bool, wanted: bool) -> None:
-    """Raises `UsageError` if an int8 network is wanted and the one in a file is not."""
+    """Raise `UsageError` if an int8 network is wanted and the one in a file is not."""
     if wanted and not found:
         raise UsageError(f"{path}: a float network; --int8 needs one trained for int8 (train --quant-w --quant-a)")
-
-
-def _called(name: str, networks: list[Network], *, int8: bool, photo: bool) -> list[Network]:
-    """Those of a name, or the networks beside them. Raises `UsageError` where there are none."""
-    if int8 and photo:
-        raise UsageError("--int8 and --photo: there is no such network yet; take one of them")
-    known = sorted({network.name for network in networks})
-    wanted = name.lower()
-    suffix = PHOTO if photo else INT8 if int8 else ""
-    if not wanted.endswith(suffix):
-        plain = wanted.removesuffix("-relu")
-        wanted = plain + suffix
-        if plain in known and wanted not in known:
-            raise UsageError(_without(plain, suffix, known))
-    found = [network for network in networks if network.name == wanted]
-    if not found:
-        raise UsageError(_unknown(name, known))
-    return found
 
 
 def _shipped(path: Path) -> Network:
@@ -146,7 +152,7 @@ def _shipped(path: Path) -> Network:
 
 
 def _from_file(path: Path, scale: int | None) -> Network:
-    """A file of one's own. A `.tflite` beside a `.safetensors` may be older, so each stands for itself."""
+    """Return the network in a user's file. A `.tflite` next to a `.safetensors` may be older, so each stands alone."""
     check_file(path)
     if path.suffix.lower() == ".tflite":
         return Network(_own_name(path), None, {}, None, path)
@@ -156,13 +162,13 @@ def _from_file(path: Path, scale: int | None) -> Network:
 
 
 def _own_name(path: Path) -> str:
-    """The "m5" of a file called as training calls it, ``sesr_m5_x2``; else all of the stem."""
+    """Return the "m5" of a file named as training names it, ``sesr_m5_x2``; else the whole stem."""
     match = _STEM.fullmatch(path.stem)
     return match["name"] if match else path.stem
 
 
-def _without(name: str, suffix: str, known: list[str]) -> str:
-    """That a network has none of a kind beside it, and which have: `known` holds the names of all."""
+def _without_variant(name: str, suffix: str, known: list[str]) -> str:
+    """Return the error message for a network without such a variant; it lists those that have one."""
     others = [other.removesuffix(suffix) for other in known if other.endswith(suffix)]
     hint = f"; -m {' or '.join(others)} would do" if others else ""
     return f"network {name} has no {suffix.removeprefix('-')} network beside it{hint}"
@@ -185,7 +191,7 @@ def _scale(network: Network) -> int:
 
 
 def _order(network: Network) -> tuple[int, str, int]:
-    """Small networks first: m3, m5, m7, m11, xl."""
+    """Sort key that puts small networks first: m3, m5, m7, m11, xl."""
     return (network.config.weights if network.config else 0, network.name, _scale(network))
 
 

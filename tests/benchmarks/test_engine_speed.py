@@ -13,7 +13,7 @@ from sesr.benchmarks.rows import write_rows
 from sesr.engines.native import NativeEngine
 from sesr.engines.openvino import openvino_int8_trusted
 from sesr.errors import UsageError
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.variants import VARIANTS
 
 CONTENDERS = ["native", "native-1-thread", "native-rgb", "openvino"]
@@ -61,7 +61,7 @@ def test_random_networks_are_alive() -> None:
     """Planes use their 8 bits: a network of zeros might be faster."""
     config = replace(VARIANTS["m11"], scale=4)
     pixels = np.random.default_rng(1).integers(0, 256, (20, 20), np.uint8)
-    enlarged = run(random_int8(config), pixels)
+    enlarged = run_int8(random_int8(config), pixels)
     assert len(np.unique(enlarged)) > 100
     luma = NativeEngine(random_float(config), 1).run(pixels.astype(np.float32) / np.float32(255))
     assert len(np.unique(luma)) > 100

@@ -17,7 +17,7 @@ It overwrites the golden files and prints what differs. Found with TensorFlow 2.
 - Scales agree within 1.7e-7: TensorFlow takes a range in float32 and divides it by 255 or 254.
 - TensorFlow gives int8 DEPTH_TO_SPACE version 2, we give it 1. Runtimes take both; some older ones know only 1.
 - Not one pixel differs in LiteRT between the two files; and for int8, none from the reference
-  (`sesr.network.reference.run`), PReLU included.
+  (`sesr.network.reference.run_int8`), PReLU included.
 
 What the TensorFlow graph has to observe for that:
 
@@ -43,7 +43,7 @@ from tests.quantized_networks import picture, random_network
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.variants import SESRConfig
 from sesr.tflite.writer import write_tflite
 
@@ -161,8 +161,8 @@ def _int8_graph(network: QuantizedNetwork) -> Callable[[Symbol], Symbol]:
             meaning = convolution.output
             if network.slopes:
                 features, meaning = _int8_prelu(features, network.slopes[index]), network.slopes[index].output
-        total = _fake_quantized(features + first, network.total)
-        y = _int8_convolution(total, network.total, network.tail)
+        total = _fake_quantized(features + first, network.residual_sum)
+        y = _int8_convolution(total, network.residual_sum, network.tail)
         y = _fake_quantized(y + luma, PIXELS) if config.input_residual else y
         return tf.nn.depth_to_space(y, config.scale)
 
@@ -222,7 +222,9 @@ def _report_pixels(network: Network, content: bytes, golden: bytes) -> None:
     ours, theirs = (run_tflite(file, source) for file in (content, golden))
     print(f"  pixels in LiteRT, ours against theirs: {differing(ours, theirs)}")
     if isinstance(network, QuantizedNetwork):
-        print(f"  pixels, theirs in LiteRT against the reference: {differing(theirs + 128.0, run(network, pixels))}")
+        print(
+            f"  pixels, theirs in LiteRT against the reference: {differing(theirs + 128.0, run_int8(network, pixels))}"
+        )
 
 
 if __name__ == "__main__":

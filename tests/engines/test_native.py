@@ -27,7 +27,6 @@ from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.network import reference as oracle
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
-from sesr.network.int8 import SHIFTED
 from sesr.network.quantized import QuantizedNetwork, load_network
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import list_networks
@@ -106,14 +105,7 @@ def by_pytorch(network: Checkpoint, luma: Luma) -> NDArray[np.float64]:
 def by_definition(network: QuantizedNetwork, luma: Luma) -> NDArray[np.float64]:
     """An int8 network's result without rounding: what the last convolution adds up, real, and luma as it came."""
     source = to_int8(luma).astype(np.int32)[None]
-    first = features = oracle._convolve(source, SHIFTED, network.head)
-    meaning = network.head.output
-    for index, convolution in enumerate(network.body):
-        features, meaning = oracle._convolve(features, meaning, convolution), convolution.output
-        if network.slopes:
-            features = oracle.prelu(features, meaning, network.slopes[index])
-            meaning = network.slopes[index].output
-    total = oracle._add(features, meaning, first, network.head.output, network.total) - network.total.zero_point
+    total = oracle.residual_sum(network, source) - network.residual_sum.zero_point
     height, width = luma.shape
     padded = np.pad(total, ((0, 0), (2, 2), (2, 2))).astype(np.int64)
     sums = np.tile(network.tail.bias[:, None, None].astype(np.int64), (1, height, width))
@@ -121,7 +113,7 @@ def by_definition(network: QuantizedNetwork, luma: Luma) -> NDArray[np.float64]:
         for dx in range(5):
             window = padded[:, dy : dy + height, dx : dx + width]
             sums += np.tensordot(network.tail.weight[:, :, dy, dx].astype(np.int64), window, 1)
-    real = sums * (np.float64(network.total.scale) * network.tail.weight_scale[:, None, None])
+    real = sums * (np.float64(network.residual_sum.scale) * network.tail.weight_scale[:, None, None])
     real += luma if network.config.input_residual else 0
     return np.clip(oracle.depth_to_space(real, network.config.scale), 0, 1)
 
@@ -148,7 +140,7 @@ class TestInt8:
         assert (engine.scale, engine.receptive_radius) == (config.scale, config.receptive_radius)
         result = engine.run_bytes(pixels)
         assert result.dtype == np.uint8
-        np.testing.assert_array_equal(result, oracle.run(network, pixels))
+        np.testing.assert_array_equal(result, oracle.run_int8(network, pixels))
 
     @pytest.mark.parametrize("config", KINDS, ids=str)
     def test_every_width(self, kernel: str, config: SESRConfig) -> None:
@@ -187,14 +179,14 @@ class TestInt8:
     def test_shipped_networks(self, kernel: str, path: Path) -> None:
         network, pixels = load_network(path), picture(19, 37)
         assert isinstance(network, QuantizedNetwork)
-        np.testing.assert_array_equal(NativeEngine(network).run_bytes(pixels), oracle.run(network, pixels))
+        np.testing.assert_array_equal(NativeEngine(network).run_bytes(pixels), oracle.run_int8(network, pixels))
 
 
 @cache
 def reference(config: SESRConfig, width: int) -> tuple[Bytes, Bytes]:
     """A picture and what an int8 network makes of it."""
     pixels = picture(6, width)
-    return pixels, oracle.run(random_network(config), pixels)
+    return pixels, oracle.run_int8(random_network(config), pixels)
 
 
 class TestFloat:
@@ -743,14 +735,14 @@ class TestModule:
         with pytest.raises(ValueError, match="the result's rows do not fit"):
             _native.bicubic(source, result, 2, top, 1, None)
         network.bytes(source, result, 3, 1)
-        np.testing.assert_array_equal(result[..., 0], oracle.run(random_network(SMALL), source[..., 0])[6:])
+        np.testing.assert_array_equal(result[..., 0], oracle.run_int8(random_network(SMALL), source[..., 0])[6:])
 
     @pytest.mark.parametrize("threads", [-(1 << 63), -1, 0, 1 << 40, (1 << 63) - 1])
     def test_any_number_of_threads(self, threads: int) -> None:
         network, source = _native.Network(*given_arguments(True)), picture(5, 6)[..., None]
         result = np.zeros((10, 12, 1), np.uint8)
         network.bytes(source, result, 0, threads)
-        np.testing.assert_array_equal(result[..., 0], oracle.run(random_network(SMALL), source[..., 0]))
+        np.testing.assert_array_equal(result[..., 0], oracle.run_int8(random_network(SMALL), source[..., 0]))
 
     def test_kernels_by_name(self) -> None:
         assert [name for name, _ in _native.kernels()] == list(kernels())

@@ -14,7 +14,7 @@ from tests.quantized_networks import picture
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import Quantization
 from sesr.network.quantized import QuantizedNetwork, load_network, load_quantized
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.tflite.writer import write_tflite
 
 NAMES = sorted(file.stem for file in GOLDEN.glob("*.tflite"))
@@ -61,7 +61,7 @@ def test_same_int8_pixels(name: str) -> None:
     ours, theirs = (run_tflite(content, QUANTIZED) for content in (write_tflite(network), golden(name)))
     assert differing(ours, theirs).differing == 0
     assert len(np.unique(theirs)) > 50
-    steps = differing(theirs.astype(np.int16) + 128, run(network, PIXELS))
+    steps = differing(theirs.astype(np.int16) + 128, run_int8(network, PIXELS))
     assert steps.largest == 0
 
 

@@ -16,7 +16,7 @@ from sesr.engines.base import Backend
 from sesr.engines.load import load_engine
 from sesr.export.verify import drawn_pictures
 from sesr.network.quantized import load_quantized
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.zoo import Network, list_networks
 from sesr.tflite.file import operators
 
@@ -31,7 +31,7 @@ PICTURES = [*drawn_pictures(), *drawn_pictures((240, 321)), *drawn_pictures((300
 def expected_pixels(safetensors: Path) -> list[NDArray[np.int64]]:
     """Compute the reference's pixels of all pictures, once for both runtimes."""
     quantized = load_quantized(safetensors)
-    return [run(quantized, pixels).astype(np.int64) for pixels in PICTURES]
+    return [run_int8(quantized, pixels).astype(np.int64) for pixels in PICTURES]
 
 
 @pytest.mark.parametrize("backend", backend_params("litert", "openvino", int8=True))

@@ -19,7 +19,7 @@ from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, read_header, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Addition, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork, is_int8, load_network, load_quantized
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.variants import SESRConfig
 
 KINDS = [
@@ -74,7 +74,7 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
 
     def added(one: int, meaning: Quantization, other: int, other_meaning: Quantization, result: Quantization) -> int:
         addition = Addition.of(meaning, other_meaning, result)
-        total = addition.one * (one - meaning.zero_point) + addition.other * (other - other_meaning.zero_point)
+        total = addition.left * (one - meaning.zero_point) + addition.right * (other - other_meaning.zero_point)
         return clip((total + (1 << (addition.shift - 1)) >> addition.shift) + result.zero_point)
 
     def after(index: int) -> tuple[str, Quantization]:
@@ -104,8 +104,8 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
         if name == "total":
             last, meaning = after(config.m - 1)
             head = plane("head", c, i, j)
-            return added(plane(last, c, i, j), meaning, head, network.head.output, network.total)
-        tail = convolved(network.tail, "total", network.total, c, i, j)
+            return added(plane(last, c, i, j), meaning, head, network.head.output, network.residual_sum)
+        tail = convolved(network.tail, "total", network.residual_sum, c, i, j)
         if not config.input_residual:
             return tail
         return added(tail, network.tail.output, plane("source", 0, i, j), PIXELS, PIXELS)
@@ -117,7 +117,7 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_reference_equals_arithmetic_by_hand(config: SESRConfig) -> None:
     network, source = random_network(config), picture(5, 6)
-    result = run(network, source)
+    result = run_int8(network, source)
     assert result.shape == (5 * config.scale, 6 * config.scale)
     places = [(0, 0), (0, 1), (2, 3), (4 * config.scale, 0), (5 * config.scale - 1, 6 * config.scale - 1)]
     for y, x in places:
@@ -125,7 +125,7 @@ def test_reference_equals_arithmetic_by_hand(config: SESRConfig) -> None:
 
 
 def test_pixels_reach_both_ends() -> None:
-    result = run(random_network(SESRConfig(m=2, f=3, activation="relu")), picture(40, 50))
+    result = run_int8(random_network(SESRConfig(m=2, f=3, activation="relu")), picture(40, 50))
     assert (result.min(), result.max()) == (0, 255)
 
 
@@ -142,8 +142,8 @@ def test_additions_are_the_scales_to_21_bits(one: float, other: float, result: f
             Addition.of(*planes)
         return
     addition = Addition.of(*planes)
-    assert 2**20 <= max(addition.one, addition.other) <= 2**21
-    for multiplier, ratio in zip((addition.one, addition.other), ratios, strict=True):
+    assert 2**20 <= max(addition.left, addition.right) <= 2**21
+    for multiplier, ratio in zip((addition.left, addition.right), ratios, strict=True):
         assert abs(Fraction(multiplier, 2**addition.shift) - Fraction(float(ratio))) <= Fraction(
             1, 2 ** (addition.shift + 1)
         )
@@ -155,8 +155,8 @@ def test_round_trip(config: SESRConfig, tmp_path: Path) -> None:
     network.save(tmp_path / "net.safetensors")
     loaded = load_quantized(tmp_path / "net.safetensors")
     assert loaded.to_bytes() == network.to_bytes() == (tmp_path / "net.safetensors").read_bytes()
-    assert (loaded.config, loaded.card, loaded.total) == (config, network.card, network.total)
-    np.testing.assert_array_equal(run(loaded, picture(6, 7)), run(network, picture(6, 7)))
+    assert (loaded.config, loaded.card, loaded.residual_sum) == (config, network.card, network.residual_sum)
+    np.testing.assert_array_equal(run_int8(loaded, picture(6, 7)), run_int8(network, picture(6, 7)))
     assert read_header(tmp_path / "net.safetensors") == (config, network.card)
     assert is_int8(tmp_path / "net.safetensors")
 

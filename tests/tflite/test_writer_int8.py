@@ -18,7 +18,7 @@ from sesr.engines.base import Backend
 from sesr.engines.load import load_engine
 from sesr.errors import UsageError
 from sesr.network.quantized import QuantizedNetwork, load_quantized
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.file import operators, read_metadata
 from sesr.tflite.writer import DEFAULT, Layout, export_tflite, write_tflite
@@ -63,7 +63,7 @@ def test_litert_computes_the_reference(config: SESRConfig, tmp_path: Path) -> No
     seen: set[int] = set()
     for size in SIZES:
         source = picture(*size)
-        wanted = run(network, source)
+        wanted = run_int8(network, source)
         seen |= set(np.unique(wanted).tolist())
         assert difference(pixels_of(file, "litert", source), wanted).max() == 0, size
     assert ({0, 255} if config.input_residual else {0}) <= seen
@@ -81,7 +81,7 @@ def test_openvino_comes_within_a_step(config: SESRConfig, tmp_path: Path) -> Non
     file = file_of(network, tmp_path)
     sizes = [size for size in SIZES if config.activation == "relu" or size != (1, 1)]
     sources = [picture(*size) for size in sizes]
-    steps = [difference(pixels_of(file, "openvino", source), run(network, source)) for source in sources]
+    steps = [difference(pixels_of(file, "openvino", source), run_int8(network, source)) for source in sources]
     together = np.concatenate([step.ravel() for step in steps])
     assert together.max() <= 2
     assert (together > 1).mean() <= 1e-3
@@ -95,7 +95,7 @@ def test_half_a_million_pixels_of_m5_are_the_same(tmp_path: Path) -> None:
     compared = 0
     for size in ((311, 401), (1, 501), (701, 3)):
         source = picture(*size, seed=sum(size))
-        wanted = run(network, source)
+        wanted = run_int8(network, source)
         assert int((pixels_of(file, "litert", source) != wanted).sum()) == 0
         compared += wanted.size
     assert compared >= 500_000
@@ -154,7 +154,7 @@ def test_a_transposed_convolution_gives_the_same_pixels(scale: int, tmp_path: Pa
     file = file_of(network, tmp_path, Layout(19, 26, transposed=True))
     assert set(operators(file.read_bytes()).values()) == {"CONV_2D", "ADD", "TRANSPOSE_CONV"}
     source = picture(19, 26)
-    np.testing.assert_array_equal(pixels_of(file, "litert", source), run(network, source))
+    np.testing.assert_array_equal(pixels_of(file, "litert", source), run_int8(network, source))
     with pytest.raises(UsageError) as caught:
         pixels_of(file, "litert", picture(26, 19))
     assert str(caught.value) == f"{file}: takes planes of 26 x 19 pixels only"
@@ -170,7 +170,7 @@ def test_a_fixed_file_says_so(layout: Layout, tmp_path: Path) -> None:
     for tensor in graph.tensors:
         assert tensor.shapeSignature is None or -1 not in list(tensor.shapeSignature)
     source = picture(9, 14)
-    np.testing.assert_array_equal(pixels_of(file, "litert", source), run(network, source))
+    np.testing.assert_array_equal(pixels_of(file, "litert", source), run_int8(network, source))
     with pytest.raises(UsageError, match="takes planes of 14 x 9 pixels only"):
         pixels_of(file, "litert", picture(9, 15))
 

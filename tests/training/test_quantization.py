@@ -10,7 +10,7 @@ import torch
 from tests.quantized_networks import picture
 
 from sesr.network.linear_block import LinearBlock
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.sesr import SESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.training.quantization import QuantizedSESR, Range
@@ -45,7 +45,7 @@ def test_simulation_equals_the_integer_reference(config: SESRConfig) -> None:
         pixels = picture(*size)
         with torch.no_grad():
             simulated = model(torch.from_numpy(pixels).float()[None, None] / 255)[0, 0]
-        assert torch.equal((simulated * 255).round(), torch.from_numpy(run(model.to_integers(), pixels)).float())
+        assert torch.equal((simulated * 255).round(), torch.from_numpy(run_int8(model.to_integers(), pixels)).float())
 
 
 def test_training_forward_differs_by_a_rounding_at_most() -> None:
@@ -145,7 +145,7 @@ def test_dead_channels_keep_simulation_and_integers_equal() -> None:
         simulated = model(torch.from_numpy(pixels).float()[None, None] / 255)[0, 0]
     network = model.to_integers()
     assert abs(network.head.bias).max() <= 2**22
-    assert torch.equal((simulated * 255).round(), torch.from_numpy(run(network, pixels)).float())
+    assert torch.equal((simulated * 255).round(), torch.from_numpy(run_int8(network, pixels)).float())
 
 
 def test_rounded_weights_are_what_is_simulated() -> None:

@@ -22,7 +22,7 @@ from sesr.errors import DataError, TrainingError
 from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_quantized
-from sesr.network.reference import run
+from sesr.network.reference import run_int8
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import write_tflite
@@ -466,7 +466,7 @@ def test_an_int8_run_ends_in_the_network_that_it_validated(
     assert path.with_suffix(".tflite").read_bytes() == write_tflite(network)
     watch = Validation(pictures, 2, recipe.data)
     measured = [
-        psnr(run(network, np.rint(lr[0, 0].numpy() * 255).astype(np.uint8)).astype(np.float64), hr, shave=2)
+        psnr(run_int8(network, np.rint(lr[0, 0].numpy() * 255).astype(np.uint8)).astype(np.float64), hr, shave=2)
         for hr, lr in watch.pictures
     ]
     validations = [float(row["validation_psnr"]) for row in rows(tmp_path / "run") if row["validation_psnr"]]

@@ -30,8 +30,8 @@ from sesr.engines.strips import Band, plan, plan_rows
 from sesr.errors import EngineError, UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
-from sesr.network.quantized import Convolution, QuantizedNetwork
-from sesr.network.reference import prelu, requantisation
+from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
+from sesr.network.reference import prelu, requant_scale
 from sesr.network.variants import SESRConfig
 
 Bytes = NDArray[np.uint8]
@@ -71,14 +71,14 @@ class NativeEngine:
     Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``.
     """
 
-    def __init__(self, network: Checkpoint | QuantizedNetwork, threads: int | None = None) -> None:
+    def __init__(self, network: AnyNetwork, threads: int | None = None) -> None:
         self.scale, self.receptive_radius = network.config.scale, network.config.receptive_radius
-        self.int8 = isinstance(network, QuantizedNetwork)
+        self.int8 = network.int8
         self.threads = threads or available_threads()
         self.column_bytes = _column_bytes(network.config, self.int8) * self.threads
         kernel = chosen_kernel()
         try:
-            self._network = _int8(network, kernel) if isinstance(network, QuantizedNetwork) else _float(network, kernel)
+            self._network = _int8(network, kernel) if network.int8 else _float(network, kernel)
         except ValueError as error:
             raise WeightsError(f"the network cannot run: {error}") from error
 
@@ -288,18 +288,18 @@ def _float(network: Checkpoint, kernel: str | None) -> _native.Network:
 def _int8(network: QuantizedNetwork, kernel: str | None) -> _native.Network:
     config = network.config
     layers = [_int8_layer(network.head, SHIFTED)]
-    meaning = network.head.output
+    grid = network.head.output
     for index, convolution in enumerate(network.body):
-        layers.append(_int8_layer(convolution, meaning))
-        meaning = convolution.output
+        layers.append(_int8_layer(convolution, grid))
+        grid = convolution.output
         if network.slopes:
             slope = network.slopes[index]
             every = np.tile(np.arange(LOWEST, HIGHEST + 1, dtype=np.int32), (config.f, 1))
-            table = prelu(every[:, None], meaning, slope)[:, 0].astype(np.int8)
-            meaning = slope.output
-            layers[-1] = (*layers[-1][:5], np.ascontiguousarray(table), meaning.zero_point)
-    layers.append(_int8_layer(network.tail, network.total))
-    total = _sum(meaning, network.head.output, network.total)
+            table = prelu(every[:, None], grid, slope)[:, 0].astype(np.int8)
+            grid = slope.output
+            layers[-1] = (*layers[-1][:5], np.ascontiguousarray(table), grid.zero_point)
+    layers.append(_int8_layer(network.tail, network.residual_sum))
+    total = _sum(grid, network.head.output, network.residual_sum)
     output = _sum(network.tail.output, PIXELS, PIXELS) if config.input_residual else (0, 0, 1, 0, 0, 0)
     scale = network.tail.output.scale
     return _native.Network(
@@ -307,14 +307,14 @@ def _int8(network: QuantizedNetwork, kernel: str | None) -> _native.Network:
     )
 
 
-def _int8_layer(convolution: Convolution, meaning: Quantization) -> "_native.Int8Layer":
+def _int8_layer(convolution: Convolution, grid: Quantization) -> "_native.Int8Layer":
     weight = np.ascontiguousarray(convolution.weight)
-    factor = requantisation(convolution, meaning)
-    zero_points = meaning.zero_point, convolution.output.zero_point
-    return weight, np.ascontiguousarray(convolution.bias), np.ascontiguousarray(factor), *zero_points, None, 0
+    scale = requant_scale(convolution, grid)
+    zero_points = grid.zero_point, convolution.output.zero_point
+    return weight, np.ascontiguousarray(convolution.bias), np.ascontiguousarray(scale), *zero_points, None, 0
 
 
 def _sum(one: Quantization, other: Quantization, result: Quantization) -> "_native.Sum":
     addition = Addition.of(one, other, result)
     zero_points = one.zero_point, other.zero_point, result.zero_point
-    return addition.one, addition.other, addition.shift, *zero_points
+    return addition.left, addition.right, addition.shift, *zero_points

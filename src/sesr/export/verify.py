@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import ExportError
-from sesr.network.quantized import AnyNetwork, QuantizedNetwork
-from sesr.network.reference import Float, Pixels, reference
+from sesr.network.quantized import AnyNetwork
+from sesr.network.reference import LumaBytes, Reals, reference
 
 Luma = NDArray[np.float32]
 
 MANY = 200_000
-"""Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""
+"""LumaBytes of a file of one size beyond which it is run on one picture only, which takes seconds."""
 
 FLOAT_BOUND = 0.01
 INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 0.0, ("openvino", "relu"): 3.0, ("openvino", "prelu"): 4.0}
@@ -84,7 +84,7 @@ def verify(
     return found
 
 
-def drawn_pictures(size: tuple[int, int] | None = None) -> list[Pixels]:
+def drawn_pictures(size: tuple[int, int] | None = None) -> list[LumaBytes]:
     """8-bit luma planes (H, W): of many sizes, a single pixel among them, or all of a given one."""
     one = size or (40, 37)
     flat = [np.full(one, value, np.uint8) for value in (0, 16, 128, 255)]
@@ -96,7 +96,7 @@ def drawn_pictures(size: tuple[int, int] | None = None) -> list[Pixels]:
     return [*(_drawn(*each) for each in [(1, 1), (1, 40), (33, 2), (7, 5), (96, 150)]), *extremes]
 
 
-def _drawn(height: int, width: int) -> Pixels:
+def _drawn(height: int, width: int) -> LumaBytes:
     """Ramps, rings of growing fineness, black and white at the borders, and a little noise."""
     y, x = np.mgrid[:height, :width]
     rings = 128 + 127 * np.sin((x**2 + y**2) / (4 + 0.02 * max(height, width) ** 2 / 4))
@@ -105,21 +105,21 @@ def _drawn(height: int, width: int) -> Pixels:
     picture += np.random.default_rng(height * 10_000 + width).normal(0, 4, picture.shape)
     picture[:2], picture[-1:] = 255, 0
     picture[:, :1], picture[:, -2:] = 0, 255
-    drawn: Pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    drawn: LumaBytes = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return drawn
 
 
 def _compare(
-    network: AnyNetwork, name: str, runtime: Runtime, pictures: Sequence[Pixels], expected: Sequence[Float]
+    network: AnyNetwork, name: str, runtime: Runtime, pictures: Sequence[LumaBytes], expected: Sequence[Reals]
 ) -> Comparison:
-    if name == "openvino" and isinstance(network, QuantizedNetwork) and network.slopes and len(pictures) > 1:
+    if name == "openvino" and network.int8 and network.slopes and len(pictures) > 1:
         # its int8 PReLU is tens of steps off on a single pixel, and right beside another
         pictures, expected = zip(*((p, e) for p, e in zip(pictures, expected, strict=True) if p.size > 1), strict=True)
     seen = [runtime.run(picture.astype(np.float32) / np.float32(255)) for picture in pictures]
     differences = [np.abs(255 * a.astype(np.float64) - b).ravel() for a, b in zip(seen, expected, strict=True)]
     together = np.concatenate(differences)
     together = np.where(np.isnan(together), np.inf, together)
-    if isinstance(network, QuantizedNetwork):
+    if network.int8:
         together = np.rint(together)
         bound = INT8_BOUNDS[name, network.config.activation]
     else:

@@ -1,12 +1,13 @@
 """A collapsed network as one file: safetensors, with its hyper-parameters and its card in the header.
 
-The file holds the narrow convolutions alone, nothing of training. Tensors, float32, convolutions as (out, in, k, k):
+The file holds the narrow convolutions alone and nothing that only training needs. Its tensors are float32, kernels as
+(out, in, k, k):
 
     head.weight  head.bias  body.0.weight  body.0.bias  body.0.slope  ...  tail.weight  tail.bias
 
-`slope` is PReLU's, one a channel, and is absent in ReLU networks. The header's one metadata entry, ``sesr``, is JSON
-with the keys ``config`` (the fields of `SESRConfig`) and ``card`` (what a person wants to know: data, steps, dB,
-licence). One entry only, because safetensors writes several in no fixed order and the file must be reproducible.
+`slope` is PReLU's, one for each channel; ReLU networks have none. The header's only metadata entry, ``sesr``, is JSON
+with the keys ``config`` (the fields of `SESRConfig`) and ``card`` (notes for people: data, steps, dB, license).
+There is only one entry because safetensors writes several in no fixed order, and the file must be reproducible.
 
 This module needs no PyTorch: engines and exports read networks through it.
 """
@@ -14,7 +15,7 @@ This module needs no PyTorch: engines and exports read networks through it.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,31 +32,40 @@ Card = dict[str, Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A collapsed network: `config`, its `tensors` by name, and its `card`."""
+    """A collapsed float network.
+
+    Attributes:
+        config: hyper-parameters.
+        tensors: weights, biases and slopes by name.
+        card: notes for people.
+        int8: tells a float network from an int8 one (`sesr.network.quantized.QuantizedNetwork`).
+    """
 
     config: SESRConfig
     tensors: dict[str, NDArray[np.float32]]
     card: Card = field(default_factory=dict)
+    int8: ClassVar[Literal[False]] = False
 
     def header(self) -> str:
-        """Config and card as JSON, as the header's entry ``sesr`` holds them; always in the same order."""
+        """Return config and card as JSON, as the header's entry ``sesr`` holds them; always in the same order."""
         return json.dumps({"config": asdict(self.config), "card": self.card}, sort_keys=True, ensure_ascii=False)
 
     def to_bytes(self) -> bytes:
-        """The file's content; equal checkpoints give equal bytes."""
+        """Return the file's content; equal checkpoints give equal bytes."""
         tensors = {name: np.ascontiguousarray(self.tensors[name], np.float32) for name in sorted(self.tensors)}
         return save(tensors, metadata={"sesr": self.header()})
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Write the file, whole or not at all."""
         with writing(path) as temporary:
             temporary.write_bytes(self.to_bytes())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a float network's file.
+    """Read a float network's file.
 
-    Raises `WeightsError` when it is missing, damaged, not a SESR network, or when its tensors do not fit its config.
+    Raises `WeightsError` when the file is missing, damaged or not a SESR network, or when its tensors do not fit its
+    config.
     """
     if "planes" in read_entry(path):
         raise WeightsError(f"{path}: an int8 network, where a float one is needed")
@@ -65,7 +75,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_header(path: Path) -> tuple[SESRConfig, Card]:
-    """Hyper-parameters and card alone, without reading the weights; of float and of int8 networks.
+    """Read the hyper-parameters and the card of a float or int8 network, without its weights.
 
     Raises `WeightsError`.
     """
@@ -77,7 +87,7 @@ def read_header(path: Path) -> tuple[SESRConfig, Card]:
 
 
 def read_entry(path: Path) -> dict[str, Any]:
-    """The header's entry ``sesr``. Raises `WeightsError`."""
+    """Read the header's entry ``sesr``. Raises `WeightsError`."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
     try:
@@ -97,9 +107,9 @@ def read_entry(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path, kinds: dict[str, tuple[tuple[int, ...], str]]) -> dict[str, NDArray[Any]]:
-    """All tensors of a file.
+    """Read all tensors of a file.
 
-    Raises `WeightsError` unless they have exactly these names, shapes and types, and all values are finite.
+    Raises `WeightsError` unless they have exactly these names, shapes and types and all values are finite.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -116,7 +126,7 @@ def read_tensors(path: Path, kinds: dict[str, tuple[tuple[int, ...], str]]) -> d
 
 
 def tensor_shapes(config: SESRConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors that a collapsed network of this config has."""
+    """Return the shapes of a collapsed network's tensors by name."""
     f, outputs = config.f, config.scale**2
     shapes: dict[str, tuple[int, ...]] = {"head.weight": (f, 1, 5, 5), "head.bias": (f,)}
     for index in range(config.m):
@@ -128,5 +138,5 @@ def tensor_shapes(config: SESRConfig) -> dict[str, tuple[int, ...]]:
 
 
 def damaged(path: Path, reason: str) -> WeightsError:
-    """The error for a file that is not what its header says."""
+    """Return the error for a file that is not what its header says."""
     return WeightsError(f"{path}: not a whole SESR network ({' '.join(reason.split())}); fetch or export it again")

@@ -9,7 +9,7 @@ solutions than training the narrow convolution itself; running it costs nothing 
 
     W[o, i, u, v] = sum_p W2[o, p] * W1[p, i, u, v]
 
-Where c_in = c_out the paper adds a *short residual*, block(x) + x; the identity is a kernel too, a 1 at the centre of
+Where c_in = c_out the paper adds a *short residual*, block(x) + x; the identity is a kernel too, a 1 at the center of
 W[o, o], so it collapses with the rest (Algorithm 2). The paper finds W by running the block on a picture that is zero
 but for one pixel (Algorithm 1). That is the same kernel at a higher cost, kept here as an independent check and to be
 measured against (`sesr benchmark training`).
@@ -102,7 +102,7 @@ class LinearBlock(nn.Module):
         return torch.autocast("cuda" if self.expand.is_cuda else "cpu", enabled=False)
 
     def _identity(self) -> Tensor:
-        """The kernel that copies each channel: 1 at the centre of W[o, o]."""
+        """The kernel that copies each channel: 1 at the center of W[o, o]."""
         return functional.pad(self._eye(self.project.shape[0])[:, :, None, None], [self.kernel_size // 2] * 4)
 
     def _eye(self, channels: int) -> Tensor:

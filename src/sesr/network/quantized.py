@@ -1,6 +1,7 @@
-"""The int8 network: its numbers, its file, and the arithmetic that every runtime has to reproduce.
+"""The int8 network: its planes, its numbers and its file.
 
-A quantised tensor holds 8-bit whole numbers q that mean ``scale * (q - zero_point)``. The network's planes:
+A quantized plane stores 8-bit whole numbers q that stand for ``scale * (q - zero_point)`` (`sesr.network.int8`). The
+network's planes:
 
 ================  ==========================  ====================================================================
 plane             made by                     scale and zero point
@@ -13,25 +14,28 @@ head, body.i      convolutions                learned; after a ReLU the zero poi
 body.i.prelu      PReLU networks only         learned
 total             ADD(last features, head)    learned: the long residual
 tail              convolution                 as trained here 1/255, 0: whole pixel values, so that adding the input
-                                              rounds nothing again; without input residual it is the output
+                                              needs no second rounding; without input residual it is the output
 output            ADD(tail, input)            1/255, -128: the 8-bit bounds *are* the clip to [0, 1]
 ================  ==========================  ====================================================================
 
-Weights are int8 in -127..127 with one scale per output channel and zero point 0; biases are int32 with the scale
-``input scale * weight scale``. A convolution adds up exactly in int32 and is then *requantised*::
+Weights are int8 in -127..127 with one scale per output channel and zero point 0. Biases are int32 with the scale
+``input scale * weight scale``. A convolution adds up exactly in int32; its sum is then *requantized*::
 
     q = clip(rint(float32(sum) * float32(input scale * weight scale / output scale)) + zero_point, -128, 127)
 
-and an addition works in 21-bit fixed point, as XNNPACK's does (`Addition`); PReLU works in 31-bit fixed point and
-rounds twice, as TFLite's kernel does (`Multiplier`). `run` below is this arithmetic in NumPy, slow and plain: the
-oracle that training's simulation, the exported file and every engine are tested against. LiteRT gives the same bits.
+Additions and PReLU work in fixed point (`sesr.network.int8`). `sesr.network.reference.run_int8` is this arithmetic in
+NumPy, slow and plain. It is the oracle for training's simulation, for exported files and for every engine. LiteRT
+computes the same bits.
+
+The file is a `.safetensors` like a float network's (`sesr.network.checkpoint`). Its header has one more key,
+``planes``: scale and zero point of each learned plane by the name above.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +54,9 @@ class Convolution:
 
     Attributes:
         weight: int8 (c_out, c_in, k, k), in -127..127.
-        bias: int32 (c_out,), of scale ``input scale * weight_scale``.
+        bias: int32 (c_out,), with the scale ``input scale * weight_scale``.
         weight_scale: float32 (c_out,).
-        output: what its result means.
+        output: the result's grid.
     """
 
     weight: NDArray[np.int8]
@@ -63,7 +67,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Slope:
-    """PReLU's slope in whole numbers: int8 (f,) with one scale, and what its result means."""
+    """PReLU's slopes in whole numbers: int8 (f,) with one `scale`, and the result's grid."""
 
     weight: NDArray[np.int8]
     scale: float
@@ -72,38 +76,40 @@ class Slope:
 
 @dataclass(frozen=True)
 class QuantizedNetwork:
-    """An int8 network: see the module for what its planes mean.
+    """An int8 network. The module's docstring describes its planes.
 
     Attributes:
         config: hyper-parameters.
         head: the first convolution.
         body: the m convolutions in the middle.
-        slopes: PReLU's, one a body convolution; none in ReLU networks.
-        total: what the sum of the last features and the head means.
+        slopes: PReLU's, one for each body convolution; empty in ReLU networks.
+        residual_sum: grid of the long residual, the sum of the last features and the head.
         tail: the last convolution.
-        card: what its maker says about it.
+        card: notes for people, as in `Checkpoint`.
+        int8: tells an int8 network from a float one.
     """
 
     config: SESRConfig
     head: Convolution
     body: tuple[Convolution, ...]
     slopes: tuple[Slope, ...]
-    total: Quantization
+    residual_sum: Quantization
     tail: Convolution
     card: Card = field(default_factory=dict)
+    int8: ClassVar[Literal[True]] = True
 
     def header(self) -> str:
-        """Config, card and the planes' meaning as JSON, as the file's entry ``sesr`` holds them."""
-        planes = {name: asdict(plane) for name, plane in self._planes()}
+        """Return config, card and the planes' grids as JSON, as the file's entry ``sesr`` holds them."""
+        planes = {name: asdict(grid) for name, grid in self._planes()}
         values = {"config": asdict(self.config), "card": self.card, "planes": planes}
         return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
     def to_bytes(self) -> bytes:
-        """The content of its `.safetensors`; equal networks give equal bytes."""
+        """Return the content of the network's `.safetensors`; equal networks give equal bytes."""
         return save(dict(sorted(self._tensors())), metadata={"sesr": self.header()})
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Write the file, whole or not at all."""
         with writing(path) as temporary:
             temporary.write_bytes(self.to_bytes())
 
@@ -112,7 +118,7 @@ class QuantizedNetwork:
             yield name, convolution.output
         for index, slope in enumerate(self.slopes):
             yield f"body.{index}.prelu", slope.output
-        yield "total", self.total
+        yield "total", self.residual_sum  # the name in the file
 
     def _convolutions(self) -> Iterator[tuple[str, Convolution]]:
         yield "head", self.head
@@ -130,9 +136,10 @@ class QuantizedNetwork:
 
 
 def load_quantized(path: Path) -> QuantizedNetwork:
-    """Reads an int8 network's `.safetensors`.
+    """Read an int8 network's `.safetensors`.
 
-    Raises `WeightsError` when it is missing, damaged, a float network, or when its tensors do not fit its config.
+    Raises `WeightsError` when the file is missing, damaged or a float network, or when its tensors do not fit its
+    config.
     """
     header = read_entry(path)
     if "planes" not in header:
@@ -164,13 +171,21 @@ def load_quantized(path: Path) -> QuantizedNetwork:
     return QuantizedNetwork(config, convolution("head"), body, slopes, planes["total"], convolution("tail"), card)
 
 
-def load_network(path: Path) -> Checkpoint | QuantizedNetwork:
-    """Reads a network's `.safetensors`, float or int8. Raises `WeightsError`."""
+AnyNetwork = Checkpoint | QuantizedNetwork
+"""A float network or an int8 one.
+
+Both have `config`, `card`, `header`, `to_bytes` and `save`. `network.int8` says which of the two it is, to people and
+to the type checker alike.
+"""
+
+
+def load_network(path: Path) -> AnyNetwork:
+    """Read a network's `.safetensors`, float or int8. Raises `WeightsError`."""
     return load_quantized(path) if is_int8(path) else load_checkpoint(path)
 
 
 def is_int8(path: Path) -> bool:
-    """Whether a `.safetensors` says that it holds an int8 network. Raises `WeightsError`."""
+    """Tell whether a `.safetensors` holds an int8 network, from its header alone. Raises `WeightsError`."""
     return "planes" in read_entry(path)
 
 
@@ -181,6 +196,7 @@ def _plane_names(config: SESRConfig) -> set[str]:
 
 
 def _tensor_kinds(config: SESRConfig) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return the shape and type of every tensor in the file, by name."""
     f, outputs = config.f, config.scale**2
     shapes = {"head": (f, 1, 5, 5), "tail": (outputs, f, 5, 5)}
     shapes |= {f"body.{index}": (f, f, 3, 3) for index in range(config.m)}
@@ -198,7 +214,7 @@ def _tensor_kinds(config: SESRConfig) -> dict[str, tuple[tuple[int, ...], str]]:
 def _check_values(
     path: Path, config: SESRConfig, tensors: dict[str, NDArray[Any]], planes: dict[str, Quantization]
 ) -> None:
-    """Raises `WeightsError` for values that no trained network has and that runtimes would trip over."""
+    """Raise `WeightsError` for values that no trained network has and that runtimes would trip over."""
     for name, tensor in tensors.items():
         if name.endswith("scale") and not (np.isfinite(tensor).all() and (tensor > 0).all()):
             raise damaged(path, f"{name} is not positive and finite throughout")
@@ -213,12 +229,8 @@ def _check_values(
     additions = [(planes[last], planes["head"], planes["total"])]
     if config.input_residual:
         additions.append((planes["tail"], PIXELS, PIXELS))
-    for one, other, result in additions:
+    for left, right, result in additions:
         try:
-            Addition.of(one, other, result)
+            Addition.of(left, right, result)
         except UsageError as error:
             raise damaged(path, str(error)) from error
-
-
-AnyNetwork = Checkpoint | QuantizedNetwork
-"""A float network or an int8 one."""

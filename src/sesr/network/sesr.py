@@ -1,20 +1,28 @@
-"""The network: luma in, luma of twice, three or four times the side out (paper, section 3.1, figure 2).
+"""SESR: a network that enlarges luma two, three or four times.
 
-`SESR` is the network as it trains, made of linear blocks. `SESR.collapse` gives the network as it runs,
-`CollapsedSESR`: m + 2 small convolutions and nothing else. Both compute, for luma x of shape (N, 1, H, W)::
+Paper: "Collapsible Linear Blocks for Super-Efficient Super Resolution", Kartikeya Bhardwaj, Milos Milosavljevic,
+Liam O'Neil, Dibakar Gope, Ramon Matas, Alex Chalfin, Naveen Suda, Lingchuan Meng, Danny Loh. MLSys 2022.
+https://arxiv.org/abs/2103.09404 (sections and figures below are this paper's; "the published code" is
+https://github.com/ARM-software/sesr)
+
+`SESR` is the network as it trains, made of linear blocks (section 3.1, figure 2). `SESR.collapse` returns the network
+as it runs, `CollapsedSESR`: m + 2 small convolutions and nothing else. Both compute, for luma x of shape
+(N, 1, H, W)::
 
     h0 = conv5x5(x - 0.5)                        1 -> f
     h  = act(conv3x3(h) + h), m times            f -> f    the short residual is inside the block
     y  = conv5x5(h + h0) + x                     f -> scale^2, x added to every channel
     depth-to-space: channel scale * dy + dx of a pixel becomes the pixel (dy, dx) of its scale x scale patch
 
-x is Y/255, Y the BT.601 limited-range luma (16..235). The shift by 0.5 comes before the zero padding, so that outside
-the picture lies mid-grey. The paper makes x4 by two depth-to-spaces of 2. That is the one of 4 used here with the
-last layer's 16 channels in another order: with (y1 x1) the offset in the coarse step and (y2 x2) in the fine one,
-channel bits y1 x1 y2 x2 there are y1 y2 x1 x2 here. (PyTorch's own shuffle run twice has y2 x2 y1 x1: TensorFlow's
-order transposed as a 4 x 4 matrix.)
+x is Y/255, where Y is BT.601 luma of limited range (16..235). The shift by 0.5 comes before the zero padding, so the
+picture continues as mid-grey beyond its border.
 
-The result is clipped to [0, 1] in evaluation mode and left alone while training, where a clip would stop gradients.
+The paper makes x4 by two depth-to-spaces of 2. The single one of 4 used here is equal, except that the last layer's 16
+channels come in another order. Call the offset in the coarse step (y1 x1) and in the fine step (y2 x2): the paper's
+channel bits y1 x1 y2 x2 are y1 y2 x1 x2 here. (PyTorch's own shuffle, run twice, has y2 x2 y1 x1: TensorFlow's order
+transposed as a 4 x 4 matrix.)
+
+The result is clipped to [0, 1] in evaluation mode only, because a clip would stop gradients while training.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,7 +36,7 @@ from sesr.network.linear_block import LinearBlock
 from sesr.network.variants import Activation, Form, SESRConfig
 
 INITIAL_GAINS = (1.0, 0.2, 0.1)
-"""Of the first block, the middle ones and the last: a fresh network is near to repeating its input's pixels."""
+"""Gains of the first block, the middle ones and the last. A fresh network nearly repeats its input's pixels."""
 
 
 class SESR(nn.Module):
@@ -58,7 +66,7 @@ class SESR(nn.Module):
 
     @classmethod
     def from_config(cls, config: SESRConfig, form: Form = "collapsed") -> "SESR":
-        """The network that a config describes, freshly initialised."""
+        """Build the network that a config describes, freshly initialized."""
         return cls(
             config.m,
             config.f,
@@ -70,7 +78,7 @@ class SESR(nn.Module):
         )
 
     def forward(self, luma: Tensor) -> Tensor:
-        """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
+        """Enlarge luma, (N, 1, H, W) -> (N, 1, scale H, scale W)."""
         layers = (self._layer(block, index) for index, block in enumerate(self.body))
         y = wire(luma, self.head, layers, self.tail, self.config)
         return y if self.training else y.clamp(0, 1)
@@ -81,7 +89,7 @@ class SESR(nn.Module):
 
     @torch.no_grad()
     def collapse(self) -> "CollapsedSESR":
-        """A new, plain network with the collapsed kernels; it shares nothing with this one."""
+        """Return a new, plain network with the collapsed kernels. It shares no memory with this one."""
         tensors = {f"body.{index}.slope": slope for index, slope in enumerate(self.slopes)}
         for name, block in self.named_modules():
             if isinstance(block, LinearBlock):
@@ -102,18 +110,18 @@ class CollapsedSESR(nn.Module):
         self.tail = nn.Conv2d(config.f, config.scale**2, 5, padding=2)
 
     def forward(self, luma: Tensor) -> Tensor:
-        """(N, 1, H, W) -> (N, 1, scale H, scale W)."""
+        """Enlarge luma, (N, 1, H, W) -> (N, 1, scale H, scale W)."""
         y = wire(luma, self.head, self.body, self.tail, self.config)
         return y if self.training else y.clamp(0, 1)
 
     def to_checkpoint(self, card: Card) -> Checkpoint:
-        """The network as a file's content, float32."""
+        """Return the network as a file's content, float32."""
         tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in self.state_dict().items()}
         return Checkpoint(self.config, tensors, card)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> "CollapsedSESR":
-        """The network that a file describes, in evaluation mode."""
+        """Build the network that a file describes, in evaluation mode."""
         network = cls(checkpoint.config)
         network.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.tensors.items()})
         return network.eval()
@@ -132,7 +140,7 @@ class ActivatedConv(nn.Conv2d):
         return self.activate(super().forward(features))
 
     def activate(self, features: Tensor) -> Tensor:
-        """The activation alone."""
+        """Apply the activation alone."""
         return _activate(features, self.slope)
 
 
@@ -147,14 +155,14 @@ def wire(
     tail: Callable[[Tensor], Tensor],
     config: SESRConfig,
 ) -> Tensor:
-    """The network's wiring, in one place so that it cannot differ: (N, 1, H, W) -> (N, 1, scale H, scale W).
+    """Connect the layers: (N, 1, H, W) -> (N, 1, scale H, scale W). Every form of the network shares this wiring.
 
     Args:
         luma: the input.
         head: the first convolution.
         body: the middle ones with their short residuals and activations.
         tail: the last convolution.
-        config: of which the scale and the input residual matter here.
+        config: supplies the scale and the input residual.
     """
     first: Tensor = head(luma - 0.5)
     features = first

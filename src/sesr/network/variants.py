@@ -1,12 +1,13 @@
-"""The family of networks as data: hyper-parameters, and what they cost, counted.
+"""The family of networks as data: hyper-parameters and their cost.
 
 SESR(m, f) is two 5 x 5 convolutions with m 3 x 3 convolutions between them (paper, section 3.1)::
 
     1 -> f  (5 x 5)      f -> f  (3 x 3), m times      f -> scale^2  (5 x 5), then depth-to-space
 
-so after collapsing it has 25 f + 9 f^2 m + 25 f scale^2 weights, each used once per low-resolution pixel: MACs are
-weights x pixels. The paper counts neither PReLU slopes nor biases, and neither do we. The *receptive radius* is how
-many low-resolution pixels away an input pixel still reaches an output pixel: 2 + m + 2.
+so after collapsing it has 25 f + 9 f^2 m + 25 f scale^2 weights. Each is used once per low-resolution pixel, so the
+number of MACs (multiply-adds) is weights x pixels. The paper counts neither PReLU slopes nor biases, and neither do we.
+The *receptive radius* is the largest distance, in low-resolution pixels, from which an input pixel still reaches an
+output pixel: 2 + m + 2.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from sesr.errors import UsageError
 
 Activation = Literal["prelu", "relu"]
 Form = Literal["collapsed", "delta", "expanded"]
-"""In which of three equal ways a linear block computes while it trains (`sesr.network.linear_block`)."""
+"""The three equal ways in which a linear block computes while it trains (`sesr.network.linear_block`)."""
+
 SCALES = (2, 3, 4)
 
 
@@ -56,10 +58,10 @@ class SESRConfig:
 
     @property
     def name(self) -> str:
-        """What a network of this kind is called.
+        """Name of a network of this kind.
 
-        The paper's name for m and f, ``m5``, or else ``m5f8``; with ``-relu`` for the hardware-efficient activation
-        and ``-nores`` where the input residual is left out.
+        The paper's name for m and f, such as ``m5``, or else ``m5f8``; ``-relu`` is added for the hardware-efficient
+        activation and ``-nores`` where the input residual is left out.
         """
         named = (name for name, known in VARIANTS.items() if (known.m, known.f) == (self.m, self.f))
         kind = ("-relu" if self.activation == "relu" else "") + ("" if self.input_residual else "-nores")
@@ -67,7 +69,7 @@ class SESRConfig:
 
     @property
     def int8_name(self) -> str:
-        """What an int8 network of this kind is called: ``m5-int8`` with ReLU, which is the usual one there."""
+        """Name of an int8 network of this kind: ``m5-int8`` with ReLU, the usual activation of int8 networks."""
         paper, *kind = self.name.split("-")
         kind = [word for word in kind if word != "relu"] + (["prelu"] if self.activation == "prelu" else [])
         return "-".join([paper, *kind, "int8"])
@@ -79,11 +81,11 @@ class SESRConfig:
 
     @property
     def receptive_radius(self) -> int:
-        """Low-resolution pixels on each side of a pixel that its output depends on."""
+        """Number of low-resolution pixels on each side of a pixel that its output depends on."""
         return 2 + self.m + 2
 
     def macs(self, output_width: int = 1280, output_height: int = 720) -> int:
-        """Multiply-adds to make one output picture of the given size (the paper's tables use 1280 x 720)."""
+        """Count the multiply-adds for one output picture of the given size. The paper's tables use 1280 x 720."""
         return self.weights * (output_width // self.scale) * (output_height // self.scale)
 
     def training_macs(self, batch: int, crop: int, form: Literal["sum", "delta", "expanded"]) -> int:
@@ -116,4 +118,4 @@ VARIANTS: dict[str, SESRConfig] = {
     "m11": SESRConfig(m=11, feature_size=64),
     "xl": SESRConfig(m=11, f=32, feature_size=64),
 }
-"""The paper's networks at x2; `dataclasses.replace(config, scale=4)` gives their x4."""
+"""The paper's networks at x2. `dataclasses.replace(config, scale=4)` makes the x4 networks."""

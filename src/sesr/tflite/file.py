@@ -1,4 +1,13 @@
-"""Reads what a `.tflite` file says about itself: checksum, metadata, operators."""
+"""Read what a `.tflite` file says about itself: checksum, metadata, operators.
+
+A `.tflite` file is a flatbuffer, a tree of tables that point to each other by offsets. Readers trust these offsets, and
+LiteRT's own checks of a damaged file may abort the whole process. Files written here therefore end in a trailer of
+40 bytes, the text ``SESR-SHA`` and the SHA-256 of everything before it. Runtimes do not read that far: TFLite's packed
+metadata stand in the same place.
+
+Reading the checksum needs no package. Metadata and operators need the extra ``export``: flatbuffers, and the schema
+that ai-edge-litert carries.
+"""
 
 import hashlib
 import importlib
@@ -15,12 +24,12 @@ _TRAILER = b"SESR-SHA"
 
 
 def sealed(content: bytes) -> bytes:
-    """A flatbuffer with its checksum behind it."""
+    """Append the checksum to a flatbuffer."""
     return content + _TRAILER + hashlib.sha256(content).digest()
 
 
 def check_sum(content: bytes) -> bool | None:
-    """Whether a `.tflite` is as it was written; None where it carries no checksum, as those of other writers."""
+    """Tell whether a `.tflite` is as it was written; None for files without a checksum, such as other writers'."""
     end = len(content) - len(_TRAILER) - hashlib.sha256().digest_size
     if end < 0 or content[end : end + len(_TRAILER)] != _TRAILER:
         return None
@@ -28,7 +37,7 @@ def check_sum(content: bytes) -> bool | None:
 
 
 def read_metadata(content: bytes) -> bytes | None:
-    """The header in a `.tflite`'s metadata, entry ``sesr``; None where there is none.
+    """Read the entry ``sesr`` of a `.tflite`'s metadata; None where there is none.
 
     Raises `ValueError` for damaged content, `NotInstalledError` when the extra ``export`` is not installed.
     """
@@ -37,14 +46,15 @@ def read_metadata(content: bytes) -> bytes | None:
         model = schema.ModelT.InitFromPackedBuf(content)
         entries = [entry for entry in model.metadata or [] if entry.name == b"sesr"]
         return bytes(model.buffers[entries[0].buffer].data) if entries else None
-    except Exception as error:  # the generated reader trusts every offset, and fails in many ways
+    except Exception as error:  # the generated reader trusts every offset and fails in many ways
         raise ValueError(f"its flatbuffer cannot be read: {error}") from error
 
 
 def operators(content: bytes) -> dict[str, str]:
-    """The operators of a `.tflite`, in the order in which they run: what each makes, and its kind, ``CONV_2D``.
+    """Read the operators of a `.tflite`, in the order in which they run.
 
-    Raises as `read_metadata`.
+    Returns each operator's kind, such as ``CONV_2D``, by the name of the tensor that it writes. Raises as
+    `read_metadata`.
     """
     schema, _ = tflite_libraries()
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -62,7 +72,7 @@ def operators(content: bytes) -> dict[str, str]:
 
 
 def tflite_libraries() -> tuple[TFLite, TFLite]:
-    """The TFLite schema and flatbuffers. Raises `NotInstalledError`."""
+    """Import the TFLite schema and flatbuffers. Raises `NotInstalledError` when the extra ``export`` is not installed."""
     try:
         schema = importlib.import_module("ai_edge_litert.schema_py_generated")
         return schema, importlib.import_module("flatbuffers")
@@ -73,9 +83,9 @@ def tflite_libraries() -> tuple[TFLite, TFLite]:
 
 
 def check_tflite(path: Path) -> None:
-    """Raises `WeightsError` for a file that does not begin as a `.tflite`, or whose checksum does not fit.
+    """Refuse a file that is not a `.tflite` or whose checksum does not match, by a `WeightsError`.
 
-    Runtimes would write to stderr on the first, and might do anything with the second.
+    Runtimes would print to stderr on the first and might crash on the second.
     """
     try:
         content = path.read_bytes()

@@ -1,15 +1,14 @@
-"""A ``.tflite`` file as it grows: tensors, constants and the operators of a SESR network.
+"""A ``.tflite`` file under construction: tensors, constants and the operators of a SESR network.
 
 A `.tflite` file is one flatbuffer: a table of constant buffers, a table of tensors, and operators that name tensors by
-number. It is written here with the public schema alone, in milliseconds; what a network is made of stands in
-`sesr.tflite.writer`. What is worth knowing:
+number. This module writes it with the public schema alone, in milliseconds. `sesr.tflite.writer` says which operators a
+network needs. Four choices keep the file portable:
 
-- Operators carry the lowest version that exists for their types: runtimes refuse versions that they do not know. (Int8
-  depth-to-space is version 2 by the book, and 1 here: some registers of operators have only that, and all run it.)
+- Operators carry the lowest version that exists for their types, because runtimes refuse versions they do not know.
+  (Int8 depth-to-space should be version 2 and is 1 here: some runtimes register only that, and all of them run it.)
 - Height and width are marked free in the shape signature, so `resize_tensor_input` and OpenVINO's `reshape` work.
 - Constants lie at multiples of 16 bytes, where runtimes on ARM want them. Equal networks give equal bytes.
-- After the flatbuffer stands a checksum, where TFLite's packed metadata stand too: runtimes do not read so far.
-  LiteRT's own checks of a damaged file may abort the whole process, so it is never handed one (`check_sum`).
+- A checksum follows the flatbuffer (`sesr.tflite.file`).
 
 Needs the extra ``export``: flatbuffers, and the schema that ai-edge-litert carries.
 """
@@ -27,11 +26,11 @@ _ALIGNMENT = 16
 _SCHEMA_VERSION = 3
 _IDENTIFIER = b"TFL3"
 _INT8_VERSIONS = {"CONV_2D": 3, "ADD": 2, "TRANSPOSE_CONV": 2}
-"""Of operators whose first version knows float32 alone and whose int8 one runtimes know by this number."""
+"""Versions of the operators whose version 1 is for float32 alone."""
 
 
 class Graph:
-    """A TFLite model as it grows; tensors are handed around as their numbers.
+    """A TFLite model under construction. Tensors are passed around as their numbers.
 
     Args:
         height: rows of the input as the file opens.
@@ -50,13 +49,13 @@ class Graph:
         self.model.buffers, self.model.operatorCodes = [self.schema.BufferT()], []  # buffer 0 is empty by convention
 
     def constant(self, name: str, value: NDArray[Any], scales: NDArray[np.float32] | None = None, axis: int = 0) -> int:
-        """A tensor of fixed values: float32; int32; or int8, of which `scales` says what they mean.
+        """Add a tensor of fixed values.
 
         Args:
-            name: the tensor's.
-            value: what it holds; any float type becomes float32.
-            scales: one, or one for each entry along `axis`; zero points are 0.
-            axis: which one.
+            name: the tensor's name.
+            value: int8, int32 or any float type, which becomes float32.
+            scales: for quantized values: one scale, or one for each entry along `axis`. Zero points are 0.
+            axis: the axis that `scales` runs along.
         """
         kinds = {"i1": self.schema.TensorType.INT8, "i4": self.schema.TensorType.INT32}
         code = value.dtype.str[1:] if value.dtype.str[1:] in kinds else "f4"
@@ -67,42 +66,42 @@ class Graph:
             self._quantize(number, [float(scale) for scale in scales], 0, axis)
         return number
 
-    def plane(self, name: str, channels: int, meaning: Quantization | None = None, scale: int = 1) -> int:
-        """A tensor that is computed: `scale` times the input's height and width; int8 where it has a `meaning`."""
+    def plane(self, name: str, channels: int, grid: Quantization | None = None, scale: int = 1) -> int:
+        """Add a computed tensor with `scale` times the input's height and width: int8 with a `grid`, else float32."""
         height, width = self.size
         shape = [1, height * scale, width * scale, channels]
-        kind = self.schema.TensorType.FLOAT32 if meaning is None else self.schema.TensorType.INT8
+        kind = self.schema.TensorType.FLOAT32 if grid is None else self.schema.TensorType.INT8
         number = self._tensor(name, shape, kind, 0)
         if self.resizable:
             self.graph.tensors[number].shapeSignature = [1, _FREE, _FREE, channels]
-        if meaning is not None:
-            self._quantize(number, [meaning.scale], meaning.zero_point, 0)
+        if grid is not None:
+            self._quantize(number, [grid.scale], grid.zero_point, 0)
         return number
 
     def convolution(self, source: int, weight: int, bias: int, output: int, *, relu: bool = False) -> int:
-        """Same size, zeros beyond the border; kernels are (out, k, k, in)."""
+        """Convolve without changing the size, with zeros beyond the border. Kernels are (out, k, k, in)."""
         options = self.schema.Conv2DOptionsT()
         options.padding = self.schema.Padding.SAME
         options.strideH = options.strideW = 1
         options.fusedActivationFunction = self._fused(relu)
         return self._operator("CONV_2D", [source, weight, bias], output, options)
 
-    def add(self, one: int, other: int, output: int, *, relu: bool = False) -> int:
-        """The sum of two planes, or of a plane and a constant."""
+    def add(self, left: int, right: int, output: int, *, relu: bool = False) -> int:
+        """Add two planes, or a plane and a constant."""
         options = self.schema.AddOptionsT()
         options.fusedActivationFunction = self._fused(relu)
-        return self._operator("ADD", [one, other], output, options)
+        return self._operator("ADD", [left, right], output, options)
 
     def prelu(self, source: int, slope: int, output: int) -> int:
-        """One slope a channel, (1, 1, C)."""
+        """Apply PReLU with one slope for each channel, (1, 1, C)."""
         return self._operator("PRELU", [source, slope], output)
 
-    def minimum(self, source: int, most: int, output: int) -> int:
-        """The smaller of a plane's values and a constant."""
-        return self._operator("MINIMUM", [source, most], output, self.schema.MaximumMinimumOptionsT())
+    def minimum(self, source: int, bound: int, output: int) -> int:
+        """Clip a plane's values to at most a constant."""
+        return self._operator("MINIMUM", [source, bound], output, self.schema.MaximumMinimumOptionsT())
 
     def depth_to_space(self, source: int, scale: int, output: int) -> int:
-        """Channel ``scale * dy + dx`` of a pixel becomes the pixel (dy, dx) of its patch."""
+        """Turn channel ``scale * dy + dx`` of each pixel into the pixel (dy, dx) of its patch."""
         options = self.schema.DepthToSpaceOptionsT()
         options.blockSize = scale
         return self._operator("DEPTH_TO_SPACE", [source], output, options)
@@ -110,10 +109,10 @@ class Graph:
     def transposed_convolution(
         self, source: int, weight: int, output: int, scale: int, bias: int | None = None, *, same: bool = False
     ) -> int:
-        """Every input pixel adds its kernel, (1, k, k, in), to the output at `scale` times its place.
+        """Add every input pixel's kernel, (1, k, k, in), to the output at `scale` times the pixel's position.
 
-        The operator wants the output's size as a constant, so such a file is declared to have one size. `same` crops
-        a kernel's overhang at the borders.
+        The operator takes the output's size as a constant, so such a file has one fixed size. `same` crops the
+        kernels' overhang at the borders.
         """
         height, width = self.size
         shape = self.constant(f"shape{output}", np.array([1, height * scale, width * scale, 1], np.int32))
@@ -125,7 +124,7 @@ class Graph:
         return self._operator("TRANSPOSE_CONV", [shape, weight, source, bias], output, options, version=3)
 
     def finish(self, source: int, output: int, description: str, header: bytes) -> bytes:
-        """The file's content; `header` goes into its metadata, entry ``sesr``."""
+        """Return the file's content. `header` goes into its metadata, entry ``sesr``."""
         self.graph.inputs, self.graph.outputs = [source], [output]
         self.graph.name = "sesr"
         self.model.version, self.model.description = _SCHEMA_VERSION, description
@@ -192,9 +191,7 @@ class Graph:
 
 
 def _aligned_buffer(schema: TFLite, content: bytes) -> TFLite:
-    """A buffer of constants that packs itself aligned, as the schema demands and its generated class does
-    not.
-    """
+    """Make a buffer that packs itself aligned, which the schema demands and its generated class does not do."""
 
     class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         def Pack(self, builder: TFLite) -> int:  # noqa: N802 - the generated class's name

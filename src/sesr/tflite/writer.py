@@ -1,9 +1,9 @@
 """A collapsed network as a ``.tflite`` file, float or int8, written directly.
 
-A collapsed SESR (paper, figure 2d) needs six kinds of operator, so the file is written here with the public schema
+A collapsed SESR (paper, figure 2d) needs six kinds of operator, so this module writes the file with the public schema
 alone (`sesr.tflite.graph`), in milliseconds. Converters would bring gigabytes of packages and turn PReLU and
-depth-to-space into chains of other operators. Nobody else checks such a graph, so every exported file is run in LiteRT
-and OpenVINO, as far as they are at hand, and compared (`sesr.export.verify`). In order::
+depth-to-space into chains of other operators. Nobody else checks such a graph, so every exported file is run and
+compared with the network's definition (`sesr.export.verify`). The operators in order::
 
     shifted = ADD(input, -0.5)
     h0      = CONV_2D 5 x 5 (shifted)
@@ -12,17 +12,16 @@ and OpenVINO, as far as they are at hand, and compared (`sesr.export.verify`). I
     y       = ADD(y, input)                  one plane onto scale^2 channels; absent without input residual
     output  = DEPTH_TO_SPACE(MINIMUM(y, 1))  with a RELU fused into what made y: together the clip to [0, 1]
 
-The int8 file has the same operators less MINIMUM: the bounds of 8 bits are the clip. It shifts by 128/255, which is a
-whole number of its units (`sesr.network.quantized`).
+The int8 file has the same operators except MINIMUM: the bounds of 8 bits are the clip. It shifts by 128/255, which is
+a whole number of steps (`sesr.network.quantized`).
 
-- The shift is an operator of its own, not folded into the first bias: the convolution pads the *shifted* plane with
-  zeros, so the picture continues as mid-grey beyond its border, in training and here alike.
+- The shift is an operator of its own and not part of the first bias. The convolution pads the *shifted* plane with
+  zeros, so the picture continues as mid-grey beyond its border, as in training.
 - One RELU_0_TO_1 would clip too, but older runtimes and delegates lack it.
-- TFLite's depth-to-space reads channel ``dy * scale + dx``, as our weights have it, for x4 too. The paper's code does
-  x4 as two times x2, whose 16 channels come in another order: as 2 x 2 x 2 x 2, with the two axes in the middle
-  swapped.
-- Some accelerators have no depth-to-space (Arm's Ethos-U, by Vela). A transposed convolution with one-hot kernels does
-  the same there; its file has one size for good.
+- TFLite's depth-to-space reads channel ``dy * scale + dx``, the order of our weights, for x4 too. The paper's code
+  makes x4 by two times x2, whose 16 channels come in another order: as 2 x 2 x 2 x 2 with the two middle axes swapped.
+- Some accelerators have no depth-to-space (Arm's Ethos-U, by Vela). There a transposed convolution with one-hot kernels
+  computes the same. Such a file has one fixed size.
 """
 
 import json
@@ -41,12 +40,12 @@ from sesr.tflite.graph import Graph
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file may vary.
+    """Choices that change the file but not what it computes.
 
     Attributes:
-        height: rows of the input as the file opens; runtimes may resize it to any other.
+        height: rows of the input when the file is opened; runtimes may resize it.
         width: columns, likewise.
-        fixed: has this size for good; NPU compilers want that.
+        fixed: forbids resizing, as NPU compilers require.
         transposed: enlarges by a transposed convolution instead of depth-to-space; such a file is `fixed` too.
     """
 
@@ -57,29 +56,29 @@ class Layout:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The only (height, width) that the file takes; None where it can be resized."""
+        """The only (height, width) that the file accepts; None where it can be resized."""
         return (self.height, self.width) if self.fixed or self.transposed else None
 
 
 DEFAULT = Layout()
 
 VERSION = 1
-"""Of what stands in a file's metadata."""
+"""Version of the file's metadata."""
 
 
 def export_tflite(network: AnyNetwork, path: Path, layout: Layout = DEFAULT) -> None:
-    """Writes the network to `path`, whole or not at all. Arguments and errors as `write_tflite`'s, and `OSError`."""
+    """Write the network to `path`, whole or not at all. Arguments and errors as `write_tflite`'s, and `OSError`."""
     content = write_tflite(network, layout)
     with writing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
-    """The content of a `.tflite` file.
+    """Return the content of a `.tflite` file.
 
-    A float network's input is luma Y/255, float32 (1, H, W, 1), its output float32 (1, scale H, scale W, 1) in [0, 1].
-    An int8 network's are int8 of the same shapes, 8-bit luma less 128. Config and card stand in the file's metadata,
-    entry ``sesr``, as in the `.safetensors`, with the network's name and what input and output mean beside (`_header`).
+    A float network's input is luma Y/255, float32 (1, H, W, 1), and its output float32 (1, scale H, scale W, 1) in
+    [0, 1]. An int8 network's are int8 of the same shapes, 8-bit luma less 128. The metadata's entry ``sesr`` holds
+    config and card as in the `.safetensors`, the network's name, and a description of input and output (`_header`).
 
     Args:
         network: float or int8.
@@ -88,16 +87,12 @@ def write_tflite(network: AnyNetwork, layout: Layout = DEFAULT) -> bytes:
     Raises `NotInstalledError` when the extra ``export`` is not installed.
     """
     graph = Graph(layout.height, layout.width, resizable=layout.size is None)
-    int8 = isinstance(network, QuantizedNetwork)
-    if isinstance(network, QuantizedNetwork):
-        luma, output = _build_int8(graph, network, layout)
-    else:
-        luma, output = _build_float(graph, network, layout)
-    return graph.finish(luma, output, _description(network.config, int8), _header(network, int8).encode())
+    luma, output = _build_int8(graph, network, layout) if network.int8 else _build_float(graph, network, layout)
+    return graph.finish(luma, output, _description(network), _header(network).encode())
 
 
 def _build_float(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> tuple[int, int]:
-    """Adds a float network's operators; returns input and output."""
+    """Add a float network's operators. Returns the input and the output."""
     config, tensors = checkpoint.config, checkpoint.tensors
 
     def convolution(name: str, source: int, *, relu: bool = False) -> int:
@@ -114,8 +109,8 @@ def _build_float(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> tuple[
         if config.activation == "prelu":
             slope = graph.constant(f"body.{index}.slope", tensors[f"body.{index}.slope"].reshape(1, 1, -1))
             features = graph.prelu(features, slope, graph.plane(f"body.{index}.prelu", config.f))
-    total = graph.add(features, first, graph.plane("long_residual", config.f))
-    y = convolution("tail", total, relu=not config.input_residual)
+    residual_sum = graph.add(features, first, graph.plane("long_residual", config.f))
+    y = convolution("tail", residual_sum, relu=not config.input_residual)
     if config.input_residual:
         y = graph.add(y, luma, graph.plane("input_residual", config.scale**2), relu=True)
     one = graph.constant("one", np.ones(1))
@@ -124,66 +119,69 @@ def _build_float(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> tuple[
 
 
 def _build_int8(graph: Graph, network: QuantizedNetwork, layout: Layout) -> tuple[int, int]:
-    """Adds an int8 network's operators; returns input and output."""
+    """Add an int8 network's operators. Returns the input and the output."""
     config = network.config
 
-    def convolution(name: str, source: int, meaning: Quantization, made: Convolution, *, relu: bool = False) -> int:
-        bias_scale = np.float32(meaning.scale) * made.weight_scale
-        weight = graph.constant(f"{name}.weight", made.weight.transpose(0, 2, 3, 1), made.weight_scale)
-        bias = graph.constant(f"{name}.bias", made.bias, bias_scale)
-        return graph.convolution(source, weight, bias, graph.plane(name, len(made.bias), made.output), relu=relu)
+    def convolution(name: str, source: int, grid: Quantization, layer: Convolution, *, relu: bool = False) -> int:
+        bias_scale = np.float32(grid.scale) * layer.weight_scale
+        weight = graph.constant(f"{name}.weight", layer.weight.transpose(0, 2, 3, 1), layer.weight_scale)
+        bias = graph.constant(f"{name}.bias", layer.bias, bias_scale)
+        return graph.convolution(source, weight, bias, graph.plane(name, len(layer.bias), layer.output), relu=relu)
 
     luma = graph.plane("input", 1, PIXELS)
     shift = graph.constant("minus_128", np.full(1, -128, np.int8), np.full(1, PIXELS.scale, np.float32))
     shifted = graph.add(luma, shift, graph.plane("shifted", 1, SHIFTED))
     features = first = convolution("head", shifted, SHIFTED, network.head)
-    meaning = network.head.output
-    for index, made in enumerate(network.body):
-        features = convolution(f"body.{index}", features, meaning, made, relu=config.activation == "relu")
-        meaning = made.output
+    grid = network.head.output
+    for index, layer in enumerate(network.body):
+        features = convolution(f"body.{index}", features, grid, layer, relu=config.activation == "relu")
+        grid = layer.output
         if network.slopes:
             slope = network.slopes[index]
             alpha = graph.constant(
                 f"body.{index}.slope", slope.weight.reshape(1, 1, -1), np.array([slope.scale], np.float32)
             )
-            meaning = slope.output
-            features = graph.prelu(features, alpha, graph.plane(f"body.{index}.prelu", config.f, meaning))
-    total = graph.add(features, first, graph.plane("long_residual", config.f, network.total))
-    y = convolution("tail", total, network.total, network.tail)
+            grid = slope.output
+            features = graph.prelu(features, alpha, graph.plane(f"body.{index}.prelu", config.f, grid))
+    residual_sum = graph.add(features, first, graph.plane("long_residual", config.f, network.residual_sum))
+    y = convolution("tail", residual_sum, network.residual_sum, network.tail)
     if config.input_residual:
         y = graph.add(y, luma, graph.plane("input_residual", config.scale**2, PIXELS))
     return luma, _enlarge(graph, y, config, layout, PIXELS)
 
 
-def _enlarge(graph: Graph, y: int, config: SESRConfig, layout: Layout, meaning: Quantization | None) -> int:
-    output = graph.plane("output", 1, meaning, config.scale)
+def _enlarge(graph: Graph, y: int, config: SESRConfig, layout: Layout, grid: Quantization | None) -> int:
+    """Turn the channels into pixels by the operator that the layout asks for."""
+    output = graph.plane("output", 1, grid, config.scale)
     if layout.transposed:
-        return _spread(graph, y, output, config.scale, int8=meaning is not None)
+        return _depth_to_space_by_convolution(graph, y, output, config.scale, int8=grid is not None)
     return graph.depth_to_space(y, config.scale, output)
 
 
-def _spread(graph: Graph, y: int, output: int, scale: int, *, int8: bool) -> int:
-    """Depth-to-space as a transposed convolution whose kernels are one-hot."""
+def _depth_to_space_by_convolution(graph: Graph, y: int, output: int, scale: int, *, int8: bool) -> int:
+    """Add depth-to-space as a transposed convolution: kernel c is 1 at the pixel that channel c becomes, else 0."""
     one_hot = np.eye(scale**2, dtype=np.int8 if int8 else np.float32).reshape(1, scale, scale, scale**2)
     weight = graph.constant("one_hot", one_hot, np.ones(1, np.float32) if int8 else None)
     return graph.transposed_convolution(y, weight, output, scale)
 
 
-def _header(network: AnyNetwork, int8: bool) -> str:
-    """The file's metadata: the `.safetensors`' own entry, and what a program must know to use the file."""
+def _header(network: AnyNetwork) -> str:
+    """Return the file's metadata: the `.safetensors`' own entry, and what a program must know to use the file."""
     entry = json.loads(network.header())
     entry["name"] = network.card.get("name", network.config.name)
     entry["version"] = VERSION
     entry["colour"] = "luma Y of ITU-R BT.601"
     entry["range"] = "limited, black 16 to white 235"
-    entry["values"] = "int8: Y - 128" if int8 else "float32: Y / 255"
+    entry["values"] = "int8: Y - 128" if network.int8 else "float32: Y / 255"
     return json.dumps(entry, sort_keys=True, ensure_ascii=False)
 
 
-def _description(config: SESRConfig, int8: bool) -> str:
+def _description(network: AnyNetwork) -> str:
+    """Return one line for people who look at the file, "SESR-M5 x2 (m=5, f=16, relu): ..."."""
+    config = network.config
     paper = config.name.partition("-")[0]
     name = f"SESR-{paper.upper()}" if paper in VARIANTS else "SESR"
     residual = "" if config.input_residual else ", no input residual"
     kind = f"m={config.m}, f={config.f}, {config.activation}{residual}"
-    values = "int8, luma Y - 128" if int8 else "luma Y/255"
+    values = "int8, luma Y - 128" if network.int8 else "luma Y/255"
     return f"{name} x{config.scale} ({kind}): {values} in and out"

@@ -3,8 +3,8 @@
 The usual *fake quantisation* rounds every weight and feature to what 8 bits can hold and goes on in real numbers. Here
 features are kept as the whole numbers themselves, with their scale beside: a plane is ``units`` (q less its zero
 point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
-as sums stay below 2^24, requantises by one multiplication, as `sesr.network.reference.run` does, and the forward pass
-*is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
+as sums stay below 2^24, requantizes by one multiplication, as `sesr.network.reference.run_int8` does, and the forward
+pass *is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
 of additions and of PReLU is left out; an addition's seldom matters.)
 
 **Gradients.** Rounding has slope zero nearly everywhere, so the gradient passes it as if it were not there
@@ -277,7 +277,7 @@ class QuantizedSESR(nn.Module):
             return one.units * (one.scale / scale) + other.units * (other.scale / scale)
         meanings = [Quantization(float(value.detach().float()), 0) for value in (one.scale, other.scale, scale)]
         addition = Addition.of(*meanings)
-        total = addition.one * one.units.double() + addition.other * other.units.double()
+        total = addition.left * one.units.double() + addition.right * other.units.double()
         return torch.floor(total / 2**addition.shift + 0.5).to(one.units.dtype)
 
 

@@ -1,4 +1,4 @@
-// The Python module sesr._native. Checks what C++ could not survive; sesr.engines.native is what people call.
+// The Python module sesr._native. Checks arguments that would crash the engine. People call sesr.engines.native.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "bicubic.hpp"
 #include "picture.hpp"
 
 namespace nb = nanobind;
@@ -49,7 +50,7 @@ bool has_shape(const T& array, std::initializer_list<Index> shape) {
     return true;
 }
 
-// Shape and number of the index-th convolution are right.
+// Throws unless there are m + 2 convolutions of the right shapes.
 template <class Layers>
 void check_layers(const sesr::Shape& shape, const Layers& layers) {
     require(shape.scale >= 2 && shape.scale <= 4, "scale must be 2, 3 or 4");
@@ -65,40 +66,40 @@ void check_layers(const sesr::Shape& shape, const Layers& layers) {
 
 const char* kernel_name(const std::optional<std::string>& name) { return name ? name->c_str() : nullptr; }
 
-sesr::GivenAddition addition(const Sum& sum) {
-    const auto [one, other, shift, zero_one, zero_other, zero_out] = sum;
-    return {one, other, shift, zero_one, zero_other, zero_out};
+sesr::PlaneAddition addition(const Sum& sum) {
+    const auto [left, right, shift, zero_left, zero_right, zero_out] = sum;
+    return {left, right, shift, zero_left, zero_right, zero_out};
 }
 
 void make_float(sesr::Network* self, Index m, Index f, Index scale, bool residual,
                 const std::vector<FloatLayer>& layers, const std::optional<std::string>& kernel) {
     const sesr::Shape shape = {m, f, scale, residual};
     check_layers(shape, layers);
-    std::vector<sesr::GivenFloat> given;
+    std::vector<sesr::FloatWeights> all;
     for (const auto& [weight, bias, slope] : layers) {
-        sesr::GivenFloat layer;
+        sesr::FloatWeights layer;
         layer.weight = weight.data();
         layer.bias = bias.data();
         if (slope) {
             require(has_shape(*slope, {f}), "slopes have the wrong shape");
-            layer.factor = slope->data();
+            layer.slope = slope->data();
         }
-        given.push_back(layer);
+        all.push_back(layer);
     }
-    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, given);
+    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, all);
 }
 
 void make_int8(sesr::Network* self, Index m, Index f, Index scale, bool residual, const std::vector<Int8Layer>& layers,
-               const Sum& total, const Sum& output, float tail_scale, const std::optional<std::string>& kernel) {
+               const Sum& residual_sum, const Sum& output, float tail_scale, const std::optional<std::string>& kernel) {
     const sesr::Shape shape = {m, f, scale, residual};
     check_layers(shape, layers);
-    std::vector<sesr::GivenInt8> given;
-    for (const auto& [weight, bias, factor, zero_in, zero_out, table, zero_table] : layers) {
-        require(factor.shape(0) == bias.shape(0), "factors have the wrong shape");
-        sesr::GivenInt8 layer;
+    std::vector<sesr::Int8Weights> all;
+    for (const auto& [weight, bias, requant_scale, zero_in, zero_out, table, zero_table] : layers) {
+        require(requant_scale.shape(0) == bias.shape(0), "factors have the wrong shape");
+        sesr::Int8Weights layer;
         layer.weight = weight.data();
         layer.bias = bias.data();
-        layer.factor = factor.data();
+        layer.requant_scale = requant_scale.data();
         layer.zero_in = zero_in;
         layer.zero_out = zero_out;
         layer.zero_table = zero_table;
@@ -106,10 +107,10 @@ void make_int8(sesr::Network* self, Index m, Index f, Index scale, bool residual
             require(has_shape(*table, {f, 256}), "tables have the wrong shape");
             layer.table = table->data();
         }
-        given.push_back(layer);
+        all.push_back(layer);
     }
-    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, given, addition(total), addition(output),
-                             tail_scale);
+    new (self) sesr::Network(sesr::select_kernels(kernel_name(kernel)), shape, all, addition(residual_sum),
+                             addition(output), tail_scale);
 }
 
 template <class Array>
@@ -169,7 +170,8 @@ NB_MODULE(_native, module) {
         .def("__init__", make_float, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),
              nb::arg("layers"), nb::arg("kernel").none())
         .def("__init__", make_int8, nb::arg("m"), nb::arg("f"), nb::arg("scale"), nb::arg("input_residual"),
-             nb::arg("layers"), nb::arg("total"), nb::arg("output"), nb::arg("tail_scale"), nb::arg("kernel").none())
+             nb::arg("layers"), nb::arg("residual_sum"), nb::arg("output"), nb::arg("tail_scale"),
+             nb::arg("kernel").none())
         .def_prop_ro("kernel", [](const sesr::Network& network) { return network.kernels().name; })
         .def("bytes", run_bytes, in, out, nb::arg("top"), nb::arg("threads"))
         .def("luma", run_luma, in, out, nb::arg("rounded"), nb::arg("top"), nb::arg("threads"))

@@ -1,10 +1,10 @@
-// A network made ready for one family of kernels: weights checked, and laid out in the order in which they are read.
+// A network prepared for one family of kernels: weights checked, and laid out in the order in which kernels read them.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
+#include "memory.hpp"
 
 namespace sesr {
 
@@ -14,54 +14,40 @@ struct Shape {
     bool input_residual = true;
 };
 
-// One convolution as it comes: weight [outputs][inputs][k][k], bias [outputs].
+// One convolution as the caller has it: weight [outputs][inputs][k][k], bias [outputs].
 template <class Weight, class Bias>
-struct Given {
+struct LayerWeights {
     const Weight* weight = nullptr;
     const Bias* bias = nullptr;
-    // int8: by what the sums are multiplied, [outputs]; float: slope below zero, [outputs], null for no activation.
-    const float* factor = nullptr;
+    const float* slope = nullptr;            // float: slope below zero, [outputs], or null for no activation
+    const float* requant_scale = nullptr;    // int8: what the sums are multiplied by, [outputs]
     std::int32_t zero_in = 0, zero_out = 0;  // int8: zero points
-    const std::int8_t* table = nullptr;      // int8: what PReLU makes of -128..127, [outputs][256], or null
-    std::int32_t zero_table = 0;             // its output's zero point
+    const std::int8_t* table = nullptr;      // int8: PReLU's results for -128..127, [outputs][256], or null
+    std::int32_t zero_table = 0;             // zero point of PReLU's results
 };
 
-using GivenInt8 = Given<std::int8_t, std::int32_t>;
-using GivenFloat = Given<float, float>;
+using Int8Weights = LayerWeights<std::int8_t, std::int32_t>;
+using FloatWeights = LayerWeights<float, float>;
 
-// A plane's share in an addition, and what it is added up to.
-struct GivenAddition {
-    std::int32_t one = 0, other = 0, shift = 1, zero_one = 0, zero_other = 0, zero_out = 0;
+// The sum of two planes in terms of q: their multipliers and shift (sesr.network.int8.Addition), and all zero points.
+struct PlaneAddition {
+    std::int32_t left = 0, right = 0, shift = 1, zero_left = 0, zero_right = 0, zero_out = 0;
 };
 
-// 64-byte aligned memory, filled with zeros.
-class Memory {
-  public:
-    Memory() = default;
-    explicit Memory(std::size_t bytes);
-    char* data() const { return bytes_.get(); }
-
-  private:
-    struct Free {
-        void operator()(char* bytes) const;
-    };
-    std::unique_ptr<char[], Free> bytes_;
-};
-
-// A convolution of which rows of features come out; outside the picture they are `padding`.
+// A convolution that makes rows of features, as kernels read it.
 struct Layer {
     Convolution convolution;
-    std::int32_t padding = 0;     // int8: what zero is stored as, in its output
+    std::int32_t padding = 0;     // int8: the stored number for zero, which continues the output beyond the picture
     const void* table = nullptr;  // PReLU of int8 networks
 };
 
 class Network {
   public:
     // Both throw std::invalid_argument for hyper-parameters or numbers out of bounds.
-    Network(const Kernels& kernels, const Shape& shape, const std::vector<GivenFloat>& layers);
-    // `total` adds the last features to the first, `output` the input to the last convolution's result.
-    Network(const Kernels& kernels, const Shape& shape, const std::vector<GivenInt8>& layers,
-            const GivenAddition& total, const GivenAddition& output, float tail_scale);
+    Network(const Kernels& kernels, const Shape& shape, const std::vector<FloatWeights>& layers);
+    // `residual_sum` adds the last features to the first, `output` the input to the last convolution's result.
+    Network(const Kernels& kernels, const Shape& shape, const std::vector<Int8Weights>& layers,
+            const PlaneAddition& residual_sum, const PlaneAddition& output, float tail_scale);
 
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -79,20 +65,21 @@ class Network {
     // The first convolution and those in the middle.
     const std::vector<Layer>& layers() const { return layers_; }
     const Tail& tail() const { return tail_; }
-    const Addition& total() const { return total_; }
-    std::int32_t total_padding() const { return total_padding_; }
-    const Requantisation& requantisation() const { return requantisation_; }
+    const Addition& residual_sum() const { return residual_sum_; }
+    std::int32_t residual_sum_padding() const { return residual_sum_padding_; }
+    const Requantization& requantization() const { return requantization_; }
 
   private:
     Network(const Kernels& kernels, const Shape& shape, bool int8, std::size_t layers);
     template <class Weight, class Bias>
-    void pack(const std::vector<Given<Weight, Bias>>& layers);
+    void pack(const std::vector<LayerWeights<Weight, Bias>>& layers);
     template <class Weight, class Bias>
-    void pack_layer(const Given<Weight, Bias>& given, bool head);
+    void pack_layer(const LayerWeights<Weight, Bias>& source, bool head);
     template <class Weight, class Bias>
-    void pack_tail(const Given<Weight, Bias>& given);
+    void pack_tail(const LayerWeights<Weight, Bias>& source);
+    // Memory for `count` numbers that lives as long as the network.
     template <class T>
-    T* keep(std::size_t count);
+    T* allocate(std::size_t count);
 
     const Kernels& kernels_;
     Shape shape_;
@@ -100,9 +87,9 @@ class Network {
     std::vector<Memory> memory_;
     std::vector<Layer> layers_;
     Tail tail_;
-    Addition total_;
-    std::int32_t total_padding_ = 0;
-    Requantisation requantisation_{};
+    Addition residual_sum_;
+    std::int32_t residual_sum_padding_ = 0;
+    Requantization requantization_{};
 };
 
 }  // namespace sesr

@@ -1,15 +1,9 @@
-// Whole pictures through a network: planes of luma, and grey or RGB pictures with all that surrounds the network.
+// Whole pictures through a network: planes of luma, and grey or RGB pictures with everything around the network.
 #pragma once
 #include "network.hpp"
+#include "plane.hpp"
 
 namespace sesr {
-
-// A picture in memory, rows one after the other: `height` rows of `width` pixels.
-template <class T>
-struct Plane {
-    T* data = nullptr;
-    Index height = 0, width = 0;
-};
 
 // Results begin with those of input row `top`; `out` has scale times the width and any multiple of scale rows, as far
 // as the picture reaches. All of these throw std::bad_alloc, and std::invalid_argument for sizes that do not fit.
@@ -17,17 +11,13 @@ struct Plane {
 // 8-bit luma to 8-bit luma.
 void upscale_luma(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index top,
                   Index threads);
-// Luma Y/255 to Y/255. An int8 network rounds its input to 8 bits, and its result too where `rounded`; if not, its
-// convolutions' result is added to the input as it came.
+// Luma Y/255 to Y/255. An int8 network rounds its input to 8 bits. Where `rounded`, it rounds its result too; otherwise
+// the convolutions' unrounded result is added to the input as it came.
 void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top,
                   Index threads);
 // Grey or RGB (`channels` 1 or 3, bytes side by side): luma by the network, chroma by bicubic. An int8 network's input
-// is rounded; its result is not, before it becomes RGB.
+// is rounded; its result stays unrounded until it becomes RGB.
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
                      Index top, Index threads);
-
-// Bicubic alone, of `channels` interleaved ones.
-void upscale_bicubic(const Kernels& kernels, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
-                     Index scale, Index top, Index threads);
 
 }  // namespace sesr

@@ -7,7 +7,7 @@ namespace sesr {
 
 namespace {
 
-// Pixels that kernels may touch beyond the ends are the padding; what lies further out only has to be there.
+// Pixels beyond a row's ends that must hold the padding. Kernels touch more of them, whose values do not matter.
 constexpr Index REACH = 2;
 
 Index capacity(Index width) { return MARGIN + width + SLACK; }
@@ -61,23 +61,23 @@ Pipeline::Pipeline(const Network& network, Index width, Index height)
       height_(height),
       stride_((width + SLACK + LANES - 1) / LANES * LANES),
       luma_(5, width, 1, 1, network.arithmetic().element, height),
-      total_(5, width, network.dwords(), network.arithmetic().channels, network.arithmetic().element, height),
+      residual_sums_(5, width, network.dwords(), network.arithmetic().channels, network.arithmetic().element, height),
       tail_(network.tail()),
       sums_(static_cast<std::size_t>(network.outputs() * stride_) * 4),
       scratch_(static_cast<std::size_t>(capacity(width) * network.pixel() * network.arithmetic().element)) {
     const Index m = network.shape().m;
     luma_.fill(network.int8() ? network.arithmetic().offset : 0);
     for (Index index = 0; index <= m; ++index) {
-        const Index rows = index == 0 ? std::max<Index>(m + 1, 3) : 3;  // the first are needed again at the end
+        const Index rows = index == 0 ? std::max<Index>(m + 1, 3) : 3;  // the last layer adds the first one's rows
         features_.emplace_back(rows, width, 1, network.pixel(), network.arithmetic().element, height);
         features_.back().fill(network.layers()[static_cast<std::size_t>(index)].padding);
     }
-    total_.fill(network.total_padding());
-    tail_.plane = total_.plane() / 4;
+    residual_sums_.fill(network.residual_sum_padding());
+    tail_.plane = residual_sums_.plane() / 4;
 }
 
 void Pipeline::run(Rows& rows, Index first, Index last) {
-    // Layer by layer, how far beyond the rows wanted the output of each is needed.
+    // Each layer's output is needed a few rows further than the next one's: `reach` beyond first..last.
     const Index m = network_.shape().m, radius = network_.radius();
     const auto wanted = [&](Index y, Index reach) {
         return y >= std::max<Index>(first - reach, 0) && y < std::min(last + reach, height_);
@@ -94,14 +94,14 @@ void Pipeline::run(Rows& rows, Index first, Index last) {
             if (wanted(row, m + 2 - layer)) advance(static_cast<std::size_t>(layer), row);
         }
         if (wanted(row, 2)) {
-            network_.arithmetic().add(network_.total(), features_.back().at(row), features_.front().at(row),
-                                      scratch_.data(), total_.at(row), network_.pixel(), tail_, width_);
-            total_.pad(row);
+            network_.arithmetic().add(network_.residual_sum(), features_.back().at(row), features_.front().at(row),
+                                      scratch_.data(), residual_sums_.at(row), network_.pixel(), tail_, width_);
+            residual_sums_.pad(row);
         }
         row = y - radius;
         if (wanted(row, 0)) {
             const void* around[5];
-            for (Index tap = 0; tap < 5; ++tap) around[tap] = total_.at(row + tap - 2);
+            for (Index tap = 0; tap < 5; ++tap) around[tap] = residual_sums_.at(row + tap - 2);
             network_.arithmetic().tail(tail_, around, sums_.data(), stride_, width_);
             rows.write(row, sums_.data(), stride_);
         }

@@ -1,10 +1,9 @@
 // The network as a pipeline of rows: luma rows go in at the top, sums of the last convolution come out below.
 //
 // Each layer keeps the rows of its output that others still need in a ring: 3, or 5 for the last convolution, or m + 1
-// for the first, whose features are added to the last ones.
-// For every row that enters, each layer makes one. Rows above and below the picture are not computed: they are the
-// padding, one constant row a layer. So memory grows with the width alone, and for all but very wide pictures features
-// stay in the cache.
+// for the first, whose features are added to the last ones. For every row that enters, each layer makes one. Rows above
+// and below the picture are not computed: they are the padding, one constant row a layer. So memory grows with the
+// width alone, and for all but very wide pictures features stay in the cache.
 #pragma once
 #include <vector>
 
@@ -12,26 +11,26 @@
 
 namespace sesr {
 
-// What a network is run on: gives rows, and takes results.
+// The picture that a network runs on: supplies rows of luma and receives results.
 class Rows {
   public:
     virtual ~Rows() = default;
-    // Writes luma row y as the first convolution reads it.
+    // Writes luma row y to `row`, as the first convolution reads it.
     virtual void read(Index y, void* row) = 0;
-    // Takes the last convolution's sums for input row y: scale^2 planes, `stride` numbers of 32 bits apart.
+    // Receives the last convolution's sums for input row y: scale^2 planes, `stride` numbers of 32 bits apart.
     virtual void write(Index y, const void* sums, Index stride) = 0;
 };
 
-// Rows of one layer, of which the latest few are kept.
+// The latest rows of one layer.
 class Ring {
   public:
     // `planes` of `pixel` elements a pixel each, `bytes` an element.
     Ring(Index rows, Index width, Index planes, Index pixel, Index bytes, Index height);
-    // Where pixel 0 of row y is kept; above and below the picture the row of padding.
+    // Pixel 0 of row y; above and below the picture, of the row of padding.
     char* at(Index y) const;
-    // Makes the row's ends the padding.
+    // Fills the row's ends with the padding.
     void pad(Index y) const;
-    // Makes all of it the padding, which this is from now on.
+    // Fills everything with the padding, and uses this padding from now on.
     void fill(std::int32_t padding);
     Index plane() const { return plane_; }  // bytes from one plane to the next
 
@@ -54,7 +53,7 @@ class Pipeline {
     Index width_, height_, stride_;
     Ring luma_;
     std::vector<Ring> features_;  // of the first convolution and those in the middle
-    Ring total_;
+    Ring residual_sums_;
     Tail tail_;
     Memory sums_, scratch_;
 };

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "bicubic.hpp"
 #include "picture.hpp"
 
 namespace {
@@ -89,13 +90,13 @@ struct Planes {
     }
 };
 
-// A convolution, and what its sums become: sesr::Given says what all this means. `factor` and `table` may be empty.
+// A convolution and what its sums become: see sesr::LayerWeights. `slope`, `requant_scale` and `table` may be empty.
 template <class Weight, class Bias>
 struct Layer {
     Index inputs = 0, outputs = 0, k = 0;
     std::vector<Weight> weight;
     std::vector<Bias> bias;
-    Floats factor;
+    Floats slope, requant_scale;
     std::int32_t zero_in = 0, zero_out = 0, zero_table = 0;
     std::vector<std::int8_t> table;
 
@@ -106,11 +107,12 @@ struct Layer {
           weight(static_cast<std::size_t>(to * from * taps * taps)),
           bias(static_cast<std::size_t>(to)) {}
 
-    sesr::Given<Weight, Bias> given() const {
-        sesr::Given<Weight, Bias> all;
+    sesr::LayerWeights<Weight, Bias> given() const {
+        sesr::LayerWeights<Weight, Bias> all;
         all.weight = weight.data();
         all.bias = bias.data();
-        all.factor = factor.empty() ? nullptr : factor.data();
+        all.slope = slope.empty() ? nullptr : slope.data();
+        all.requant_scale = requant_scale.empty() ? nullptr : requant_scale.data();
         all.zero_in = zero_in;
         all.zero_out = zero_out;
         all.table = table.empty() ? nullptr : table.data();
@@ -198,7 +200,7 @@ class FloatModel : public Model {
         for (float& bias : layers.back().bias) bias += 0.5f;
     }
     Network made(const Kernels& kernels) const override {
-        std::vector<sesr::GivenFloat> given;
+        std::vector<sesr::FloatWeights> given;
         for (const auto& layer : layers) given.push_back(layer.given());
         return Network(kernels, shape, given);
     }
@@ -240,12 +242,12 @@ class FloatModel : public Model {
         const bool relu = random.one_in(3);
         if (!relu && random.one_in(2)) return;
         for (Index o = 0; o < layer.outputs; ++o)
-            layer.factor.push_back(relu ? 0.0f : static_cast<float>(random.real(-0.2, 0.8)));
+            layer.slope.push_back(relu ? 0.0f : static_cast<float>(random.real(-0.2, 0.8)));
     }
     Planes features(Index index, const Planes& in) const {
         const FloatLayer& layer = layers.data()[index];
         return layer.sums(in).mapped([&](double sum, Index channel) {
-            return sum >= 0 || layer.factor.empty() ? sum : sum * static_cast<double>(layer.factor.data()[channel]);
+            return sum >= 0 || layer.slope.empty() ? sum : sum * static_cast<double>(layer.slope.data()[channel]);
         });
     }
 };
@@ -254,14 +256,14 @@ double to_pixel(double luma) { return std::nearbyint(std::clamp(luma * 255, 0.0,
 
 double clipped(double q) { return std::clamp(q, -128.0, 127.0); }
 
-double requantised(double sum, float factor, std::int32_t zero) {
+double requantized(double sum, float factor, std::int32_t zero) {
     return clipped(static_cast<double>(std::nearbyint(static_cast<float>(sum) * factor)) + zero);
 }
 
-double added(const sesr::GivenAddition& sum, double one, double other) {
+double added(const sesr::PlaneAddition& sum, double left, double right) {
     const auto less = [](double q, std::int32_t zero) { return static_cast<std::int64_t>(q) - zero; };
     const std::int64_t half = std::int64_t{1} << (sum.shift - 1);
-    const std::int64_t total = sum.one * less(one, sum.zero_one) + sum.other * less(other, sum.zero_other) + half;
+    const std::int64_t total = sum.left * less(left, sum.zero_left) + sum.right * less(right, sum.zero_right) + half;
     return clipped(static_cast<double>((total >> sum.shift) + sum.zero_out));
 }
 
@@ -274,22 +276,23 @@ class Int8Model : public Model {
             add(random, of.f, of.f, 3, layers.back().zero());
             activate(random, layers.back());
         }
-        total = addition(random, layers.back().zero(), layers.front().zero(), random.small(-128, 127));
-        add(random, of.f, of.scale * of.scale, 5, total.zero_out);
+        residual_sum = addition(random, layers.back().zero(), layers.front().zero(), random.small(-128, 127));
+        add(random, of.f, of.scale * of.scale, 5, residual_sum.zero_out);
         output = addition(random, layers.back().zero(), -128, -128);
         tail_scale = static_cast<float>(random.real(0.5, 2) / 255);
     }
     Network made(const Kernels& kernels) const override {
-        std::vector<sesr::GivenInt8> given;
+        std::vector<sesr::Int8Weights> given;
         for (const auto& layer : layers) given.push_back(layer.given());
-        return Network(kernels, shape, given, total, output, tail_scale);
+        return Network(kernels, shape, given, residual_sum, output, tail_scale);
     }
     const char* kind() const override { return "int8"; }
     Wanted bytes(const Bytes& in, Index width) const override {
         const Planes input = luma_plane(in, width);
         const Int8Layer& tail = layers.back();
-        Planes q = sums(input).mapped(
-            [&](double sum, Index channel) { return requantised(sum, tail.factor.data()[channel], tail.zero_out); });
+        Planes q = sums(input).mapped([&](double sum, Index channel) {
+            return requantized(sum, tail.requant_scale.data()[channel], tail.zero_out);
+        });
         if (shape.input_residual)
             q = q.with(input, [&](double value, double pixel) { return added(output, value, pixel - 128); });
         return {depth_to_space(q.mapped([](double value, Index) { return value + 128; }), shape.scale), EXACT};
@@ -304,7 +307,7 @@ class Int8Model : public Model {
     Doubles real(const Doubles& in, Index width) const override {
         const Planes input = luma_plane(in, width);
         const Planes pixels = input.mapped([](double value, Index) { return to_pixel(value); });
-        const float* factor = layers.back().factor.data();
+        const float* factor = layers.back().requant_scale.data();
         const Planes tail = sums(pixels).mapped([&](double sum, Index channel) {
             return sum * static_cast<double>(factor[channel]) * static_cast<double>(tail_scale);
         });
@@ -315,7 +318,7 @@ class Int8Model : public Model {
     }
 
     std::vector<Int8Layer> layers;
-    sesr::GivenAddition total, output;
+    sesr::PlaneAddition residual_sum, output;
     float tail_scale = 0;
 
   private:
@@ -352,27 +355,27 @@ class Int8Model : public Model {
             factor = random.one_in(2) ? limit : limit * std::exp2(random.real(-30, 0));
         }
         layer.bias.data()[o] = static_cast<std::int32_t>(bias);
-        layer.factor.push_back(std::nextafter(static_cast<float>(factor), 0.0f));
+        layer.requant_scale.push_back(std::nextafter(static_cast<float>(factor), 0.0f));
     }
     // Mostly from the scales of both over the result's, as Addition.of in quantized.py; now and then any accepted one.
-    static sesr::GivenAddition addition(Random& random, std::int32_t zero_one, std::int32_t zero_other,
+    static sesr::PlaneAddition addition(Random& random, std::int32_t zero_left, std::int32_t zero_right,
                                         std::int32_t zero_out) {
         if (random.one_in(8)) {
             const auto any = [&] { return random.one_in(2) ? 1 << 21 : random.small(0, 1 << 21); };
-            return {any(), any(), random.small(1, 30), zero_one, zero_other, zero_out};
+            return {any(), any(), random.small(1, 30), zero_left, zero_right, zero_out};
         }
         const double one = random.real(0.2, 1.2), other = random.real(0.2, 1.2);
         const int shift = 20 - std::ilogb(std::max(one, other));
         const auto fixed = [&](double ratio) {
             return static_cast<std::int32_t>(std::nearbyint(std::ldexp(ratio, shift)));
         };
-        return {fixed(one), fixed(other), shift, zero_one, zero_other, zero_out};
+        return {fixed(one), fixed(other), shift, zero_left, zero_right, zero_out};
     }
     Planes features(Index index, const Planes& in) const {
         const Int8Layer& layer = layers.data()[index];
         const Planes real = in.mapped([&](double q, Index) { return q - layer.zero_in; });
         return layer.sums(real).mapped([&](double sum, Index channel) {
-            const double q = requantised(sum, layer.factor.data()[channel], layer.zero_out);
+            const double q = requantized(sum, layer.requant_scale.data()[channel], layer.zero_out);
             return layer.table.empty() ? q : layer.table.data()[channel * 256 + static_cast<Index>(q) + 128];
         });
     }
@@ -381,8 +384,8 @@ class Int8Model : public Model {
         const Planes first = features(0, pixels.mapped([](double pixel, Index) { return pixel - 128; }));
         Planes last = first;
         for (Index i = 1; i <= shape.m; ++i) last = features(i, last);
-        last = last.with(first, [&](double one, double other) { return added(total, one, other); });
-        return layers.back().sums(last.mapped([&](double q, Index) { return q - total.zero_out; }));
+        last = last.with(first, [&](double one, double other) { return added(residual_sum, one, other); });
+        return layers.back().sums(last.mapped([&](double q, Index) { return q - residual_sum.zero_out; }));
     }
 };
 
@@ -687,27 +690,27 @@ void check_numbers(const Kernels& kernels, const Int8Model& model) {
             wrong_one("bias " + std::to_string(bias), [&](Int8Model& wrong) { wrong.layers[layer].bias[0] = bias; });
     wrong_one("a result beyond 2^30", [](Int8Model& wrong) {
         wrong.layers[1].bias[0] = static_cast<std::int32_t>(LARGEST_RESULT) + 1;
-        wrong.layers[1].factor[0] = 1;
+        wrong.layers[1].requant_scale[0] = 1;
     });
     for (const float factor : {0.0f, -1.0f, 1e30f, std::numeric_limits<float>::infinity(), std::nanf("")})
         for (const std::size_t layer : {std::size_t{1}, model.layers.size() - 1})
             wrong_one("factor " + std::to_string(factor),
-                      [&](Int8Model& wrong) { wrong.layers[layer].factor[0] = factor; });
+                      [&](Int8Model& wrong) { wrong.layers[layer].requant_scale[0] = factor; });
     for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")})
         wrong_one("scale " + std::to_string(scale), [&](Int8Model& wrong) { wrong.tail_scale = scale; });
-    wrong_one("no factors", [](Int8Model& wrong) { wrong.layers[1].factor.clear(); });
+    wrong_one("no factors", [](Int8Model& wrong) { wrong.layers[1].requant_scale.clear(); });
     for (const std::int32_t zero : {-129, 128}) {
         const std::string what = "zero point " + std::to_string(zero);
         wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_in = zero; });
         wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_out = zero; });
         wrong_one(what, [&](Int8Model& wrong) { wrong.layers[1].zero_table = zero; });
-        wrong_one(what, [&](Int8Model& wrong) { wrong.total.zero_one = zero; });
+        wrong_one(what, [&](Int8Model& wrong) { wrong.residual_sum.zero_left = zero; });
         wrong_one(what, [&](Int8Model& wrong) { wrong.output.zero_out = zero; });
     }
     for (const std::int32_t shift : {-1, 0, 31})
-        wrong_one("shift " + std::to_string(shift), [&](Int8Model& wrong) { wrong.total.shift = shift; });
+        wrong_one("shift " + std::to_string(shift), [&](Int8Model& wrong) { wrong.residual_sum.shift = shift; });
     for (const std::int32_t factor : {-1, (1 << 21) + 1})
-        wrong_one("addition of " + std::to_string(factor), [&](Int8Model& wrong) { wrong.output.other = factor; });
+        wrong_one("addition of " + std::to_string(factor), [&](Int8Model& wrong) { wrong.output.right = factor; });
 }
 
 // What is asked of a picture of 5 x 4 pixels at scale 2; by default all of it.

@@ -1,7 +1,9 @@
-// 256-bit float vectors of x86, two to a vector of 16 lanes; shared by the families that have no wider ones.
+// x86's 256-bit vectors, two to a vector of 16 lanes, for the families that have no wider ones: float arithmetic, and
+// the parts that their int8 arithmetics share.
 #include <immintrin.h>
 
 #include "loops.inl"
+#include "pixels.inl"
 
 namespace {
 
@@ -27,13 +29,13 @@ inline void keep_two(std::uint32_t* out, Two sum) {
     _mm256_storeu_si256(both + 1, sum.high);
 }
 
-// Requantises sums to int16, in the order of channels: saturated there, so that any clip to 8 bits stays right.
+// Requantizes sums to int16, in the order of channels. They saturate there, so a later clip to 8 bits stays right.
 struct ToInt16 {
     __m256 low, high;
     __m256i zero;
     ToInt16(const Convolution& layer, Index group)
-        : low(_mm256_loadu_ps(layer.factor + group * LANES)),
-          high(_mm256_loadu_ps(layer.factor + group * LANES + 8)),
+        : low(_mm256_loadu_ps(layer.requant_scale + group * LANES)),
+          high(_mm256_loadu_ps(layer.requant_scale + group * LANES + 8)),
           zero(_mm256_set1_epi32(layer.zero)) {}
     __m256i operator()(Two sum) const {
         const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sum.low), low));
@@ -49,7 +51,7 @@ struct Float32 {
         __m256 low, high;
     };
     using Dwords = Sum;
-    static constexpr Index CHANNELS = 1, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
+    static constexpr Index CHANNELS = 1, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
 
     static Dwords load(const void* at) {
         const auto* floats = static_cast<const float*>(at);
@@ -69,16 +71,16 @@ struct Float32 {
     struct Finish {
         __m256 low, high;
         Finish(const Convolution& layer, Index group)
-            : low(_mm256_loadu_ps(layer.factor + group * LANES)),
-              high(_mm256_loadu_ps(layer.factor + group * LANES + 8)) {}
+            : low(_mm256_loadu_ps(layer.slope + group * LANES)),
+              high(_mm256_loadu_ps(layer.slope + group * LANES + 8)) {}
     };
-    static __m256 bent(__m256 sum, __m256 slope) {
+    static __m256 activated(__m256 sum, __m256 slope) {
         const __m256 zero = _mm256_setzero_ps();
         return _mm256_add_ps(_mm256_max_ps(sum, zero), _mm256_mul_ps(_mm256_min_ps(sum, zero), slope));
     }
     static void store(float* out, Index, const Sum* sums, const Finish& finish) {
-        _mm256_storeu_ps(out, bent(sums->low, finish.low));
-        _mm256_storeu_ps(out + 8, bent(sums->high, finish.high));
+        _mm256_storeu_ps(out, activated(sums->low, finish.low));
+        _mm256_storeu_ps(out + 8, activated(sums->high, finish.high));
     }
     static void keep(std::uint32_t* out, Sum sum) {
         keep_two(out, {_mm256_castps_si256(sum.low), _mm256_castps_si256(sum.high)});

@@ -1,4 +1,4 @@
-// Which kernels run: the best that the processor has, found when asked.
+// Selection of kernels: the best that the processor has, or a named one.
 #include <cstring>
 #include <stdexcept>
 #include <string>

@@ -1,12 +1,13 @@
-// 64-bit ARM with the dot product instructions (optional from ARMv8.2, there from ARMv8.4 on; all Apple Silicon):
-// 128-bit vectors, four to a vector of 16 lanes, and s8 x s8 products added up four at a time. Features are stored as
-// they are.
+// 64-bit ARM with the dot product instructions (optional in ARMv8.2, mandatory from ARMv8.4 on; all Apple Silicon):
+// 128-bit vectors, four to a vector of 16 lanes, and an instruction that adds up four s8 x s8 products at a time.
+// Features are stored unchanged.
 #include <arm_neon.h>
 #if defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
 #include "loops.inl"
+#include "pixels.inl"
 
 namespace {
 
@@ -18,8 +19,8 @@ struct Int8 {
     struct Dwords {
         int8x16_t part[4];
     };
-    static constexpr Index CHANNELS = 4, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0, LUMA = 0;
+    static constexpr Index CHANNELS = 4, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) {
@@ -45,13 +46,13 @@ struct Int8 {
     }
 
     struct Finish {
-        float32x4_t factor[4];
+        float32x4_t scale[4];
         int32x4_t zero;
         Finish(const Convolution& layer, Index group) : zero(vdupq_n_s32(layer.zero)) {
-            for (Index i = 0; i < 4; ++i) factor[i] = vld1q_f32(layer.factor + group * LANES + 4 * i);
+            for (Index i = 0; i < 4; ++i) scale[i] = vld1q_f32(layer.requant_scale + group * LANES + 4 * i);
         }
         int16x4_t operator()(const Sum& sum, Index i) const {
-            const int32x4_t q = vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sum.part[i]), factor[i]));
+            const int32x4_t q = vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sum.part[i]), scale[i]));
             return vqmovn_s32(vaddq_s32(q, zero));
         }
     };
@@ -71,7 +72,7 @@ struct Float32 {
         float32x4_t part[4];
     };
     using Dwords = Sum;
-    static constexpr Index CHANNELS = 1, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
+    static constexpr Index CHANNELS = 1, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
 
     static Dwords load(const void* at) {
         const auto* floats = static_cast<const float*>(at);
@@ -93,7 +94,7 @@ struct Float32 {
     struct Finish {
         float32x4_t slope[4];
         Finish(const Convolution& layer, Index group) {
-            for (Index i = 0; i < 4; ++i) slope[i] = vld1q_f32(layer.factor + group * LANES + 4 * i);
+            for (Index i = 0; i < 4; ++i) slope[i] = vld1q_f32(layer.slope + group * LANES + 4 * i);
         }
     };
     static void store(float* out, Index, const Sum* sums, const Finish& finish) {
@@ -119,6 +120,9 @@ bool supported() {
 }  // namespace
 
 extern const sesr::Kernels kernels_neon;
-const sesr::Kernels kernels_neon = {
-    "neon",         "NEON with dot product", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    drawing<Int8>()};
+const sesr::Kernels kernels_neon = {"neon",
+                                    "NEON with dot product",
+                                    supported,
+                                    int8_arithmetic<Int8>(),
+                                    float32_arithmetic<Float32>(),
+                                    pixel_loops<Int8>()};

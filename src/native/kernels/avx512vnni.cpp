@@ -1,8 +1,9 @@
-// Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and u8 x s8
-// products added up four at a time.
+// Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and an
+// instruction that adds up four u8 x s8 products at a time.
 #include <immintrin.h>
 
 #include "loops.inl"
+#include "pixels.inl"
 
 namespace {
 
@@ -10,8 +11,8 @@ struct Int8 {
     using Element = std::uint8_t;
     using Sum = __m512i;
     using Dwords = __m512i;
-    static constexpr Index CHANNELS = 4, PIXELS = 16, FEW = 4, STORED = 4, VECTORS = 4;
-    static constexpr Index ADDED = 4, LUMA = 64;
+    static constexpr Index CHANNELS = 4, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 4, TAIL_VECTORS = 4;
+    static constexpr Index PIXELS_PER_ADD = 4, PIXELS_PER_LUMA = 64;
     static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return _mm512_loadu_si512(at); }
@@ -27,23 +28,23 @@ struct Int8 {
     }
 
     struct Finish {
-        __m512 factor;
+        __m512 scale;
         __m512i zero;
         bool shifts;
-        Finish(__m512 by, std::int32_t to)
-            : factor(by), zero(_mm512_set1_epi16(static_cast<std::int16_t>(to))), shifts(to != 0) {}
+        Finish(__m512 by, std::int32_t zero_point)
+            : scale(by), zero(_mm512_set1_epi16(static_cast<std::int16_t>(zero_point))), shifts(zero_point != 0) {}
         Finish(const Convolution& layer, Index group)
-            : Finish(_mm512_loadu_ps(layer.factor + group * LANES), layer.zero) {}
-        __m512i rounded(Sum sum) const { return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor)); }
-        // Of two pixels, as int16 that saturate before they could leave the range of a byte. After ReLU zero is stored
-        // as 0, and a branch that always goes one way is cheaper than adding it.
-        __m512i operator()(Sum one, Sum other) const {
-            const __m512i both = _mm512_packs_epi32(rounded(one), rounded(other));
+            : Finish(_mm512_loadu_ps(layer.requant_scale + group * LANES), layer.zero) {}
+        __m512i rounded(Sum sum) const { return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale)); }
+        // Requantizes two pixels to int16, which saturate before they could wrap around to the range of a byte. After
+        // ReLU zero is stored as 0, and a branch that always goes one way is cheaper than adding it.
+        __m512i operator()(Sum left, Sum right) const {
+            const __m512i both = _mm512_packs_epi32(rounded(left), rounded(right));
             return shifts ? _mm512_adds_epi16(both, zero) : both;
         }
     };
 
-    // Packing leaves dword i of all four pixels in 128-bit lane i; one permutation puts them pixel after pixel.
+    // Packing leaves dword i of all four pixels in 128-bit lane i; one permutation orders them by pixel.
     static __m512i packed(Sum first, Sum second, Sum third, Sum fourth, const Finish& finish) {
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(finish(first, second), finish(third, fourth)));
@@ -61,18 +62,19 @@ struct Int8 {
     }
     static void keep(std::uint32_t* out, Sum sum) { _mm512_storeu_si512(out, sum); }
 
-    // Here the order that packing leaves is the one that is wanted: a 128-bit lane for each plane.
-    static void add(const Addition& sum, const Element* one, const Element* other, std::uint32_t* planes, Index plane) {
-        const __m512i factor = _mm512_set1_epi32(sum.one), other_factor = _mm512_set1_epi32(sum.other);
+    // Here packing leaves the right order: a 128-bit lane for each plane.
+    static void add(const Addition& sum, const Element* left, const Element* right, std::uint32_t* planes,
+                    Index plane) {
+        const __m512i left_multiplier = _mm512_set1_epi32(sum.left), right_multiplier = _mm512_set1_epi32(sum.right);
         const __m512i constant = _mm512_set1_epi32(sum.constant);
         const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(sum.zero));
         const __m128i shift = _mm_cvtsi32_si128(sum.shift);
         __m512i totals[4];
 #pragma GCC unroll 4
         for (Index p = 0; p < 4; ++p) {
-            const __m512i a = widened(one + p * LANES), b = widened(other + p * LANES);
+            const __m512i a = widened(left + p * LANES), b = widened(right + p * LANES);
             const __m512i products =
-                _mm512_add_epi32(_mm512_mullo_epi32(a, factor), _mm512_mullo_epi32(b, other_factor));
+                _mm512_add_epi32(_mm512_mullo_epi32(a, left_multiplier), _mm512_mullo_epi32(b, right_multiplier));
             totals[p] = _mm512_sra_epi32(_mm512_add_epi32(products, constant), shift);
         }
         const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(totals[0], totals[1]), zero);
@@ -83,10 +85,11 @@ struct Int8 {
         store_lane<2>(planes + 2 * plane, bytes);
         store_lane<3>(planes + 3 * plane, bytes);
     }
-    // 64 pixels. What is added to the input is split into what lies above zero and below, which fit unsigned bytes.
-    static void luma(float factor, std::int32_t zero, const std::int32_t* sums, const std::uint8_t* input,
+    // Makes 64 pixels. The network's correction is split into a positive and a negative part, which each fit unsigned
+    // bytes; `none` is the stored number for no correction.
+    static void luma(float scale, std::int32_t zero, const std::int32_t* sums, const std::uint8_t* input,
                      std::uint8_t* luma) {
-        const Finish finish(_mm512_set1_ps(factor), zero + OFFSET);
+        const Finish finish(_mm512_set1_ps(scale), zero + OFFSET);
         const __m512i none = _mm512_set1_epi8(static_cast<char>(zero + OFFSET));
         const __m512i q =
             packed(load(sums), load(sums + LANES), load(sums + 2 * LANES), load(sums + 3 * LANES), finish);
@@ -106,7 +109,7 @@ struct Float32 {
     using Element = float;
     using Sum = __m512;
     using Dwords = __m512;
-    static constexpr Index CHANNELS = 1, PIXELS = 16, FEW = 4, STORED = 1, VECTORS = 4;
+    static constexpr Index CHANNELS = 1, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 1, TAIL_VECTORS = 4;
 
     static Dwords load(const void* at) { return _mm512_loadu_ps(at); }
     static Dwords broadcast(const float* at) { return _mm512_set1_ps(*at); }
@@ -120,7 +123,7 @@ struct Float32 {
 
     struct Finish {
         __m512 slope;
-        Finish(const Convolution& layer, Index group) : slope(_mm512_loadu_ps(layer.factor + group * LANES)) {}
+        Finish(const Convolution& layer, Index group) : slope(_mm512_loadu_ps(layer.slope + group * LANES)) {}
     };
     static void store(float* out, Index, const Sum* sums, const Finish& finish) {
         const __m512 zero = _mm512_setzero_ps();
@@ -141,5 +144,5 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx512vnni;
 const sesr::Kernels kernels_avx512vnni = {
-    "avx512vnni",   "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    drawing<Int8>()};
+    "avx512vnni",       "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    pixel_loops<Int8>()};

@@ -1,9 +1,10 @@
-// Any processor, in the vectors that GCC and Clang make of whatever it has.
+// Any processor: vector types that GCC and Clang translate to the instructions at hand.
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #include "loops.inl"
+#include "pixels.inl"
 
 namespace {
 
@@ -35,13 +36,13 @@ Parts<Vector> read_one(const void* at) {
     return {{all, all, all, all}};
 }
 
-// A dword is two int16, and both products are made in 32 bits.
+// A dword holds two int16, and both products are computed in 32 bits.
 struct Int8 {
     using Element = std::int16_t;
     using Sum = Parts<Whole>;
     using Dwords = Parts<Bits>;
-    static constexpr Index CHANNELS = 2, PIXELS = 2, FEW = 1, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0, LUMA = 0;
+    static constexpr Index CHANNELS = 2, PIXELS = 2, REMAINDER_PIXELS = 1, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return read<Bits>(at); }
@@ -65,13 +66,13 @@ struct Int8 {
     }
 
     struct Finish {
-        const float* factor;
+        const float* scale;
         std::int32_t zero;
-        Finish(const Convolution& layer, Index group) : factor(layer.factor + group * LANES), zero(layer.zero) {}
+        Finish(const Convolution& layer, Index group) : scale(layer.requant_scale + group * LANES), zero(layer.zero) {}
     };
     static void store(Element* out, Index, const Sum* sums, const Finish& finish) {
         for (Index i = 0; i < LANES; ++i) {
-            const float scaled = static_cast<float>(sums->part[i / 4][i % 4]) * finish.factor[i];
+            const float scaled = static_cast<float>(sums->part[i / 4][i % 4]) * finish.scale[i];
             const std::int32_t q = rounded(clamped(scaled, -HUGE_VALUE, HUGE_VALUE)) + finish.zero;
             out[i] = static_cast<Element>(clamped(q, -128, 127));
         }
@@ -83,7 +84,7 @@ struct Float32 {
     using Element = float;
     using Sum = Parts<Real>;
     using Dwords = Parts<Real>;
-    static constexpr Index CHANNELS = 1, PIXELS = 2, FEW = 1, STORED = 1, VECTORS = 1;
+    static constexpr Index CHANNELS = 1, PIXELS = 2, REMAINDER_PIXELS = 1, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
 
     static Dwords load(const void* at) { return read<Real>(at); }
     static Dwords broadcast(const float* at) { return read_one<Real>(at); }
@@ -95,7 +96,7 @@ struct Float32 {
 
     struct Finish {
         const float* slope;
-        Finish(const Convolution& layer, Index group) : slope(layer.factor + group * LANES) {}
+        Finish(const Convolution& layer, Index group) : slope(layer.slope + group * LANES) {}
     };
     static void store(float* out, Index, const Sum* sums, const Finish& finish) {
         for (Index i = 0; i < LANES; ++i) {
@@ -112,4 +113,5 @@ bool supported() { return true; }
 
 extern const sesr::Kernels kernels_portable;
 const sesr::Kernels kernels_portable = {
-    "portable", "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};
+    "portable",         "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    pixel_loops<Int8>()};

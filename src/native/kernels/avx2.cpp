@@ -1,6 +1,6 @@
 // Nearly any x86 of the last ten years (Intel Haswell, AMD Zen and later): 256-bit vectors. Its only product of bytes
-// saturates at 16 bits, so features are stored as int16 here, and products are added up in pairs.
-#include "kernels_256.inl"
+// saturates at 16 bits, so features are stored as int16, and products are added up in pairs.
+#include "vectors_256.inl"
 
 namespace {
 
@@ -8,8 +8,8 @@ struct Int8 {
     using Element = std::int16_t;
     using Sum = Two;
     using Dwords = Two;
-    static constexpr Index CHANNELS = 2, PIXELS = 5, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0, LUMA = 0;
+    static constexpr Index CHANNELS = 2, PIXELS = 5, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) { return load_two(at); }
@@ -38,4 +38,4 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx2;
 const sesr::Kernels kernels_avx2 = {
-    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};
+    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>()};

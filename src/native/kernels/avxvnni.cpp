@@ -1,11 +1,11 @@
-// Intel's desktop and laptop processors from Alder Lake on, which have no AVX-512: 256-bit vectors, and u8 x s8
-// products added up four at a time.
+// Intel's desktop and laptop processors from Alder Lake on, which have no AVX-512: 256-bit vectors, and an instruction
+// that adds up four u8 x s8 products at a time.
 //
-// The same file is compiled once more for AVX-512's 256-bit half (SESR_VNNI_256), so that processors that have only
-// that can test it: the instructions differ in their encoding alone.
+// The file is compiled a second time for AVX-512's 256-bit half (SESR_VNNI_256). The instructions differ in their
+// encoding alone, so processors with AVX-512 can test it.
 #include <cpuid.h>
 
-#include "kernels_256.inl"
+#include "vectors_256.inl"
 
 #ifdef SESR_VNNI_256
 #define SESR_DPBUSD _mm256_dpbusd_epi32
@@ -21,8 +21,8 @@ struct Int8 {
     using Element = std::uint8_t;
     using Sum = Two;
     using Dwords = Two;
-    static constexpr Index CHANNELS = 4, PIXELS = 6, FEW = 2, STORED = 1, VECTORS = 1;
-    static constexpr Index ADDED = 0, LUMA = 0;
+    static constexpr Index CHANNELS = 4, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0;
     static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return load_two(at); }
@@ -59,9 +59,9 @@ bool supported() {
 extern const sesr::Kernels SESR_KERNELS;
 #ifdef SESR_VNNI_256
 const sesr::Kernels kernels_vnni256 = {
-    "vnni256",      "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    drawing<Int8>()};
+    "vnni256",          "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    pixel_loops<Int8>()};
 #else
 const sesr::Kernels kernels_avxvnni = {
-    "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), drawing<Int8>()};
+    "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>()};
 #endif

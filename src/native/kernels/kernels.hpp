@@ -1,0 +1,133 @@
+// The interface between the engine and a family of processors: the network's inner loops, whole rows at a time.
+//
+// Features are stored channels last: a pixel is 16 channels, or 32, 48 ... with zeros behind the last real one. The
+// unit of all arithmetic is the *dword*, 32 bits that hold one float, two int16 or four bytes, neighboring channels of
+// one pixel. A *vector* has 16 dwords. Every family computes on vectors of 16 lanes, however many registers that takes.
+//
+// Rows have MARGIN pixels before their first and SLACK behind their last, so that kernels may run over both ends. The
+// two pixels next to the row must hold the padding. The others meet weights of zero, or lanes that nobody reads.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace sesr {
+
+using Index = std::ptrdiff_t;
+
+constexpr Index LANES = 16;
+constexpr Index MARGIN = 16;
+constexpr Index SLACK = 128;
+
+// Where a dword holds this many channels, the first convolution reads four rows of luma from one dword a pixel, and the
+// fifth row separately.
+constexpr Index STACKED = 4;
+
+// A convolution whose lanes are output channels: the first one and those in the middle.
+struct Convolution {
+    Index rows = 0;                        // taps from top to bottom; 1 where rows are stacked
+    Index columns = 0;                     // taps from left to right; 1 where neighboring pixels share a dword
+    Index dwords = 0;                      // that a tap reads
+    Index pixel = 0;                       // elements from one input pixel to the next
+    Index origin = 0;                      // elements from a pixel to its first tap, negative
+    Index groups = 0;                      // of 16 outputs
+    const void* weights = nullptr;         // [group][row][column][dword][16] dwords
+    const void* bias = nullptr;            // [group][16], int32 or float
+    const float* requant_scale = nullptr;  // int8: [group][16], what sums are multiplied by
+    const float* slope = nullptr;          // float: [group][16], slope of the activation below zero
+    std::int32_t zero = 0;                 // int8: the output's zero point, as stored
+};
+
+// The last convolution, whose lanes are pixels because it has few outputs. Its input is planes of dwords.
+struct Tail {
+    Index dwords = 0;  // planes
+    Index plane = 0;   // dwords from one plane to the next
+    Index outputs = 0;
+    Index outputs_per_pass = 0;     // outputs computed from one pass over the input, 3 or 4; divides them
+    const void* weights = nullptr;  // [outputs / outputs_per_pass][5][5][dword][outputs_per_pass] dwords
+    const void* bias = nullptr;     // [outputs], int32 or float
+};
+
+// The sum of two planes of whole numbers in fixed point: ((left * a + right * b + constant) >> shift) + zero.
+struct Addition {
+    std::int32_t left = 0, right = 0, constant = 0, shift = 1, zero = 0;
+};
+
+// Inner loops for one type of numbers.
+struct Arithmetic {
+    Index element;        // bytes that a stored feature takes
+    Index channels;       // in a dword
+    std::int32_t offset;  // int8: q is stored as q + offset
+    // The first convolution. rows[k] points to pixel 0 of the k-th row from the top; writes `width` pixels.
+    void (*head)(const Convolution&, const void* const* rows, void* scratch, void* out, Index width);
+    // The convolutions in the middle; likewise.
+    void (*convolve)(const Convolution&, const void* const* rows, void* out, Index width);
+    // Sums of `width` pixels, plane after plane of `stride` 32-bit numbers.
+    void (*tail)(const Tail&, const void* const* rows, void* sums, Index stride, Index width);
+    // The long residual, written as planes of dwords. A pixel has `pixel` elements; Addition is for int8 only.
+    void (*add)(const Addition&, const void* features, const void* first, void* scratch, void* planes, Index pixel,
+                const Tail&, Index width);
+    // Luma as the first convolution reads it: from 8-bit code values, or from Y/255.
+    void (*luma_u8)(const std::uint8_t* luma, void* out, Index width);
+    void (*luma_f32)(const float* luma, void* out, Index width);
+    // PReLU of int8 networks: features[x][c] = table[c][features[x][c]], in terms of stored numbers.
+    void (*lookup)(const void* table, void* features, Index pixel, Index width);
+    // Multiplies and adds as fast as the processor can, with next to nothing else: the yardstick for measured speeds.
+    // Returns the number of multiply-adds.
+    std::int64_t (*spin)(std::int64_t rounds);
+};
+
+// How sums of an int8 network become luma.
+struct Requantization {
+    const float* requant_scale;  // [outputs], what sums are multiplied by
+    float scale;                 // of the last convolution's output
+    std::int32_t zero;           // its zero point
+    bool residual;               // whether the input is added
+    Addition addition;           // how it is added
+};
+
+// Conversions between pixels, luma and sums, in loops plain enough for the compiler to vectorize.
+struct PixelLoops {
+    // Luma Y/255 of n grey or RGB pixels.
+    void (*grey_to_luma)(const std::uint8_t* grey, float* luma, Index n);
+    void (*rgb_to_luma)(const std::uint8_t* rgb, float* luma, Index n);
+    // R - Y and B - Y in code values, where Y is the full-range luma.
+    void (*color_differences)(const std::uint8_t* rgb, float* red, float* blue, Index n);
+    // out[x] = the weighted sum of rows[0..3][x]
+    void (*weighted_sum)(const float* const* rows, const float* weights, float* out, Index n);
+    // 8-bit pixels from luma Y/255 and color differences. The three planes of rgb are `stride` bytes apart.
+    void (*luma_to_grey)(const float* luma, std::uint8_t* grey, Index n);
+    void (*luma_to_rgb)(const float* luma, const float* red, const float* blue, const float* weights, std::uint8_t* rgb,
+                        Index stride, Index n);
+    // 8-bit luma to and from Y/255; halves round to even, as int8 networks read it.
+    void (*bytes_to_luma)(const std::uint8_t* bytes, float* luma, Index n);
+    void (*luma_to_bytes)(const float* luma, std::uint8_t* bytes, Index n);
+    // Numbers to bytes, rounded with halves up and clipped, and back.
+    void (*round)(const float* values, std::uint8_t* out, Index n);
+    void (*widen)(const std::uint8_t* values, float* out, Index n);
+    // Interleave `count` planes, `stride` elements apart, into one row of count * n elements.
+    void (*interleave_u8)(const std::uint8_t* planes, Index stride, Index count, std::uint8_t* out, Index n);
+    void (*interleave_f32)(const float* planes, Index stride, Index count, float* out, Index n);
+    // Sums of an int8 network to 8-bit luma, or unrounded to Y/255; the input is added in the same form. Both clip.
+    void (*sums_to_bytes)(const Requantization&, Index output, const std::int32_t* sums, const std::uint8_t* input,
+                          std::uint8_t* luma, Index n);
+    void (*sums_to_luma)(const Requantization&, Index output, const std::int32_t* sums, const float* input, float* luma,
+                         Index n);
+    // The same for a float network; `input` may be null.
+    void (*clip)(const float* sums, const float* input, float* luma, Index n);
+};
+
+struct Kernels {
+    const char* name;
+    const char* needs;  // in words
+    bool (*supported)();
+    Arithmetic int8, float32;
+    PixelLoops pixels;
+};
+
+// All that were compiled, best first.
+const Kernels* const* all_kernels();
+
+// The best that this processor has, or the one that is named. Throws std::invalid_argument.
+const Kernels& select_kernels(const char* name);
+
+}  // namespace sesr

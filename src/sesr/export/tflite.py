@@ -15,7 +15,7 @@ from sesr.engines.load import load_engine
 from sesr.engines.openvino import UNTRUSTED, openvino_int8_trusted
 from sesr.errors import NotInstalledError
 from sesr.export.verify import Comparison, Runtime, verify
-from sesr.network.quantized import AnyNetwork, QuantizedNetwork, load_network
+from sesr.network.quantized import AnyNetwork, load_network
 from sesr.tflite.writer import DEFAULT, Layout, write_tflite
 
 
@@ -64,7 +64,7 @@ def _check(network: AnyNetwork, content: bytes, path: Path, layout: Layout) -> C
         file = Path(folder, "network.tflite")
         file.write_bytes(content)
         for name in wanted:
-            if name == "openvino" and isinstance(network, QuantizedNetwork) and not openvino_int8_trusted():
+            if name == "openvino" and network.int8 and not openvino_int8_trusted():
                 skipped[name] = UNTRUSTED
                 continue
             try:

@@ -27,7 +27,7 @@ from sesr.network.reference import LumaBytes, Reals, reference
 Luma = NDArray[np.float32]
 
 MANY = 200_000
-"""LumaBytes of a file of one size beyond which it is run on one picture only, which takes seconds."""
+"""Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""
 
 FLOAT_BOUND = 0.01
 INT8_BOUNDS = {("litert", "relu"): 0.0, ("litert", "prelu"): 0.0, ("openvino", "relu"): 3.0, ("openvino", "prelu"): 4.0}

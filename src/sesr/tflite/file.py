@@ -72,7 +72,7 @@ def operators(content: bytes) -> dict[str, str]:
 
 
 def tflite_libraries() -> tuple[TFLite, TFLite]:
-    """Import the TFLite schema and flatbuffers. Raises `NotInstalledError` when the extra ``export`` is not installed."""
+    """Import the TFLite schema and flatbuffers. Raises `NotInstalledError` without the extra ``export``."""
     try:
         schema = importlib.import_module("ai_edge_litert.schema_py_generated")
         return schema, importlib.import_module("flatbuffers")

@@ -424,7 +424,7 @@ class TestArrays:
             np.zeros(4, np.uint8),
             np.zeros((1, 4, 4, 3), np.uint8),
             np.zeros((4, 4), np.int8),
-            np.zeros((4, 4), np.uint16),
+            np.zeros((4, 4), np.uint32),
             np.zeros((4, 4, 3), np.float32),
             np.zeros((4, 4), bool),
         ],

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from sesr.engines.native import available_threads
 from sesr.errors import EngineError
 from sesr.network.zoo import Network
+from sesr.processors import available_threads
 
 _SCRIPT = """
 import resource, sys, time

@@ -29,13 +29,14 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.engines.native import NativeEngine, available_threads, multiply_adds
+from sesr.engines.native import NativeEngine, multiply_adds
 from sesr.engines.openvino import OpenVINOEngine
 from sesr.errors import UsageError
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork
 from sesr.network.variants import VARIANTS, SESRConfig
+from sesr.processors import available_threads
 from sesr.tflite.writer import write_tflite
 
 Values = Literal["int8", "float32"]

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.engines.load import load_engine
-from sesr.engines.native import NativeEngine, available_threads
+from sesr.engines.native import NativeEngine
 from sesr.errors import UsageError
 from sesr.inference.upscale import Upscaler
 from sesr.network.zoo import Network
+from sesr.processors import available_threads
 
 FORMATS = (("jpg", "png"), ("png", "png"), ("jpg", "jpg"), ("tif", "tif"))
 """Suffixes of source and target."""

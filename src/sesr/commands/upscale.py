@@ -124,7 +124,7 @@ def _work(arguments: Arguments) -> "Work":
 
 def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
     """One for each picture at a time; together they take the processors that there are."""
-    from sesr.engines.native import available_threads
+    from sesr.processors import available_threads
 
     threads = arguments.threads or available_threads()
     if arguments.engine == "native":

@@ -33,6 +33,7 @@ from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quanti
 from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
 from sesr.network.reference import prelu, requant_scale
 from sesr.network.variants import SESRConfig
+from sesr.processors import available_threads
 
 Bytes = NDArray[np.uint8]
 Luma = NDArray[np.float32]
@@ -198,11 +199,6 @@ def multiply_adds(rounds: int, *, int8: bool) -> int:
     The time that this takes is what a network's speed is to be compared with (`sesr benchmark engine`).
     """
     return _native.spin(int8, rounds, chosen_kernel())
-
-
-def available_threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chosen_kernel() -> str | None:

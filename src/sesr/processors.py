@@ -1,0 +1,51 @@
+"""Number of threads that this process can keep busy.
+
+A container or a batch job often sees all processors of its machine and may use the time of a few. Two limits count:
+
+- *Affinity*: the processors that the scheduler lets this process run on (`taskset`, Slurm, cpusets).
+- *Quota*: processor time per period that a control group may spend (`docker run --cpus`, Kubernetes limits, systemd's
+  CPUQuota): ``cpu.max`` in cgroup v2, ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` in v1. A group is bound by those
+  around it too.
+
+More threads than that do not run faster: the system halts them for the rest of every period.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def available_threads() -> int:
+    """Return how many threads can run at once: processors allowed, or the quota rounded up; at least 1."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([processors, *map(ceil, _quotas())]))
+
+
+def _quotas() -> Iterator[float]:
+    """Yield the processors' worth of time that this process's group and those around it may spend."""
+    with suppress(OSError):
+        for line in _OWN_GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            place = Path(path.strip("/"))
+            if not controllers:
+                yield from _quotas_of(_GROUPS, place)
+            elif "cpu" in controllers.split(","):
+                # A container sees its own group as the root of the mount, whatever path the machine gives it.
+                for root in (_GROUPS / "cpu", _GROUPS / "cpu,cpuacct"):
+                    yield from _quotas_of(root, place)
+
+
+def _quotas_of(root: Path, place: Path) -> Iterator[float]:
+    for group in (place, *place.parents):
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = (root / group / "cpu.max").read_text().split()
+            yield float(quota) / float(period)  # "max", no limit, is no number
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = ((root / group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            if float(quota) > 0:  # -1: no limit
+                yield float(quota) / float(period)

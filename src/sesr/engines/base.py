@@ -32,7 +32,7 @@ Luma = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to run networks.
+    """Choice of engine, and how it runs.
 
     Attributes:
         backend: the engine's name.

@@ -1,10 +1,10 @@
 """LiteRT, formerly TensorFlow Lite: the runtime of phones and ARM boards, with XNNPACK on the processor.
 
-Its int8 arithmetic is the reference's own (`sesr.network.quantized`), so int8 ReLU networks give the same bits here as
-there. It needs the extra ``export``, and two gigabytes for a whole 1920 x 1080 frame: strips matter.
+Its int8 arithmetic is the reference's own (`sesr.network.reference`): int8 ReLU networks give the same bits in both. It
+needs the extra ``export``, and two gigabytes for a whole 1920 x 1080 frame, so strips matter.
 
-A `.tflite` says nothing of its receptive radius; it is taken from the header that our files carry in their metadata. A
-damaged file may make LiteRT abort the process, so only files whose checksum fits are run.
+A `.tflite` does not state its receptive radius; the radius is taken from the header that our files carry in their
+metadata. A damaged file can make LiteRT abort the process, so only files whose checksum fits are run.
 """
 
 import json
@@ -25,12 +25,12 @@ from sesr.tflite.file import check_sum, check_tflite, read_metadata
 
 
 class LiteRTEngine:
-    """A `.tflite` of ours in LiteRT. Arguments and errors as for `sesr.engines.load.load_engine`."""
+    """A `.tflite` that `sesr export` wrote, in LiteRT. Arguments and errors as for `sesr.engines.load.load_engine`."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         check_tflite(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own future
+            warnings.simplefilter("ignore")  # about its own future
             package = import_package("ai_edge_litert.interpreter", "LiteRT", "sesr[export]")
         config = _config(path)
         self.scale, self.receptive_radius = config.scale, config.receptive_radius
@@ -68,7 +68,7 @@ class LiteRTEngine:
 
 
 def _config(path: Path) -> SESRConfig:
-    """Of the network in a file, from its metadata. Raises `WeightsError`."""
+    """Return the network's hyper-parameters, from the file's metadata. Raises `WeightsError`."""
     content = path.read_bytes()
     if check_sum(content) is None:  # only what was not changed since is safe to hand to LiteRT
         raise WeightsError(f"{path}: damaged, or not a .tflite that `sesr export` wrote; export it again")
@@ -84,7 +84,7 @@ _STDERR = threading.Lock()
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what LiteRT's C++ tells of its delegates off stderr; one thread at a time, and only where there is one."""
+    """Keep the messages of LiteRT's C++ off stderr, where there is a stderr; one thread at a time."""
     with _STDERR, ExitStack() as undo:
         with suppress(OSError):  # stderr may be closed
             kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,19 +1,20 @@
 """Our own engine: the network as a pipeline of rows, at the speed that the processor allows.
 
 A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
-luma go in at one end and rows of the result come out at the other; each layer keeps the few rows that others still
-need, which for all but very wide pictures stay in the cache. So there is nothing to cut into tiles, memory does not
-grow with the height, and a band of rows is what a thread works on. How it is built and what it reaches: docs/engine.md;
-the code, in C++, is in src/native.
+luma go in at one end and rows of the result come out at the other. Each layer keeps the few rows that others still
+need, and these stay in the cache for all but very wide pictures. So nothing has to be cut into tiles, memory does not
+grow with the height, and each thread works on a band of rows. docs/engine.md explains how it is built and what it
+reaches; the C++ is in src/native.
 
-An int8 network gives the very bits of the reference (`sesr.network.quantized`). A float one is within float rounding of
-the collapsed network, and the same for every number of threads.
+An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network is within float
+rounding of the collapsed network, and its result does not depend on the number of threads.
 
-`NativeEngine.enlarge` takes whole pictures, grey or RGB: the way to luma and back and the chroma's bicubic run in the
-same pipeline. There an int8 network's convolutions still see 8-bit luma, but what they find is added to luma as it was
-before rounding, and not rounded again before it becomes RGB: 0.07 dB of the shipped M5 on Set5 (docs/int8.md).
+`NativeEngine.enlarge` takes whole pictures, grey or RGB: the conversions to luma and back and the chroma's bicubic run
+in the same pipeline. An int8 network's convolutions see 8-bit luma there too, but their result is added to the luma
+before it was rounded, and is not rounded again before it becomes RGB. That gains 0.07 dB for the shipped M5 on Set5
+(docs/int8.md).
 
-The processor's best kernels are used: the environment variable ``SESR_KERNEL`` names others.
+The processor's best kernels are used, unless the environment variable ``SESR_KERNEL`` names others.
 """
 
 import os
@@ -47,7 +48,7 @@ VNNI_KERNELS = ("avx512vnni", "vnni256", "avxvnni")
 
 
 def kernels() -> dict[str, bool]:
-    """The kernels that were built, best first, and whether this processor has what they need."""
+    """Return the kernels that were built, best first, and whether this processor has what they need."""
     return dict(_native.kernels())
 
 
@@ -67,7 +68,7 @@ class NativeEngine:
         threads: processor threads; None takes as many as the process may use.
 
     Attributes:
-        column_bytes: about what it holds for a column of pixels, all threads together.
+        column_bytes: about how much memory it holds per column of pixels, all threads together.
 
     Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``.
     """
@@ -85,16 +86,16 @@ class NativeEngine:
 
     @property
     def kernel(self) -> str:
-        """The kernels in use."""
+        """Name of the kernels in use."""
         return self._network.kernel
 
     def run(self, luma: Luma, *, rounded: bool = True) -> Luma:
-        """Upscales a plane: see `sesr.engines.base.LumaEngine.run`.
+        """Upscale a plane: see `sesr.engines.base.LumaEngine.run`.
 
         Args:
             luma: Y/255, float32 (H, W).
-            rounded: of int8 networks: whether they answer in 8 bits, as everywhere else. If not, their convolutions'
-                result is added to the luma as it came.
+            rounded: True makes int8 networks answer in 8 bits, as on every engine. False adds their convolutions'
+                result to the luma as it came.
         """
         if luma.ndim != 2 or 0 in luma.shape:
             raise UsageError(f"luma must be a plane (H, W) of at least 1 x 1, not of shape {luma.shape}")
@@ -105,7 +106,7 @@ class NativeEngine:
         return result[..., 0]
 
     def run_bytes(self, luma: Bytes) -> Bytes:
-        """Upscales a plane of 8-bit luma (H, W) to 8-bit luma (scale H, scale W)."""
+        """Upscale a plane of 8-bit luma (H, W) to 8-bit luma (scale H, scale W)."""
         source = _pixels(luma)
         if source.shape[2] != 1:
             raise UsageError(f"luma must be a plane (H, W), not of shape {luma.shape}")
@@ -170,14 +171,14 @@ class _Unrounded:
 def enlarge_by_bicubic(
     picture: Bytes, scale: int, rows: slice | None = None, threads: int | None = None, kernel: str | None = None
 ) -> Bytes:
-    """MATLAB's bicubic, as `sesr.imaging.resize.upscale`: bit for bit.
+    """Enlarge by MATLAB's bicubic, equal to `sesr.imaging.resize.upscale` in every bit.
 
     Args:
         picture: uint8 (H, W) or (H, W, C) with up to 4 channels.
         scale: 2, 3 or 4.
-        rows: of its rows those to enlarge, all of them by default.
+        rows: rows to enlarge, all of them by default.
         threads: processor threads; None takes as many as the process may use.
-        kernel: which kernels; None takes what ``SESR_KERNEL`` names, or the best.
+        kernel: name of the kernels; None takes those that ``SESR_KERNEL`` names, or the best.
 
     Raises `UsageError` for other shapes, types and scales.
     """
@@ -194,15 +195,18 @@ def enlarge_by_bicubic(
 
 
 def multiply_adds(rounds: int, *, int8: bool) -> int:
-    """Multiplies and adds in one thread, as fast as the processor can; returns how often it did.
+    """Multiply and add in one thread, as fast as the processor can, and return how often it did.
 
-    The time that this takes is what a network's speed is to be compared with (`sesr benchmark engine`).
+    The time that this takes is the peak that `sesr benchmark engine` compares a network's speed with.
     """
     return _native.spin(int8, rounds, chosen_kernel())
 
 
 def chosen_kernel() -> str | None:
-    """What ``SESR_KERNEL`` names, if anything. Raises `EngineError` unless it was built and the processor has it."""
+    """Return the kernel that ``SESR_KERNEL`` names, None by default.
+
+    Raises `EngineError` where it was not built or the processor lacks what it needs.
+    """
     name = os.environ.get(KERNEL)
     if not name:
         return None
@@ -215,13 +219,13 @@ def chosen_kernel() -> str | None:
 
 
 def _column_bytes(config: SESRConfig, int8: bool) -> int:
-    """Of one thread: rows of features in rings, and what is made of them (docs/engine.md)."""
+    """Return the bytes that one thread keeps per column, for rows of features and rows made of them."""
     element, padded = 2 if int8 else 4, -(-config.f // 16) * 16  # int8 is stored as int16 at most
     return element * (padded * (5 * config.m + 9) + 6) + 4 * config.scale**2 + 64
 
 
 def _pixels(picture: Bytes) -> Bytes:
-    """As C++ takes it: (H, W, C), in one piece."""
+    """Return the picture as C++ takes it: (H, W, C), contiguous."""
     if picture.dtype != np.uint8:
         raise UsageError(f"pixels must be uint8, not {picture.dtype}")
     if picture.ndim not in (2, 3) or 0 in picture.shape:
@@ -245,7 +249,7 @@ def _larger(span: slice, length: int, scale: int) -> slice:
 
 
 def _room(source: NDArray[Sample], scale: int, rows: slice) -> NDArray[Sample]:
-    """An array for the result. Raises `MemoryError`."""
+    """Return an array for the result. Raises `MemoryError`."""
     _, width, channels = source.shape
     shape = ((rows.stop - rows.start) * scale, width * scale, channels)
     try:
@@ -256,7 +260,7 @@ def _room(source: NDArray[Sample], scale: int, rows: slice) -> NDArray[Sample]:
 
 @contextmanager
 def _enough_memory(source: NDArray[Any]) -> Iterator[None]:
-    """Makes what is raised for want of memory into `EngineError`."""
+    """Turn a lack of memory into `EngineError`."""
     try:
         yield
     except MemoryError as error:

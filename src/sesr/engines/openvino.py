@@ -1,4 +1,17 @@
-"""OpenVINO: the fastest general engine measured on x86."""
+"""OpenVINO: the fastest general engine measured on x86, float32 and int8.
+
+It needs the extra ``openvino`` and reads `.tflite`. Float networks run in float32: bfloat16, which OpenVINO takes where
+the processor can, would cost accuracy and gain nothing here. The graph is compiled once with free height and width;
+fixed shapes were no faster, and every picture of another size would wait for a new compilation.
+
+A `.tflite` of another program does not state its scale and receptive radius, so they are read off its graph. The radius
+is what makes strips exact (`sesr.engines.strips`). Therefore a graph is refused if it has an operation whose reach is
+unknown; so are damaged files and those with other inputs.
+
+int8 is exact, up to the rounding of its requantization, only where the processor has VNNI. Other x86 processors add
+products in pairs, in 16 bits, which saturate: pixels differ by tens of steps of 1/255. There an int8 network is refused
+(`openvino_int8_trusted`, docs/int8.md).
+"""
 
 import os
 from pathlib import Path
@@ -26,7 +39,7 @@ _POINTWISE = frozenset(
     {"Parameter", "Constant", "Convert", "Result", "Add", "Subtract", "Multiply", "Minimum", "Maximum"}
     | {"Clamp", "Relu", "PRelu", "FakeQuantize", "DepthToSpace", "Reshape", "Transpose", "Squeeze", "Unsqueeze"}
 )
-"""Operations of OpenVINO that reach no neighbouring pixel."""
+"""OpenVINO's operations that reach no neighboring pixel."""
 
 
 UNTRUSTED = "OpenVINO's int8 cannot be trusted on this processor, which has no VNNI"
@@ -129,7 +142,7 @@ def _measure_graph(graph: OpenVINO, path: Path) -> tuple[int, int, bool]:
 
 
 def _reach(operation: OpenVINO) -> int:
-    """Pixels that an operation reaches to each side. Raises `ValueError` where that is not known."""
+    """Return the pixels that an operation reaches to each side. Raises `ValueError` where that is unknown."""
     kind = operation.get_type_name()
     if kind in _POINTWISE:
         return 0

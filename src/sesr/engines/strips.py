@@ -20,10 +20,9 @@ By default strips run over the picture's full width and hold half a megapixel, a
 within 15 % of the speed of whole frames. They stay 14 radii high, so that halos cost a sixth at most; pictures
 too wide for that are cut in columns too. So the network's memory is bounded for every shape.
 
-What a caller holds of a band, 8-bit pixels mostly, it holds over the full width. Bands are therefore limited to
-two megapixels, columns together: above some 17,000 pixels of width (radius 9) they get lower, down to 4 radii,
-where halos double the work. Beyond 58,000 pixels of width that least height stays, and a band grows with the
-width.
+A caller holds a band's pixels over the full width. Bands are therefore limited to two megapixels, all columns
+together: above some 17,000 pixels of width (radius 9) they get lower, down to 4 radii, where halos double the work.
+Beyond 58,000 pixels of width that least height stays, and a band grows with the width.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,18 +41,18 @@ BAND_PIXELS = 1 << 21
 """Input pixels of a band, halo included, all its columns together, unless the picture is very wide."""
 
 WORKING_BYTES = 1 << 27
-"""What an engine that keeps rows may hold of them, all its threads together."""
+"""Bytes of rows that an engine which streams rows may hold, all its threads together."""
 
 _RADII = 14
 _LEAST_RADII = 4
 
 ReadRows = Callable[[int, int], Luma]
-"""Gives the picture's luma rows y0 up to but not including y1, float32 (y1 - y0, W)."""
+"""Returns the picture's luma rows y0 up to but not including y1, float32 (y1 - y0, W)."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece along one axis: input pixels start..stop are read, keep_start..keep_stop of them count."""
+    """A piece along one axis: input pixels start..stop are read, keep_start..keep_stop of them are kept."""
 
     start: int
     stop: int
@@ -61,16 +60,16 @@ class Span:
     keep_stop: int
 
     def near(self, reach: int) -> "Span":
-        """Of what is read no more than `reach` pixels around what counts."""
+        """Return the piece without what is read further than `reach` pixels around the kept part."""
         start, stop = max(self.keep_start - reach, self.start), min(self.keep_stop + reach, self.stop)
         return Span(start, stop, self.keep_start, self.keep_stop)
 
     def within(self, outer: int, scale: int = 1) -> slice:
-        """Where the piece lies in one that starts at `outer`, or in its result, `scale` times the size."""
+        """Return the place of the piece in one that starts at `outer`, or in its result, `scale` times the size."""
         return slice((self.start - outer) * scale, (self.stop - outer) * scale)
 
     def inside(self, scale: int = 1) -> slice:
-        """Where the kept pixels lie in the piece, or in its result, `scale` times the size."""
+        """Return the place of the kept pixels in the piece, or in its result, `scale` times the size."""
         return slice((self.keep_start - self.start) * scale, (self.keep_stop - self.start) * scale)
 
 
@@ -83,7 +82,7 @@ class Band:
 
 
 def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[Band]:
-    """How to cut a picture.
+    """Plan how to cut a picture.
 
     Args:
         height, width: of the picture, input pixels, at least 1.
@@ -101,11 +100,11 @@ def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[
 
 
 def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[Band]:
-    """Strips for an engine whose memory grows with their width alone: of two megapixels, as bands are.
+    """Plan strips of two megapixels for an engine whose memory grows with their width alone.
 
     Args:
         height, width, radius: as for `plan`.
-        column_bytes: what the engine holds for a column of pixels. Strips run over the full width unless they would
+        column_bytes: the engine's memory per column of pixels. Strips run over the full width unless they would
             need more than `WORKING_BYTES`.
     """
     keep = max(BAND_PIXELS // width - 2 * radius, _LEAST_RADII * radius, 1)
@@ -117,7 +116,7 @@ def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[B
 def run_strips(
     engine: LumaEngine, read: ReadRows, height: int, width: int, tile: int | None = None
 ) -> Iterator[tuple[Band, Luma]]:
-    """Upscales a picture band by band, so that neither it nor its result need ever be in memory as a whole.
+    """Upscale a picture band by band, so that neither it nor its result need ever be in memory as a whole.
 
     Args:
         engine: what runs the network.
@@ -134,7 +133,7 @@ def run_strips(
 
 
 def run_band(engine: LumaEngine, luma: Luma, band: Band) -> Luma:
-    """The finished rows of a band, from its luma rows `band.rows.start` to `band.rows.stop`, float32."""
+    """Return the finished rows of a band, from its luma rows `band.rows.start` to `band.rows.stop`, float32."""
     scale = engine.scale
     inside = band.rows.inside(scale)
     if len(band.columns) == 1:
@@ -147,7 +146,7 @@ def run_band(engine: LumaEngine, luma: Luma, band: Band) -> Luma:
 
 
 def run_plane(engine: LumaEngine, luma: Luma, tile: int | None = None) -> Luma:
-    """A whole plane (H, W) -> (scale H, scale W), strip by strip, for callers that hold the plane anyway."""
+    """Upscale a whole plane (H, W) strip by strip, for callers that hold the plane anyway."""
     height, width = luma.shape
     result = np.empty((height * engine.scale, width * engine.scale), np.float32)
     for band, rows in run_strips(engine, lambda y0, y1: luma[y0:y1], height, width, tile):
@@ -156,7 +155,7 @@ def run_plane(engine: LumaEngine, luma: Luma, tile: int | None = None) -> Luma:
 
 
 def _automatic(height: int, width: int, radius: int) -> tuple[int, int]:
-    """Rows and columns to keep, so that a strip with its halo has no more than `PIXELS` pixels."""
+    """Return the rows and columns to keep, so that a strip with its halo has no more than `PIXELS` pixels."""
     rows = min(height, max(PIXELS // width, _RADII * radius))
     rows = min(rows, max(BAND_PIXELS // width, _LEAST_RADII * radius, 1))
     columns = PIXELS // rows
@@ -164,7 +163,7 @@ def _automatic(height: int, width: int, radius: int) -> tuple[int, int]:
 
 
 def _cut(length: int, radius: int, keep: int) -> Iterator[Span]:
-    """Cuts an axis into pieces of one length that keep at most `keep` each.
+    """Cut an axis into pieces of one length that keep at most `keep` each.
 
     The first and the last have no halo at the picture's end and keep `radius` more instead; the last is moved
     back to end with the picture.

@@ -1,4 +1,4 @@
-"""PyTorch: the collapsed network, for comparison."""
+"""PyTorch: the collapsed network in float32, for comparison. Needs the extra ``train`` and reads `.safetensors`."""
 
 import importlib
 

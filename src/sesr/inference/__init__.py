@@ -1,1 +1,1 @@
-"""From a picture to a larger picture. Needs no PyTorch."""
+"""Upscales pictures to any size. Needs no PyTorch."""

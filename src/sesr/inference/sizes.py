@@ -1,11 +1,11 @@
-"""Any size: the networks that reach it, and what is left to shrink.
+"""Reaches any size: by which networks, and what is left to shrink.
 
-Networks enlarge 2, 3 or 4 times, people want 1.5 times or 3840 pixels. The rule:
+Networks enlarge 2, 3 or 4 times; people want 1.5 times, or 3840 pixels. The rule:
 
-1. The size that is wanted follows from the picture's (`Size`).
-2. The smallest product of networks' scales that reaches it in both directions is taken, of the fewest networks that
-   make it (`chain`). They run with the smallest scale first.
-3. What they give is shrunk to the size by antialiased bicubic (`sesr.imaging.stream.resized`), unless it has it.
+1. The wanted size follows from the picture's own (`Size`).
+2. Take the smallest product of networks' scales that reaches it in both directions, made by the fewest networks
+   (`chain`). The smallest scale runs first.
+3. Shrink their result to the wanted size by antialiased bicubic (`sesr.imaging.stream.resized`), where it differs.
 
 A size that is not above the picture's takes no network: the picture is shrunk, or stays as it is.
 
@@ -13,9 +13,9 @@ Why the smallest scale runs first: a network costs about a + b s² a pixel that 
 as many. Of two, s before t is cheaper where (a + b t²) / (t² - 1) < (a + b s²) / (s² - 1), and that falls as the scale
 grows. For M5, x2 and then x4 costs 86,800 multiply-adds a pixel, x4 and then x2 costs 234,640.
 
-What stands between networks and shrinking is larger than what is wanted, but where networks for x2 exist less than
-twice as wide and as high, so less than 4 times the pixels: `Route.enlarged` says how many, and more than
-`MOST_PIXELS` are refused. It flows in bands and is never in memory as a whole.
+The picture between the networks and the shrinking is larger than the wanted one: where networks for x2 exist, less than
+twice as wide and as high, so less than 4 times the pixels. `Route.enlarged` is its size, and more than `MOST_PIXELS`
+are refused. It flows in bands and is never in memory as a whole.
 """
 
 import re
@@ -30,7 +30,7 @@ from typing import Protocol
 from sesr.errors import UsageError
 
 MOST_TIMES = 64
-"""How many times larger a picture may get, along a side."""
+"""Largest factor along a side."""
 
 MOST_SIDE = 1 << 24
 """Pixels of the longest side."""
@@ -43,14 +43,14 @@ _SIZE = re.compile(r"([0-9]{1,9})?x([0-9]{1,9})?", re.IGNORECASE)
 
 
 class Size(Protocol):
-    """How large a picture shall become: `Scale`, `Width`, `Height`, `Exactly` or `Within`.
+    """Wanted size of a picture: `Scale`, `Width`, `Height`, `Exactly` or `Within`.
 
     Where a side follows from another it is rounded to the nearest whole pixel, halves up, and is 1 at least.
     """
 
     @property
     def label(self) -> str:
-        """For file names: letters, digits and points. Different for different sizes."""
+        """Text for file names: letters, digits and points. Different for different sizes."""
 
     def of(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) wanted of a picture that is `width` x `height`, pixels.
@@ -61,7 +61,7 @@ class Size(Protocol):
 
 @dataclass(frozen=True)
 class Scale:
-    """So many times as wide and as high; exactly so if `times` is whole."""
+    """Factor for width and height; exact if `times` is whole."""
 
     times: Fraction
 
@@ -77,7 +77,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Width:
-    """So wide; the height follows."""
+    """Wanted width; the height follows."""
 
     width: int
 
@@ -93,7 +93,7 @@ class Width:
 
 @dataclass(frozen=True)
 class Height:
-    """So high; the width follows."""
+    """Wanted height; the width follows."""
 
     height: int
 
@@ -109,7 +109,7 @@ class Height:
 
 @dataclass(frozen=True)
 class Within:
-    """The largest that is no wider and no higher; of the picture's own shape."""
+    """Largest size of the picture's own shape that fits inside."""
 
     width: int
     height: int
@@ -128,7 +128,7 @@ class Within:
 
 @dataclass(frozen=True)
 class Exactly:
-    """So wide and so high, for pictures of that shape."""
+    """Wanted width and height, for pictures of that shape."""
 
     width: int
     height: int
@@ -156,7 +156,7 @@ class Exactly:
 
 
 def parse_scale(text: str | float) -> Scale:
-    """A scale from "3", "1.5" or a number: from 1 to 64, decimals taken as they are written.
+    """Parse a scale from "3", "1.5" or a number: from 1 to 64, decimals taken as they are written.
 
     Raises `UsageError` for anything else.
     """
@@ -169,7 +169,7 @@ def parse_scale(text: str | float) -> Scale:
 
 
 def parse_size(text: str) -> Width | Height | Exactly:
-    """A size from "3840x" (so wide), "x2160" (so high) or "3840x2160" (both). Raises `UsageError` for anything else."""
+    """Parse "3840x" (width), "x2160" (height) or "3840x2160" (both). Raises `UsageError` for anything else."""
     match = _SIZE.fullmatch(text)
     width, height = match.groups() if match else (None, None)
     if width and height:
@@ -182,7 +182,7 @@ def parse_size(text: str) -> Width | Height | Exactly:
 
 
 def parse_fit(text: str) -> Within:
-    """A size to fit into, from "3840x2160". Raises `UsageError` for anything else."""
+    """Parse a size to fit into, "3840x2160". Raises `UsageError` for anything else."""
     size = parse_size(text)
     if not isinstance(size, Exactly):
         raise UsageError(f"--fit needs a width and a height, such as 3840x2160, not {text!r}, which fits by itself")
@@ -190,7 +190,7 @@ def parse_fit(text: str) -> Within:
 
 
 def parse_label(label: str) -> Size | None:
-    """The size whose `Size.label` this is; None if it is none's."""
+    """Return the size with this `Size.label`; None if there is none."""
     with suppress(UsageError):
         if label.startswith("x"):
             return parse_scale(label[1:])
@@ -201,7 +201,7 @@ def parse_label(label: str) -> Size | None:
 
 
 def chain(factor: Fraction | float, available: Collection[int]) -> tuple[int, ...]:
-    """The scales of the networks that reach `factor`, in the order in which they run.
+    """Choose the networks that reach `factor`: their scales, in the order in which they run.
 
     Args:
         factor: how many times larger, along the side that grows most; none are needed up to 1.
@@ -229,7 +229,7 @@ def chain(factor: Fraction | float, available: Collection[int]) -> tuple[int, ..
 
 @dataclass(frozen=True)
 class Route:
-    """How a picture gets to its size.
+    """Way of a picture to its size.
 
     Attributes:
         source: its (width, height), pixels.
@@ -248,12 +248,12 @@ class Route:
 
     @property
     def shrinks(self) -> bool:
-        """Whether the size is another than that after the networks."""
+        """True if the networks' result has to be resized."""
         return self.enlarged != self.size
 
 
 def route(width: int, height: int, size: Size, available: Collection[int]) -> Route:
-    """How a picture of `width` x `height` pixels gets to `size` by networks for the scales `available`.
+    """Find the route of a picture of `width` x `height` pixels to `size`, by networks for the scales `available`.
 
     Raises `UsageError`, which does not name the picture, if `size` would distort it, make it more than `MOST_TIMES`
     larger, or beyond `MOST_SIDE` or `MOST_PIXELS`.
@@ -284,7 +284,7 @@ def _check_room(found: Route) -> None:
 
 
 def _pixels(length: Fraction) -> int:
-    """To the nearest, halves up, 1 at least."""
+    """Round to the nearest whole number, halves up, at least 1."""
     return max(floor(length + Fraction(1, 2)), 1)
 
 
@@ -295,5 +295,5 @@ def _side(digits: str, text: str) -> int:
 
 
 def _decimal(number: Fraction) -> str:
-    """As people write it, without zeros at its end."""
+    """Write a number as people do, without zeros at its end."""
     return f"{(Decimal(number.numerator) / Decimal(number.denominator)).normalize():f}"

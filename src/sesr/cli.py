@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. Wrong usage that the parser finds raises `SystemExit(2)`."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
@@ -98,6 +99,22 @@ def _info(arguments: Arguments) -> int:
 
     print(networks_table(list_networks()))
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Open stdin, stdout and stderr to nothing where they are closed, as some schedulers leave them.
+
+    Otherwise the next file that is opened gets such a stream's descriptor, and what libraries print goes into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest descriptor that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  (for good)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  (for good)
 
 
 def _drop_output() -> None:

@@ -24,10 +24,12 @@ SURFACE = {
         "-t --tile": None,
         "-f --format": None,
         "--quality": None,
+        "--background": None,
         "--strip-metadata": False,
         "--max-megapixels": None,
         "--overwrite": False,
         "-j --jobs": None,
+        "--memory": None,
         "--json": False,
     },
     "train": {

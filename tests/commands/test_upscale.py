@@ -107,6 +107,73 @@ class TestUpscale:
         assert upscale(network, odd) == 1
         assert capsys.readouterr().err.count("\n") == 1
 
+    @pytest.mark.parametrize(("color", "wanted"), [("white", (255, 255, 255)), ("#ff8800", (255, 136, 0))])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
+    def test_a_background(
+        self, network: str, tmp_path: Path, color: str, wanted: tuple[int, int, int], suffix: str
+    ) -> None:
+        """Wherever there was transparency, whatever the format can hold."""
+        Image.new("RGBA", (16, 16)).save(tmp_path / "a.png")
+        assert upscale(network, tmp_path / "a.png", "-o", tmp_path / f"b.{suffix}", "--background", color, "-s", 1) == 0
+        with Image.open(tmp_path / f"b.{suffix}") as image:
+            assert image.mode == "RGB"
+            assert np.abs(np.subtract(image.getpixel((8, 8)), wanted)).max() <= 2
+
+    def test_a_background_behind_an_animation(self, network: str, tmp_path: Path) -> None:
+        frames = [Image.new("RGBA", (16, 16), (0, 0, 255, alpha)) for alpha in (0, 255)]
+        frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+        assert upscale(network, tmp_path / "a.webp", "-o", tmp_path / "b.webp", "--background", "red", "-s", 1) == 0
+        with Image.open(tmp_path / "b.webp") as image:
+            colors = []
+            for index in range(2):
+                image.seek(index)
+                colors.append(image.convert("RGBA").getpixel((8, 8)))
+        assert np.abs(np.subtract(colors, [(255, 0, 0, 255), (0, 0, 255, 255)])).max() <= 4
+
+    @pytest.mark.parametrize("color", ["nocolor", "#12", "#ff000080", ""])
+    def test_what_is_no_background(self, network: str, photo: Path, color: str, capsys: Captured) -> None:
+        with pytest.raises(SystemExit) as caught:
+            upscale(network, photo, "--background", color)
+        assert caught.value.code == 2
+        assert "is not an opaque color" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("size", "valid"),
+        [("4GB", True), ("512mb", True), ("1.5GiB", True), ("100", True), ("4 G", True), ("0", False), ("much", False)],
+    )
+    def test_a_memory_budget(self, network: str, photo: Path, size: str, valid: bool) -> None:
+        if valid:
+            assert upscale(network, photo, "-j", 2, "--memory", size) == 0
+            return
+        with pytest.raises(SystemExit):
+            upscale(network, photo, "--memory", size)
+
+    def test_a_pattern_that_the_shell_left_alone(self, network: str, photo: Path, capsys: Captured) -> None:
+        photo.with_name("photo[1].jpg").write_bytes(photo.read_bytes())
+        assert upscale(network, photo.with_name("p*.jpg")) == 0
+        assert upscale(network, photo.with_name("photo[1].jpg"), "--overwrite") == 0
+        assert sorted(path.name for path in photo.parent.glob("*.png")) == ["photo[1]_x2.png", "photo_x2.png"]
+        assert upscale(network, photo.with_name("*.gif")) == 1
+        assert capsys.readouterr().err.endswith("*.gif: no such file; check the name\n")
+
+    def test_several_into_a_new_folder(self, network: str, photo: Path) -> None:
+        other = photo.with_name("other.jpg")
+        other.write_bytes(photo.read_bytes())
+        assert upscale(network, photo, other, "-o", photo.with_name("new")) == 0
+        assert size(photo.parent / "new" / "photo_x2.png") == (60, 40)
+
+    def test_each_in_its_own_format(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        """A still GIF is the one that has none: it is refused in one line, and the others are done."""
+        for suffix in ("jpg", "png", "webp", "bmp", "tif", "gif"):
+            Image.new("RGB", (6, 4), (200, 90, 40)).save(tmp_path / f"{suffix}.{suffix}")
+        assert upscale(network, tmp_path, "-f", "same", "-o", tmp_path / "out", "--quality", 80) == 1
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["bmp_x2.bmp", "jpg_x2.jpg", "png_x2.png", "tif_x2.tif", "webp_x2.webp"]
+        for name in names:
+            with Image.open(tmp_path / "out" / name) as image:
+                assert image.format == {"jpg": "JPEG", "tif": "TIFF"}.get(name[:3], name.split("_")[0].upper())
+        assert capsys.readouterr().err.count("\n") == 1
+
     def test_transparency_into_jpeg(self, network: str, tmp_path: Path, capsys: Captured) -> None:
         Image.new("RGBA", (4, 4)).save(tmp_path / "a.png")
         assert upscale(network, tmp_path / "a.png", "-o", tmp_path / "b.jpg") == 1
@@ -268,6 +335,16 @@ class TestFolders:
             "skipped": 0,
             "failed": 1,
         }
+
+    def test_what_is_passed_over_is_told(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
+        for name in ("a.txt", "b.txt", "c.psd"):
+            (album / name).touch()
+        assert upscale(network, album, "-o", tmp_path / "out") == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "passed over: 2 .txt, 1 .psd, 1 subfolder (add -r)"
+        assert upscale(network, album, "-r", "-o", tmp_path / "out", "--json") == 0
+        summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert summary["passed_over"] == {".psd": 1, ".txt": 2}
+        assert (summary["earlier_results"], summary["excluded"], summary["subfolders"]) == (0, 0, 0)
 
     def test_format_quality_and_patterns(self, network: str, album: Path) -> None:
         assert upscale(network, album, "--include", "*.jpg", "-f", "webp", "--quality", 50) == 0

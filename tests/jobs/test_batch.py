@@ -18,8 +18,9 @@ from sesr.files.encoders import Saving
 from sesr.files.formats import JPEG
 from sesr.files.png import write_png
 from sesr.inference.upscale import Progress, Upscaled, Upscaler
-from sesr.jobs.batch import Done, Failed, Memory, Outcome, Skipped, upscale_files
+from sesr.jobs.batch import upscale_files
 from sesr.jobs.folders import find_pictures
+from sesr.jobs.outcomes import Done, Failed, Outcome, Skipped
 
 
 @dataclass
@@ -217,18 +218,3 @@ def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.M
         assert outcome.reason.startswith(str(outcome.source.with_name(f"{outcome.source.stem}_x2.png")))
         assert "No space left" in outcome.reason
     assert len(list(tmp_path.iterdir())) == 6
-
-
-def test_pictures_wait_for_memory_and_one_always_may() -> None:
-    memory, came = Memory(100), threading.Event()  # of which half is given away
-
-    def second() -> None:
-        with memory.taken(30):
-            came.set()
-
-    waiting = threading.Thread(target=second)
-    with memory.taken(1000):
-        waiting.start()
-        assert not came.wait(0.1)
-    assert came.wait(10)
-    waiting.join()

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sesr.files.formats import PICTURE_SUFFIXES
 from sesr.inference.sizes import Exactly, Height, Scale, Size, Width, Within
-from sesr.jobs.folders import Found, Search, Unread, find_pictures
+from sesr.jobs.folders import Found, PassedOver, Search, Unread, find_pictures
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="no such names")
 
@@ -28,11 +28,11 @@ def fill(folder: Path, names: Iterable[str]) -> Path:
     return folder
 
 
-def found(folder: Path, search: Search = Search(), apart: Path | None = None) -> list[str]:  # noqa: B008  (frozen)
+def found(folder: Path, search: Search = Search(), results: Path | None = None) -> list[str]:  # noqa: B008  (frozen)
     """The paths of the pictures in a folder, from it on."""
-    work = find_pictures([folder], search, apart)
+    work = find_pictures([folder], search, results)
     assert all(isinstance(each, Found) for each in work), work
-    assert all(each.source.parent == folder / each.place for each in work if isinstance(each, Found))
+    assert all(each.source.parent == folder / each.subfolder for each in work if isinstance(each, Found))
     return [each.source.relative_to(folder).as_posix() for each in work if isinstance(each, Found)]
 
 
@@ -179,7 +179,7 @@ def test_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("search", "advice"),
     [
-        (Search(), "add -r for those in folders within"),
+        (Search(), "add -r for those in subfolders"),
         (DOWN, "check the name"),
         (Search(recursive=True, include=("*.jpg",)), "check the patterns"),
     ],
@@ -230,3 +230,31 @@ def test_every_name_matches_itself_and_all(stem: str, suffix: str, other: str) -
         assert Search(include=(pattern,)).takes(relative)
         assert not Search(exclude=(pattern,)).takes(relative)
         assert not Search(include=("*",), exclude=(pattern,)).takes(relative)
+
+
+@pytest.mark.parametrize(
+    ("search", "line"),
+    [
+        (Search(), "2 .txt, 1 .cr2, 1 without a suffix, 1 subfolder (add -r)"),
+        (DOWN, "3 .txt, 2 .cr2, 1 without a suffix"),
+        (Search(True, exclude=("sub", "*.jpg")), "2 .txt, 1 .cr2, 1 without a suffix, 2 left out by patterns"),
+        (Search(True, include=("*.png",)), "3 .txt, 2 .cr2, 1 without a suffix, 1 left out by patterns"),
+    ],
+)
+def test_what_is_passed_over_is_counted(tmp_path: Path, search: Search, line: str) -> None:
+    """Once, also where the folder is named twice; not what systems leave, nor hidden files."""
+    names = ["a.jpg", "b.png", "a.txt", "b.TXT", "x.cr2", "README", "Thumbs.db", ".hidden.txt", "@eaDir/a.txt"]
+    fill(tmp_path, [*names, "sub/c.png", "sub/d.txt", "sub/e.cr2"])
+    passed_over = PassedOver()
+    find_pictures([tmp_path, Path(f"{tmp_path}/sub/..")], search, None, passed_over)
+    assert str(passed_over) == line
+
+
+def test_results_and_links_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path, ["a.jpg", "a_x2.png", "a_x2_p3.png", "a_p3.png", "out/b.txt", "else/c.jpg"])
+    (tmp_path / "link").symlink_to(tmp_path / "else")
+    passed_over = PassedOver()
+    work = find_pictures([tmp_path], DOWN, tmp_path / "out", passed_over)
+    assert [each.source.name for each in work if isinstance(each, Found)] == ["a.jpg", "a_p3.png", "c.jpg"]
+    assert str(passed_over) == "2 results of earlier runs, 1 link to folders"
+    assert str(PassedOver()) == ""

@@ -1,69 +1,73 @@
 """`sesr upscale`."""
 
 import argparse
-import json
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterable
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, add_model, plain, positive, tile
+from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, add_model, positive, tile
+from sesr.commands.quiet import quiet_libraries
+from sesr.commands.report import report_json, report_text
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
+    from sesr.imaging.flatten import Color
     from sesr.inference.sizes import Size
     from sesr.inference.upscale import Upscaler
-    from sesr.jobs.batch import Done, Outcome
-    from sesr.jobs.folders import Work
+    from sesr.jobs.streams import Places
 
 
 def add_upscale(commands: "Commands") -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = add_command(commands, "upscale", _upscale, "enlarge pictures")
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="picture files, and folders of them")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", help="file, or folder/ (default: name_x2.png beside each input)"
+        "inputs", nargs="+", metavar="IN", help="picture files, patterns such as '*.jpg', folders, or - for stdin"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="a file, a folder, or - for stdout (default: name_x2.png next to each input; stdout for stdin)",
     )
     _add_size(parser)
     _add_folders(parser)
     _add_network(parser)
     _add_files(parser)
-    parser.add_argument(
-        "-j", "--jobs", type=positive, metavar="N", help="pictures at a time (default: one a processor, of our engine)"
-    )
-    parser.add_argument("--json", action="store_true", help="print an object a line for each picture, and a summary")
+    _add_batch(parser)
 
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
-    """How large pictures become."""
+    """Add what says how large pictures become."""
     parser.add_argument("-s", "--scale", metavar="N", help="how many times larger, 1 to 64, also 1.5 (default: 2)")
-    parser.add_argument("--size", metavar="WxH", help="how large instead: 3840x (so wide), x2160 (so high), 3840x2160")
+    parser.add_argument(
+        "--size", metavar="WxH", help="size instead: 3840x (this width), x2160 (this height), 3840x2160"
+    )
     parser.add_argument("--fit", action="store_true", help="with --size 3840x2160: the largest that fits inside")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add what says which pictures of a folder are meant."""
     parser.add_argument(
-        "-r", "--recursive", action="store_true", help="folders with all in them; the same tree under OUT"
+        "-r", "--recursive", action="store_true", help="go down into subfolders, and make the same tree in OUT"
     )
     parser.add_argument(
         "--include",
         action="append",
         metavar="PATTERN",
-        help="of folders, only pictures whose name or path matches, such as '*.jpg' or '2024/*'; may be repeated",
+        help="from folders, only pictures whose name or path matches, such as '*.jpg' or '2024/*'; may be repeated",
     )
     parser.add_argument(
         "--exclude",
         action="append",
         metavar="PATTERN",
-        help="of folders, no pictures or folders whose name or path matches; may be repeated",
+        help="from folders, no pictures or subfolders whose name or path matches; may be repeated",
     )
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Add what says which network runs, and how."""
     add_model(parser)
     add_int8(parser)
     parser.add_argument(
@@ -76,54 +80,85 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    """What files are written, and how."""
+    """Add what says how files are read and written."""
     parser.add_argument(
         "-f",
         "--format",
         metavar="FORMAT",
-        help="of results that OUT does not name: png, jpg, webp, tiff ... (default: png)",
+        help="format where OUT does not name it: png, jpg, webp, tiff ..., or same to keep each file's (default: png)",
     )
     parser.add_argument(
         "--quality", type=_quality, metavar="N", help="of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100 (default: 95)"
     )
     parser.add_argument(
-        "--strip-metadata", action="store_true", help="keep colours only: no EXIF, XMP, comments or text"
+        "--background",
+        type=_color,
+        metavar="COLOR",
+        help="replace transparency by a color, such as white or '#ff8800'; JPEG and BMP need one",
+    )
+    parser.add_argument(
+        "--strip-metadata", action="store_true", help="keep colors only: no EXIF, XMP, comments or text"
     )
     parser.add_argument(
         "--max-megapixels", type=_megapixels, metavar="N", help="largest picture to read (default: 500)"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that exist, and do again what was done in folders"
+        "--overwrite", action="store_true", help="replace files that exist; in folders, do again what was done"
     )
+
+
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add what says how much runs at a time, and what is printed."""
+    parser.add_argument(
+        "-j", "--jobs", type=positive, metavar="N", help="pictures at a time (default: one a processor, of our engine)"
+    )
+    parser.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help="memory that pictures at a time may need together, such as 4GB (default: half of what is free)",
+    )
+    parser.add_argument("--json", action="store_true", help="print an object a line for each picture, and a summary")
 
 
 def _upscale(arguments: Arguments) -> int:
+    from sesr.jobs.patterns import expand_patterns
+    from sesr.jobs.streams import opened_streams
+
+    with quiet_libraries(), opened_streams(expand_patterns(arguments.inputs), arguments.output) as places:
+        if arguments.json and places.to_stdout:
+            raise UsageError("--json and the picture would both go to stdout; name a file with -o")
+        return _upscale_in(places, arguments)
+
+
+def _upscale_in(places: "Places", arguments: Arguments) -> int:
     from sesr.files.encoders import Saving
     from sesr.jobs.batch import upscale_files
+    from sesr.jobs.folders import PassedOver, Search, find_pictures
 
-    work = _work(arguments)
+    search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
+    passed_over = PassedOver()
+    results = None if places.output is None else Path(places.output)
+    work = find_pictures(map(Path, places.inputs), search, results, passed_over)
+    if places.to_stdout and len(work) > 1:
+        raise UsageError(f"stdout takes one picture, not {len(work)}; name a folder with -o")
     outcomes = upscale_files(
         _upscalers(arguments, len(work)),
         work,
-        arguments.output,
+        places.output,
         file_format=arguments.format,
         saving=Saving(arguments.quality),
         overwrite=arguments.overwrite,
+        memory=arguments.memory,
     )
     with closing(outcomes):
-        return _report_json(outcomes) if arguments.json else _report(outcomes)
-
-
-def _work(arguments: Arguments) -> "Work":
-    from sesr.jobs.folders import Search, find_pictures
-
-    search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
-    apart = None if arguments.output is None else Path(arguments.output)
-    return find_pictures(map(Path, arguments.inputs), search, apart)
+        if arguments.json:
+            return report_json(outcomes, places, passed_over)
+        return report_text(outcomes, places, passed_over)
 
 
 def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
-    """One for each picture at a time; together they take the processors that there are."""
+    """Make one for each picture at a time; together they use all processors."""
     from sesr.processors import available_threads
 
     threads = arguments.threads or available_threads()
@@ -150,11 +185,11 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
     )
     limit = arguments.max_megapixels
     pixels = upscaler.pixel_limit if limit is None else round(limit * 1e6)
-    return replace(upscaler, pixel_limit=pixels, notes=not arguments.strip_metadata)
+    return replace(upscaler, pixel_limit=pixels, notes=not arguments.strip_metadata, background=arguments.background)
 
 
 def _size(arguments: Arguments) -> "Size | None":
-    """The size that is asked for; None leaves it to the network. Raises `UsageError`."""
+    """Return the size that is asked for; None leaves it to the network. Raises `UsageError`."""
     from sesr.inference.sizes import parse_fit, parse_scale, parse_size
 
     if arguments.fit and arguments.size is None:
@@ -166,91 +201,8 @@ def _size(arguments: Arguments) -> "Size | None":
     return None if arguments.scale is None else parse_scale(arguments.scale)
 
 
-def _report(outcomes: "Iterable[Outcome]") -> int:
-    """Lines for people: what was done on stdout, what failed on stderr. Returns the exit code."""
-    from tqdm import tqdm
-
-    from sesr.jobs.batch import Done, Failed, Skipped
-
-    started, counts, older = time.monotonic(), Counter[str](), 0
-    for outcome in outcomes:
-        counts[type(outcome).__name__] += 1
-        with tqdm.external_write_mode():  # the bar makes way
-            if isinstance(outcome, Failed):
-                print(f"sesr: {plain(outcome.reason)}", file=sys.stderr)
-            elif isinstance(outcome, Done):
-                print(_line(outcome), flush=True)
-                _print_remarks(outcome)
-            elif isinstance(outcome, Skipped) and outcome.older:
-                older += 1
-                print(f"{plain(str(outcome.source))} is newer than {plain(str(outcome.target))}: skipped", flush=True)
-    if counts.total() != 1 or counts["Skipped"]:
-        done = f"enlarged {counts['Done']}, skipped {counts['Skipped']}, failed {counts['Failed']}"
-        print(f"{done} in {_duration(time.monotonic() - started)}")
-    if older:
-        print("add --overwrite to enlarge pictures anew that were changed")
-    return 1 if counts["Failed"] else 0
-
-
-def _line(done: "Done") -> str:
-    (w, h), (larger_w, larger_h) = done.source_size, done.target_size
-    return f"{plain(f'{done.source} -> {done.target}')}  {w} x {h} -> {larger_w} x {larger_h}"
-
-
-def _print_remarks(done: "Done") -> None:
-    """Print one line on stderr about what was converted and lost, if anything was."""
-    remarks = [*done.notes, *([f"lost: {', '.join(done.lost)}"] if done.lost else [])]
-    if remarks:
-        print(f"sesr: {plain(done.source)}: {plain('; '.join(remarks))}", file=sys.stderr)
-
-
-def _report_json(outcomes: "Iterable[Outcome]") -> int:
-    """An object a line for scripts. Returns the exit code."""
-    started, counts = time.monotonic(), Counter[str]()
-    for outcome in outcomes:
-        written = _object(outcome)
-        counts[str(written["status"])] += 1
-        _print_json(written)
-    numbers = {status: counts[status] for status in ("done", "skipped", "failed")}
-    _print_json({"status": "summary", **numbers, "seconds": round(time.monotonic() - started, 3)})
-    return 1 if counts["failed"] else 0
-
-
-def _print_json(content: dict[str, object]) -> None:
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode():
-        print(json.dumps(content), flush=True)
-
-
-def _object(outcome: "Outcome") -> dict[str, object]:
-    """All keys are there in each; names that are no text have their bytes as lone surrogates, as in Python."""
-    target = getattr(outcome, "target", None)
-    return {
-        "status": type(outcome).__name__.lower(),
-        "source": str(outcome.source),
-        "target": None if target is None else str(target),
-        "source_size": getattr(outcome, "source_size", None),
-        "target_size": getattr(outcome, "target_size", None),
-        "reason": getattr(outcome, "reason", None),
-        "notes": getattr(outcome, "notes", ()),
-        "lost": getattr(outcome, "lost", ()),
-        "seconds": round(getattr(outcome, "seconds", 0.0), 3),
-    }
-
-
-def _duration(seconds: float) -> str:
-    """12.3 s, 4 min 12 s, 1 h 03 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min {int(seconds) % 60:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
 def _megapixels(text: str) -> float:
-    """A number above zero."""
+    """Parse a number above zero."""
     try:
         number = float(text)
     except ValueError:
@@ -261,8 +213,33 @@ def _megapixels(text: str) -> float:
 
 
 def _quality(text: str) -> int:
-    """A whole number from 1 to 100."""
+    """Parse a whole number from 1 to 100."""
     number = positive(text)
     if number > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
     return number
+
+
+def _bytes(text: str) -> int:
+    """Parse a size in memory: 4GB, 512MB, 1.5GiB, or a number of bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", text.strip().lower())
+    size = 0
+    if found is not None:
+        number, prefix, binary = found.groups()
+        size = int(float(number) * (1024 if binary else 1000) ** (" kmgt".index(prefix or " ")))
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB or 512MB")
+    return size
+
+
+def _color(text: str) -> "Color":
+    """Parse a name or ``#rrggbb`` of an opaque color."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue, *alpha = ImageColor.getrgb(text)
+    except ValueError:
+        red, green, blue, alpha = 0, 0, 0, [0]
+    if alpha not in ([], [255]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an opaque color; write a name, such as white, or '#ff8800'")
+    return red, green, blue

@@ -25,11 +25,13 @@ from sesr.engines.base import DEFAULT, Backend, EngineOptions, LumaEngine
 from sesr.engines.pictures import PictureEngine
 from sesr.errors import PictureError, UsageError
 from sesr.files.animation import Animation, check_animated_output, open_animation, write_animation
+from sesr.files.background import background_for
 from sesr.files.encoders import Saving
 from sesr.files.files import PIXEL_LIMIT, assemble, open_picture, write_picture
 from sesr.files.formats import output_format
 from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture
+from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
@@ -72,12 +74,14 @@ class Upscaler:
         size: how large pictures become.
         pixel_limit: pixels that a picture file may have.
         notes: whether files keep what they say beside pixels and colours: EXIF, XMP, text and the like.
+        background: sRGB color that replaces transparency in files; None keeps it.
     """
 
     networks: Networks
     size: Size
     pixel_limit: int = PIXEL_LIMIT
     notes: bool = True
+    background: Color | None = None
 
     @classmethod
     def of_engine(cls, engine: LumaEngine | PictureEngine, tile: int | None = None) -> "Upscaler":
@@ -149,15 +153,16 @@ class Upscaler:
         way = self._route(picture.width, picture.height, str(source))
         width, height = way.size
         metadata = self._metadata(picture.metadata, *way.size)
-        with closing(_ahead(self._bands(picture, way, progress))) as ready:
+        flat = self._flat(picture, picture.metadata, str(source))
+        with closing(_ahead(self._bands(flat, way, progress))) as ready:
             write_picture(
                 target,
                 ready,
                 width,
                 height,
-                picture.mode,
+                flat.mode,
                 metadata,
-                depth=picture.depth,
+                depth=flat.depth,
                 saving=saving,
                 overwrite=overwrite,
             )
@@ -185,6 +190,12 @@ class Upscaler:
             yield band
             if progress is not None:
                 progress(len(band), way.size[1])
+
+    def _flat(self, picture: Source, metadata: Metadata, name: str) -> Source:
+        """Return the picture over the background, if there is one and the picture is transparent."""
+        if self.background is None or picture.mode not in ("LA", "RGBA"):
+            return picture
+        return Flattened(picture, background_for(self.background, metadata, picture.mode, name))
 
     def _metadata(self, metadata: Metadata, width: int, height: int) -> Metadata:
         kept = metadata if self.notes else metadata.without_notes()
@@ -218,7 +229,8 @@ class Upscaler:
 
         def frames() -> Iterator[tuple[Image.Image, float]]:
             for frame, duration in animation.frames():
-                yield assemble(self._bands(frame, way, None), *larger, frame.mode), duration
+                flat = self._flat(frame, animation.metadata, str(animation.path))
+                yield assemble(self._bands(flat, way, None), *larger, flat.mode), duration
                 if progress is not None:
                     progress(1, animation.count)
 

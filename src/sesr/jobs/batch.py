@@ -1,13 +1,13 @@
 """Many pictures: several at a time, one's failure apart from the others, and all stopped cleanly when asked to.
 
-What there is to do is found by `sesr.jobs.folders`, where results go is said by `sesr.jobs.targets`. Here the
-work is done, a thread a picture: our engine, decoders and encoders compute outside of Python's lock.
+`sesr.jobs.folders` finds what there is to do, `sesr.jobs.targets` says where results go. Here the work is done, a
+thread a picture: our engine, decoders and encoders compute outside of Python's lock.
 
-Outcomes come in the order of the work. Pictures for the same target wait for each other, so the first of them has it,
+Outcomes come in the order of the work. Pictures for the same target wait for each other, so the first of them gets it,
 whichever would have been quicker.
 
-Whoever stops taking outcomes (Ctrl-C, an exception, `close`) stops the threads too: each at its next band of rows, and
-its unfinished file is removed.
+Closing the iterator of outcomes stops the worker threads, and so do Ctrl-C and exceptions: each thread stops at its
+next band of rows, and its unfinished file is removed.
 """
 
 import threading
@@ -15,7 +15,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,21 +24,22 @@ from sesr.errors import EngineError, SesrError, UsageError
 from sesr.files.encoders import Saving
 from sesr.files.files import picture_size
 from sesr.inference.upscale import Progress, Upscaled
+from sesr.jobs.budget import MemoryBudget
 from sesr.jobs.folders import Found, Unread, Work
+from sesr.jobs.outcomes import Done, Failed, Outcome, Skipped
 from sesr.jobs.progress import Bar, Share, is_shown
 from sesr.jobs.targets import Targets, check_free, identity, is_done, is_older, make_folder_for
-from sesr.memory import free_memory
 
 
-class Enlarger(Protocol):
+class FileUpscaler(Protocol):
     """Makes larger pictures of picture files: `sesr.inference.upscale.Upscaler`."""
 
     @property
     def label(self) -> str:
-        """What names of results say: x2."""
+        """The size in names of results: x2."""
 
     def memory(self, size: tuple[int, int], target: Path) -> int:
-        """Bytes that enlarging a picture of (width, height) into the target takes at most."""
+        """Return an upper bound in bytes for upscaling a picture of (width, height) into `target`."""
 
     def upscale_file(
         self,
@@ -50,94 +50,65 @@ class Enlarger(Protocol):
         overwrite: bool = True,
         saving: Saving = ...,
     ) -> Upscaled:
-        """Enlarges a file into another, which appears whole or not at all. Raises `SesrError`."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """A file that was upscaled; sizes, notes and losses are those of `sesr.inference.upscale.Upscaled`."""
-
-    source: Path
-    target: Path
-    source_size: tuple[int, int]
-    target_size: tuple[int, int]
-    notes: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-    seconds: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file from a folder that an earlier run enlarged; `older` if the file was changed since."""
-
-    source: Path
-    target: Path
-    older: bool = False
-
-    @property
-    def reason(self) -> str | None:
-        """Why somebody might want to look."""
-        return "older than its picture" if self.older else None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A file that was not, or a folder that cannot be looked into, and the one line why."""
-
-    source: Path
-    reason: str
-    seconds: float = field(default=0.0, compare=False)
-
-
-Outcome = Done | Skipped | Failed
+        """Upscale a file into another, which appears whole or not at all. Raises `SesrError`."""
 
 
 def upscale_files(
-    enlargers: Sequence[Enlarger],
+    upscalers: Sequence[FileUpscaler],
     work: Work,
     output: str | None = None,
     *,
     file_format: str | None = None,
     saving: Saving = Saving(),  # noqa: B008  (frozen)
     overwrite: bool = False,
+    memory: int | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Enlarges picture files, with a progress bar on a terminal when it takes longer than a second.
+    """Upscale picture files, with a progress bar on a terminal when it takes longer than a second.
 
     Args:
-        enlargers: one for each picture to work on at a time. The same one may be there several times if it serves
+        upscalers: one for each picture to work on at a time. The same one may be there several times if it serves
             several threads: with our own engine it does.
         work: see `sesr.jobs.folders.find_pictures`.
         output: see `sesr.jobs.targets.Targets`.
         file_format: likewise.
         saving: the quality.
         overwrite: whether files that exist may be replaced. If not, those from folders are skipped.
+        memory: bytes that the pictures worked on at a time may need together; None takes half of what is free. One
+            picture alone is worked on whatever it needs.
 
     Yields one outcome for each thing in `work`, in its order, but nothing for a picture that was found twice. Raises
     `UsageError` when `output`, `file_format` or `saving` cannot be meant so, `PictureError` when the output's folder
     cannot be made, before any work is done. The work begins with the first outcome that is asked for, and is not held
     up by outcomes that nobody takes yet.
     """
-    if not enlargers:
-        raise UsageError("nothing to enlarge with: give one enlarger at least")
-    targets = Targets(work, output, enlargers[0].label, file_format)
+    if not upscalers:
+        raise UsageError("nothing to upscale with: give at least one upscaler")
+    targets = Targets(work, output, upscalers[0].label, file_format)
     targets.check_quality(saving.quality)
-    return _Batch(enlargers, targets, saving, overwrite).outcomes(work)
+    return _Batch(upscalers, targets, saving, MemoryBudget(memory), overwrite=overwrite).outcomes(work)
 
 
 class _Stopped(BaseException):
-    """Nobody wants the results any more; on the way of Ctrl-C."""
+    """Nobody wants the results any more. Unwinds like Ctrl-C."""
 
 
 class _Batch:
     """Arguments as for `upscale_files`."""
 
-    def __init__(self, enlargers: Sequence[Enlarger], targets: Targets, saving: Saving, overwrite: bool) -> None:
-        self._jobs = len(enlargers)
-        self._idle: SimpleQueue[Enlarger] = SimpleQueue()
-        for enlarger in enlargers:
-            self._idle.put(enlarger)
-        self._targets, self._saving, self._overwrite = targets, saving, overwrite
-        self._memory = Memory(free_memory())
+    def __init__(
+        self,
+        upscalers: Sequence[FileUpscaler],
+        targets: Targets,
+        saving: Saving,
+        budget: MemoryBudget,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._jobs = len(upscalers)
+        self._idle: SimpleQueue[FileUpscaler] = SimpleQueue()
+        for upscaler in upscalers:
+            self._idle.put(upscaler)
+        self._targets, self._saving, self._budget, self._overwrite = targets, saving, budget, overwrite
         self._size = cache(picture_size)
         self._stop = threading.Event()
 
@@ -157,21 +128,21 @@ class _Batch:
             bar.close()
 
     def _without_repeated(self, work: Work) -> Work:
-        """Without what was found in folders twice, for the same target."""
+        """Drop what was found in folders twice, for the same target."""
         seen, kept = set(), []
         for found in work:
-            key = None if isinstance(found, Unread) else (identity(found.source), identity(self._targets.of(found)))
+            key = None if isinstance(found, Unread) else (identity(found.source), identity(self._targets.target(found)))
             if key is None or isinstance(found, Unread) or found.named or key not in seen:
                 kept.append(found)
             seen.add(key)
         return kept
 
     def _submitted(self, pool: ThreadPoolExecutor, work: Work, bar: Bar) -> "list[Future[Outcome]]":
-        """The last one first. Threads begin in the order of the work, so what one waits for was begun before it."""
+        """Start all work, and return it last one first. Threads take it in order, so none waits for what waits."""
         latest: dict[tuple[int, int] | str | None, Future[Outcome]] = {}
         futures = []
         for found in work:
-            place = None if isinstance(found, Unread) else identity(self._targets.of(found))
+            place = None if isinstance(found, Unread) else identity(self._targets.target(found))
             before = None if place is None else latest.get(place)
             latest[place] = pool.submit(self._outcome, found, before, bar)
             futures.append(latest[place])
@@ -185,14 +156,14 @@ class _Batch:
             wait([before])
         share = Share(bar, self._expected_pixels(found) if is_shown() else 0)
         try:
-            return self._tried(found, share)
+            return self._upscaled_or_failed(found, share)
         finally:
             share.finish()
 
-    def _tried(self, found: Found, share: Share) -> Outcome:
+    def _upscaled_or_failed(self, found: Found, share: Share) -> Outcome:
         started = time.monotonic()
         try:
-            return self._enlarged(found, share, started)
+            return self._upscaled(found, share, started)
         except EngineError as error:
             reason = f"{found.source}: {error}"
         except SesrError as error:
@@ -204,21 +175,22 @@ class _Batch:
         except Exception as error:  # a fault of ours: one picture's, not the end of a whole night's work
             what = " ".join(f"{type(error).__name__}: {error}".split())
             reason = f"{found.source}: failed in a way that it should not ({what}); please report it with the picture"
-        return Failed(found.source, reason, time.monotonic() - started)
+        return Failed(found.source, reason, found.page, time.monotonic() - started)
 
-    def _enlarged(self, found: Found, share: Share, started: float) -> Done | Skipped:
+    def _upscaled(self, found: Found, share: Share, started: float) -> Done | Skipped:
         with self._targets.claim(found) as target:
             if not self._overwrite and is_done(found, target):
-                return Skipped(found.source, target, is_older(target, found.source))
+                return Skipped(found.source, target, is_older(target, found.source), found.page)
             check_free(found.source, target, overwrite=self._overwrite)
-            with self._enlarger() as enlarger, self._memory.taken(self._needed(enlarger, found, target)):
+            with self._upscaler() as upscaler, self._budget.taken(self._needed(upscaler, found, target)):
                 self._check_wanted()
                 if not found.named:
                     make_folder_for(target)
-                report = enlarger.upscale_file(
+                report = upscaler.upscale_file(
                     found.source, target, self._watched(share), overwrite=self._overwrite, saving=self._saving
                 )
-            return Done(found.source, target, **vars(report), seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return Done(found.source, target, **vars(report), page=found.page, seconds=seconds)
 
     def _watched(self, share: Share) -> Progress:
         def advance(rows: int, total: int) -> None:
@@ -232,50 +204,21 @@ class _Batch:
             raise _Stopped
 
     @contextmanager
-    def _enlarger(self) -> Iterator[Enlarger]:
-        enlarger = self._idle.get()
+    def _upscaler(self) -> Iterator[FileUpscaler]:
+        upscaler = self._idle.get()
         try:
-            yield enlarger
+            yield upscaler
         finally:
-            self._idle.put(enlarger)
+            self._idle.put(upscaler)
 
     def _expected_pixels(self, found: Found | Unread) -> int:
-        """Pixels that are to be enlarged: none of what is skipped."""
-        if isinstance(found, Unread) or (not self._overwrite and is_done(found, self._targets.of(found))):
+        """Return how many pixels are to be upscaled: none of what is skipped."""
+        if isinstance(found, Unread) or (not self._overwrite and is_done(found, self._targets.target(found))):
             return 0
         size = self._size(found.source)
         return 0 if size is None else size[0] * size[1]
 
-    def _needed(self, enlarger: Enlarger, found: Found, target: Path) -> int:
-        """Bytes. One alone is looked at when its turn comes: `sesr.files.files`."""
+    def _needed(self, upscaler: FileUpscaler, found: Found, target: Path) -> int:
+        """Return the bytes that a picture needs. One at a time is checked when its turn comes, in `sesr.files`."""
         size = self._size(found.source) if self._jobs > 1 else None
-        return 0 if size is None else enlarger.memory(size, target)
-
-
-class Memory:
-    """Lets pictures begin while they fit into half of the memory that was free; one always may.
-
-    Args:
-        free: bytes, None if unknown.
-    """
-
-    def __init__(self, free: int | None) -> None:
-        self._most = None if free is None else free // 2
-        self._taken = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Takes so many bytes, as soon as there is room for them."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._fits(size))
-            self._taken += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= size
-                self._changed.notify_all()
-
-    def _fits(self, size: int) -> bool:
-        return self._most is None or not self._taken or self._taken + size <= self._most
+        return 0 if size is None else upscaler.memory(size, target)

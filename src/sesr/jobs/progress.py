@@ -1,6 +1,6 @@
-"""One bar over all pictures, by their pixels, so that the time left is right when large and small ones are mixed.
+"""A progress bar over all pictures, by their pixels, so that the time left is right when sizes are mixed.
 
-It is on a terminal only, and after a second.
+It appears on a terminal only, and after a second.
 """
 
 import sys
@@ -11,19 +11,20 @@ from tqdm import tqdm
 
 
 def is_shown() -> bool:
-    """Whether there is somebody to see a bar."""
+    """Tell whether there is somebody to see a bar."""
     return sys.stderr.isatty()
 
 
 class Bar:
-    """The bar. Any thread may move it.
+    """Bar over all pictures. Any thread may move it.
 
     Args:
         pictures: how many there are.
-        pixels: how many they have together.
+        pixels: how many they have in total.
+        delay: seconds after which it appears.
     """
 
-    def __init__(self, pictures: int, pixels: int) -> None:
+    def __init__(self, pictures: int, pixels: int, delay: float = 1) -> None:
         self._pictures, self._finished = pictures, 0
         self._alone = threading.Lock()
         self._bar: tqdm[NoReturn] = tqdm(
@@ -31,34 +32,34 @@ class Bar:
             total=pixels,
             unit="px",
             unit_scale=True,
-            delay=1,
+            delay=delay,
             smoothing=0.05,
             leave=False,
             disable=None,
         )
 
     def move(self, pixels: int) -> None:
-        """So many more pixels are done."""
+        """Count more pixels as done."""
         with self._alone:
             self._bar.update(pixels)
 
     def finish_picture(self) -> None:
-        """One more picture is done with."""
+        """Count one more picture as finished."""
         with self._alone:
             self._finished += 1
             self._bar.set_description_str(f"{self._finished} of {self._pictures}", refresh=False)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 
 class Share:
-    """A picture's part of the bar.
+    """One picture's share of the bar.
 
     Args:
-        bar: the whole.
-        pixels: of the picture.
+        bar: the bar over all pictures.
+        pixels: the picture's.
     """
 
     def __init__(self, bar: Bar, pixels: int) -> None:
@@ -66,12 +67,12 @@ class Share:
         self._rows = self._moved = 0
 
     def advance(self, rows: int, total: int) -> None:
-        """So many more of the result's `total` rows are done."""
+        """Count more rows of the result as done, out of `total`."""
         self._rows += rows
         self._move_to(self._pixels * min(self._rows, total) // total)
 
     def finish(self) -> None:
-        """The picture is done with, well or badly."""
+        """Count the picture as finished, whether it succeeded or not."""
         self._move_to(self._pixels)
         self._bar.finish_picture()
 

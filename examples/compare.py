@@ -14,11 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 import sesr
 from draw import draw_scene
-from sesr.files.files import write_picture
+from sesr.files.write import write_picture
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
+from sesr.imaging.stream import Stream
 
 Bytes = NDArray[np.uint8]
 
@@ -78,7 +79,7 @@ def main() -> None:
         if label != "original":
             print(f"{label:14} {luma_psnr(picture, pictures['original'], arguments.scale):6.2f} dB")
     sheet = side_by_side(pictures)
-    write_picture(arguments.output, [sheet], sheet.shape[1], sheet.shape[0], "RGB")
+    write_picture(arguments.output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
     print(arguments.output)
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from sesr.files.files import write_picture
+from sesr.files.write import write_picture
+from sesr.imaging.stream import Stream
 
 Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -210,7 +211,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="another number, another picture (default: %(default)s)")
     arguments = parser.parse_args()
     size = (arguments.width, arguments.height)
-    write_picture(arguments.output, bands(*size, arguments.seed), *size, "RGB")
+    write_picture(arguments.output, Stream(bands(*size, arguments.seed), *size, "RGB", 8))
     print(f"{arguments.output}  {size[0]} x {size[1]}")
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import sesr
 from compare import HEIGHT, WIDTH, Bytes, luma_psnr, side_by_side
 from draw import draw_scene
-from sesr.files.files import write_picture
 from sesr.files.jpeg import through_jpeg
+from sesr.files.write import write_picture
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
+from sesr.imaging.stream import Stream
 
 SCALE = 2
 
@@ -44,7 +45,7 @@ def main() -> None:
         if label != "original":
             print(f"{label:20} {luma_psnr(picture, pictures['original'], SCALE):6.2f} dB")
     sheet = side_by_side(pictures)
-    write_picture(arguments.output, [sheet], sheet.shape[1], sheet.shape[0], "RGB")
+    write_picture(arguments.output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
     print(arguments.output.name)
 
 

@@ -3,15 +3,21 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import pyvips
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from sesr.files.formats import FORMATS
+from sesr.files.metadata import NOTHING, Metadata
+from sesr.files.write import Output, write_picture
+from sesr.imaging.stream import Stream
 
 Content = dict[str, bytes]
 
@@ -130,6 +136,51 @@ def chunk(name: bytes, body: bytes) -> bytes:
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG of chunks."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+CHANNELS = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
+"""Pictures' last axes by mode."""
+
+STILL_SUFFIXES = tuple(form.suffix for form in FORMATS if form.still)
+JXL = pytest.param(".jxl", marks=pytest.mark.needs("pillow_jxl"))
+
+
+def pixels(mode: str, height: int = 13, width: int = 17) -> NDArray[np.uint8]:
+    """A smooth picture, so that lossy formats come close."""
+    ramp = np.add.outer(np.arange(height) * 6, np.arange(width) * 5).astype(np.uint8)
+    channels = CHANNELS[mode]
+    return ramp if not channels else np.stack([ramp + 9 * k for k in range(channels[0])], axis=-1).astype(np.uint8)
+
+
+def banded(picture: NDArray[np.uint8], rows: int = 5) -> Iterator[NDArray[np.uint8]]:
+    """The same in bands of rows."""
+    return (picture[top : top + rows] for top in range(0, len(picture), rows))
+
+
+def put(
+    path: Path,
+    bands: Iterable[NDArray[np.uint8]],
+    width: int,
+    height: int,
+    mode: str,
+    metadata: Metadata = NOTHING,
+    output: Output = Output(),
+) -> None:
+    """Write a picture of 8 bits through the program's own door."""
+    write_picture(path, Stream(bands, width, height, mode, 8), metadata, output)
+
+
+def load_plugin(suffix: str) -> None:
+    """Make Pillow know the format too, or skip the test."""
+    if suffix in (".heic", ".heif"):
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    elif suffix == ".jxl":
+        pytest.importorskip("pillow_jxl")
+
+
+def color_profile(space: bytes) -> bytes:
+    """As much of an ICC profile as is looked at."""
+    return struct.pack(">I12s4s", 132, b"", space) + bytes(112)
 
 
 def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[bytes, bytes]:

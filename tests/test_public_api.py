@@ -34,7 +34,7 @@ def test_names() -> None:
     """Frozen: a name that is gone breaks somebody's program."""
     errors = {"EngineError", "ExportError", "NotInstalledError", "PictureError", "RecipeError", "SesrError"}
     errors |= {"TrainingError", "UsageError", "WeightsError"}
-    types = {"Backend", "LumaEngine", "PictureEngine", "Progress", "SESR", "Size", "Upscaled", "Upscaler"}
+    types = {"Backend", "LumaEngine", "Output", "PictureEngine", "Progress", "SESR", "Size", "Upscaled", "Upscaler"}
     assert set(sesr.__all__) == errors | types | {"__version__", "load", "upscale"}
 
 

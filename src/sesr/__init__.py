@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UsageError,
         WeightsError,
     )
+    from sesr.files.write import Output
     from sesr.inference.sizes import Size
     from sesr.inference.upscale import Progress, Upscaled, Upscaler, load, upscale
     from sesr.network.sesr import SESR
@@ -46,6 +47,7 @@ _HOMES = {
         "UsageError",
         "WeightsError",
     ),
+    "sesr.files.write": ("Output",),
     "sesr.inference.sizes": ("Size",),
     "sesr.inference.upscale": ("Progress", "Upscaled", "Upscaler", "load", "upscale"),
     "sesr.network.sesr": ("SESR",),
@@ -59,6 +61,7 @@ __all__ = [
     "ExportError",
     "LumaEngine",
     "NotInstalledError",
+    "Output",
     "PictureEngine",
     "PictureError",
     "Progress",

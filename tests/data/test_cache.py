@@ -22,7 +22,7 @@ from sesr.data.degradation import degrade_as_photo
 from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.data.settings import DataRecipe
 from sesr.errors import PictureError
-from sesr.files.files import OpenPicture, open_picture
+from sesr.files.open import Still, open_picture
 
 CROP = DataRecipe(crop=6)
 Captured = pytest.CaptureFixture[str]
@@ -155,7 +155,7 @@ def test_failures_that_may_pass_are_not_remembered(
 ) -> None:
     opening = open_picture
 
-    def failing(path: Path) -> OpenPicture:
+    def failing(path: Path) -> Still:
         if path.name == "a.png":
             raise PictureError(f"{path}: it failed") from failure
         return opening(path)
@@ -184,7 +184,7 @@ def test_pictures_that_change_while_they_are_read_are_not_remembered(
 ) -> None:
     opening = open_picture
 
-    def vanished(path: Path) -> OpenPicture:
+    def vanished(path: Path) -> Still:
         if path.name == "a.png":
             path.unlink()
         return opening(path)

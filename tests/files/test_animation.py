@@ -18,9 +18,12 @@ from tests.damage import Nearest
 from tests.sample_files import XMP, exif, frames
 
 from sesr.errors import PictureError
-from sesr.files import files
-from sesr.files.animation import MOST_FRAMES, _whole, open_animation
+from sesr.files import limits
+from sesr.files.animation import Animated
 from sesr.files.formats import OUTPUT_SUFFIXES
+from sesr.files.frames import in_ticks
+from sesr.files.limits import MOST_FRAMES, PIXEL_LIMIT
+from sesr.files.open import open_file
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_size
 from sesr.inference.upscale import Upscaled, Upscaler
@@ -41,6 +44,12 @@ def saved(path: Path, images: list[Image.Image], plays: int = 0, **options: Any)
     return path
 
 
+def opened(path: Path, pixel_limit: int = PIXEL_LIMIT) -> Animated | None:
+    """The animation, None for a still picture."""
+    found = open_file(path, pixel_limit)
+    return found if isinstance(found, Animated) else None
+
+
 def memory_of(suffix: str, width: int, height: int, count: int) -> int:
     """Bytes that the program expects writing to take."""
     animated = OUTPUT_SUFFIXES["." + suffix].animated
@@ -50,7 +59,7 @@ def memory_of(suffix: str, width: int, height: int, count: int) -> int:
 
 def seen(path: Path) -> list[tuple[NDArray[np.uint8], float]]:
     """Frames as RGBA, and their times."""
-    animation = open_animation(path)
+    animation = opened(path)
     assert animation is not None
     found = []
     for each, time in animation.frames():
@@ -79,7 +88,7 @@ def test_it_plays_as_often_as_before(tmp_path: Path, source: str, target: str, p
     path, result = saved(tmp_path / f"in.{source}", frames(4), plays), tmp_path / f"out.{target}"
     Upscaler.of_engine(Nearest()).upscale_file(path, result)
     for each in (path, result):
-        animation = open_animation(each)
+        animation = opened(each)
         assert animation is not None
         assert animation.plays == plays
 
@@ -104,7 +113,7 @@ def test_disposal_of_gif(tmp_path: Path, disposal: int) -> None:
 
 @given(times=st.lists(st.floats(0, 1000), min_size=1, max_size=50), tick=st.sampled_from([1.0, 10.0]))
 def test_whole_times_keep_their_sum(times: list[float], tick: float) -> None:
-    whole = _whole(times, tick)
+    whole = in_ticks(times, tick)
     assert all(time % tick == 0 for time in whole)
     assert abs(sum(whole) - sum(times)) <= tick / 2 + 1e-6
 
@@ -125,16 +134,16 @@ def test_formats_of_one_picture_are_refused(tmp_path: Path, suffix: str) -> None
 
 def test_frames_together_count_for_the_limit(tmp_path: Path) -> None:
     path = saved(tmp_path / "in.gif", frames(4))
-    assert open_animation(path, 4 * 16 * 16) is not None
+    assert opened(path, 4 * 16 * 16) is not None
     with pytest.raises(PictureError, match="too large"):
-        open_animation(path, 4 * 16 * 16 - 1)
+        opened(path, 4 * 16 * 16 - 1)
 
 
 def test_number_of_frames_is_limited(tmp_path: Path) -> None:
     frame = b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"
     (tmp_path / "a.gif").write_bytes(b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + frame * (MOST_FRAMES + 1) + b";")
     with pytest.raises(PictureError, match="too many"):
-        open_animation(tmp_path / "a.gif")
+        opened(tmp_path / "a.gif")
 
 
 def test_too_large_for_gif(tmp_path: Path) -> None:
@@ -149,7 +158,7 @@ def test_a_still_picture_is_none(tmp_path: Path, suffix: str) -> None:
     content = io.BytesIO()
     Image.new("RGB", (4, 4)).save(content, {"png": "PNG"}.get(suffix, suffix))
     (tmp_path / f"a.{suffix}").write_bytes(content.getvalue())
-    assert open_animation(tmp_path / f"a.{suffix}") is None
+    assert opened(tmp_path / f"a.{suffix}") is None
 
 
 def test_shape_that_does_not_fit_is_told_with_the_name(tmp_path: Path) -> None:
@@ -160,8 +169,8 @@ def test_shape_that_does_not_fit_is_told_with_the_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("missing", [1, 2, 9])
-def test_gif_without_its_end_is_damaged(tmp_path: Path, count: int, missing: int) -> None:
+@pytest.mark.parametrize("missing", [2, 3, 9])
+def test_gif_that_ends_within_a_frame_is_damaged(tmp_path: Path, count: int, missing: int) -> None:
     path = saved(tmp_path / "in.gif", frames(count), duration=50)
     path.write_bytes(path.read_bytes()[:-missing])
     with pytest.raises(PictureError, match=r"in\.gif: damaged or incomplete"):
@@ -201,7 +210,7 @@ def test_what_an_apng_says_beside_is_kept(tmp_path: Path) -> None:
     info.add_itxt("XML:com.adobe.xmp", XMP.decode())
     path = saved(tmp_path / "in.png", frames(4), pnginfo=info, dpi=(300, 300), exif=exif())
     Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / "out.png")
-    before, after = (open_animation(tmp_path / name) for name in ("in.png", "out.png"))
+    before, after = (opened(tmp_path / name) for name in ("in.png", "out.png"))
     assert before is not None
     assert after is not None
     assert after.metadata == before.metadata.enlarged(32, 32)
@@ -213,7 +222,7 @@ def test_what_an_apng_says_beside_is_kept(tmp_path: Path) -> None:
 def test_dots_per_inch_go_into_exif(tmp_path: Path, target: str) -> None:
     path = saved(tmp_path / "in.png", frames(4), dpi=(300, 300))
     Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{target}")
-    result = open_animation(tmp_path / f"out.{target}")
+    result = opened(tmp_path / f"out.{target}")
     assert result is not None
     assert result.metadata.dpi == pytest.approx((300, 300), abs=0.01)
 
@@ -231,8 +240,7 @@ import re, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from sesr.files.animation import write_animation
-from sesr.files.encoders import Saving
+from sesr.files.write import write_animation
 from sesr.files.metadata import NOTHING
 
 def noise(side, channels):
@@ -240,7 +248,7 @@ def noise(side, channels):
 
 def write(side):
     made = ((noise(side, 4 if index else 3), 40.0) for index in range(8))
-    write_animation(Path(sys.argv[1]), made, 0, NOTHING, Saving())
+    write_animation(Path(sys.argv[1]), made, 0, NOTHING)
 
 def highest():
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -265,10 +273,10 @@ def test_writing_takes_no_more_memory_than_is_reckoned(tmp_path: Path, suffix: s
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_want_of_memory_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     path, needed = saved(tmp_path / "in.gif", frames(4)), memory_of(suffix, 32, 32, 4)
-    monkeypatch.setattr(files, "free_memory", lambda: needed - 1)
+    monkeypatch.setattr(limits, "free_memory", lambda: needed - 1)
     with pytest.raises(PictureError, match=r"of memory are needed .* animations are written at once"):
         Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")
-    monkeypatch.setattr(files, "free_memory", lambda: needed)
+    monkeypatch.setattr(limits, "free_memory", lambda: needed)
     Upscaler.of_engine(Nearest()).upscale_file(path, tmp_path / f"out.{suffix}")
 
 
@@ -279,6 +287,6 @@ def test_bytes_between_the_blocks_of_a_gif(tmp_path: Path) -> None:
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=50)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"\0\0;")
-    animation = open_animation(path)
+    animation = opened(path)
     assert animation is not None
     assert animation.count == 3

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from sesr.errors import PictureError
-from sesr.files.files import open_picture
-from sesr.files.jpeg import check_jpeg, through_jpeg
+from sesr.files.jpeg import through_jpeg
+from sesr.files.open import open_picture
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 
@@ -23,6 +23,12 @@ def test_equals_a_file(pixels: "np.typing.NDArray[np.uint8]") -> None:
     options = {"subsampling": 2} if pixels.ndim == 3 else {}
     Image.fromarray(pixels).save(file, "JPEG", quality=75, **options)
     assert np.array_equal(through_jpeg(pixels, 75), np.asarray(Image.open(file)))
+
+
+def read(path: Path) -> "np.typing.NDArray[np.uint8]":
+    """All rows. What is missing shows when they have been read."""
+    picture = open_picture(path)
+    return picture.rows(0, picture.height)
 
 
 def test_lower_quality_loses_more() -> None:
@@ -48,11 +54,9 @@ def test_data_that_end_too_early(tmp_path: Path) -> None:
     Image.fromarray(NOISE).save(tmp_path / "good.jpg")
     whole = (tmp_path / "good.jpg").read_bytes()
     (tmp_path / "bad.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
-    check_jpeg(tmp_path / "good.jpg")
+    read(tmp_path / "good.jpg")
     with pytest.raises(PictureError, match=r"bad\.jpg: damaged or incomplete \(its data end too early\)"):
-        check_jpeg(tmp_path / "bad.jpg")
-    with pytest.raises(PictureError, match="end too early"):
-        open_picture(tmp_path / "bad.jpg")
+        read(tmp_path / "bad.jpg")
 
 
 def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
     Image.fromarray(NOISE).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[:-2] + b"\0\0\0" + whole[-2:])
-    check_jpeg(tmp_path / "a.jpg")
+    read(tmp_path / "a.jpg")
 
 
 def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
 
     def is_whole(name: str) -> bool:
         try:
-            check_jpeg(tmp_path / name)
+            read(tmp_path / name)
         except PictureError:
             return False
         return True
@@ -86,4 +90,4 @@ def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
 def test_name_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     Image.fromarray(NOISE).save(path)
-    check_jpeg(path)
+    read(path)

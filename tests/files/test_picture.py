@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError
-from sesr.files.picture import Picture, decoding, kind_of
+from sesr.files.faults import reading
+from sesr.files.picture import Picture, kind_of
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -43,7 +44,7 @@ def test_other_kinds_are_refused(mode: str) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("a\nb"), SyntaxError("x"), MemoryError(), OSError(), KeyError(1)])
 def test_whatever_a_decoder_raises_becomes_one_line(error: Exception) -> None:
-    with pytest.raises(PictureError) as caught, decoding("a.png"):
+    with pytest.raises(PictureError) as caught, reading("a.png"):
         raise error
     assert str(caught.value).startswith("a.png: ")
     assert "\n" not in str(caught.value)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sesr.errors import PictureError
-from sesr.files import files
-from sesr.files.files import open_picture
-from sesr.files.scanlines import Scanlines, decoding, turned
+from sesr.files import limits
+from sesr.files.faults import reading
+from sesr.files.open import open_picture
+from sesr.files.scanlines import Scanlines, turned
 
 
 def noise(*shape: int) -> NDArray[np.uint16]:
@@ -45,7 +46,7 @@ def test_turned_is_what_pillow_does(orientation: int) -> None:
 
 
 def test_only_what_starts_at_the_top_needs_little_memory(tmp_path: Path) -> None:
-    for orientation, needed in ((1, 0), (2, 0), (3, 2 * 3 * 20), (6, 2 * 3 * 20)):
+    for orientation, needed in ((1, 0), (2, 0), (3, 3 * 20), (6, 3 * 20)):
         exif = Image.Exif()
         exif[0x0112] = orientation
         Image.new("RGB", (5, 4)).save(tmp_path / "a.png", exif=exif)
@@ -61,7 +62,7 @@ def test_interlaced_needs_the_whole_in_memory(tmp_path: Path, monkeypatch: pytes
     assert isinstance(picture, Scanlines)
     assert picture.whole_bytes == pixels.size
     assert np.array_equal(picture.rows(0, 9), pixels)
-    monkeypatch.setattr(files, "free_memory", lambda: pixels.size - 1)
+    monkeypatch.setattr(limits, "free_memory", lambda: pixels.size - 1)
     with pytest.raises(PictureError, match=r"a\.png: .* to read it whole, for it is interlaced or turned"):
         open_picture(tmp_path / "a.png")
 
@@ -116,11 +117,11 @@ SENSOR: Tags = {262: (32803,), 277: (1,)}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (YCBCR, "its colours are YCbCr without JPEG, .* convert it to RGB first"),
-        (GREY | {338: (2, 0)}, "its colours are b-w of 3 channels, .* convert it to RGB first"),
-        (GREY | {258: (16, 16, 16), 338: (2, 0)}, "its colours are grey16 of 3 channels, .* convert it to RGB first"),
-        (LAB, "its colours are Lab, .* convert it to RGB first"),
-        (LAB | {258: (16, 16, 16)}, "its colours are Lab, .* convert it to RGB first"),
+        (YCBCR, "its colors are YCbCr without JPEG, .* convert it to RGB first"),
+        (GREY | {338: (2, 0)}, "its colors are b-w of 3 channels, .* convert it to RGB first"),
+        (GREY | {258: (16, 16, 16), 338: (2, 0)}, "its colors are grey16 of 3 channels, .* convert it to RGB first"),
+        (LAB, "its colors are Lab, .* convert it to RGB first"),
+        (LAB | {258: (16, 16, 16)}, "its colors are Lab, .* convert it to RGB first"),
         (
             GREY | {258: (12,), 277: (1,)},
             "its numbers are of 12 bits, not 8 or 16 bits, .* convert it to 16 bits first",
@@ -141,7 +142,7 @@ def test_what_would_be_shown_wrongly_is_refused(tmp_path: Path, changes: Tags, m
 @pytest.mark.parametrize("space", ["CMYK", "LAB"])
 def test_other_colours_are_refused(tmp_path: Path, space: str) -> None:
     Image.new(space, (4, 3)).save(tmp_path / "a.tif")
-    with pytest.raises(PictureError, match=r"its colours are (CMYK|Lab),"):
+    with pytest.raises(PictureError, match=r"its colors are (CMYK|Lab),"):
         open_picture(tmp_path / "a.tif")
 
 
@@ -161,7 +162,7 @@ def test_a_strip_may_be_larger_than_libtiff_allows(tmp_path: Path) -> None:
 
 def test_want_of_memory_is_no_damage() -> None:
     huge = pyvips.Image.black(4_000_000, 4_000_000, bands=100)
-    with pytest.raises(PictureError, match=r"a\.tif: too large for this machine's memory"), decoding(Path("a.tif")):
+    with pytest.raises(PictureError, match=r"a\.tif: too large for this machine's memory"), reading(Path("a.tif")):
         huge.copy_memory()
 
 

@@ -11,7 +11,7 @@ from tests.damage import Nearest, fuzz
 from tests.sample_files import every_format, png, png_header
 
 from sesr.errors import PictureError
-from sesr.files.animation import MOST_FRAMES
+from sesr.files.limits import MOST_FRAMES
 from sesr.inference.upscale import Upscaler
 
 MANY = "SESR_FUZZ_INPUTS"

@@ -36,8 +36,8 @@ from tests.sample_files import (
     whole_exif,
 )
 
-from sesr.files.files import open_picture
 from sesr.files.formats import OUTPUT_SUFFIXES
+from sesr.files.open import open_picture
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_scale
 from sesr.inference.upscale import Upscaler

@@ -261,7 +261,7 @@ def test_file_to_file_applies_orientation_and_reports_progress(tmp_path: Path) -
     stored.save(tmp_path / "a.png", exif=exif)
     told: list[tuple[int, int]] = []
     sizes = Upscaler.of_engine(Nearest(), tile=5).upscale_file(
-        tmp_path / "a.png", tmp_path / "b.png", lambda *rows: told.append(rows)
+        tmp_path / "a.png", tmp_path / "b.png", progress=lambda *rows: told.append(rows)
     )
     assert sizes == Upscaled((20, 30), (40, 60))
     assert sum(rows for rows, _ in told) == 60

@@ -14,9 +14,9 @@ from PIL import Image
 
 from sesr.engines.base import Luma, LumaEngine
 from sesr.errors import EngineError
-from sesr.files.encoders import Saving
 from sesr.files.formats import JPEG
 from sesr.files.png import write_png
+from sesr.files.write import Output
 from sesr.inference.upscale import Progress, Upscaled, Upscaler
 from sesr.jobs.batch import upscale_files
 from sesr.jobs.folders import find_pictures
@@ -61,7 +61,7 @@ def outcomes_of(
 ) -> list[Outcome]:
     """One picture after another."""
     enlargers = [Upscaler.of_engine(engine, tile)]
-    return list(upscale_files(enlargers, find_pictures(sources), overwrite=overwrite))
+    return list(upscale_files(enlargers, find_pictures(sources), writing=Output(overwrite=overwrite)))
 
 
 def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest
             raise OSError(errno.ENOSPC, "No space left on device")
         write_png(file, bands, *rest)
 
-    monkeypatch.setattr("sesr.files.files.write_png", full_at_first)
+    monkeypatch.setattr("sesr.files.write.write_png", full_at_first)
     engine = Nearest()
     sources = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png")]
     first, second = outcomes_of(engine, sources, tile=6)
@@ -144,10 +144,10 @@ class Together:
         self,
         source: Path,
         target: Path,
+        output: Output = Output(),
         progress: Progress | None = None,
         *,
-        overwrite: bool = True,
-        saving: Saving = Saving(),  # noqa: B008  (frozen)
+        page: int | None = None,
     ) -> Upscaled:
         self.meeting.wait()
         target.write_text(source.name)
@@ -186,7 +186,7 @@ def test_a_fault_of_ours_is_one_pictures_too(tmp_path: Path, monkeypatch: pytest
             raise AttributeError("'float' object has no attribute 'encode'")
         file.write(b"a picture")
 
-    monkeypatch.setattr("sesr.files.files.write_png", faulty)
+    monkeypatch.setattr("sesr.files.write.write_png", faulty)
     bad, good = outcomes_of(Nearest(), [picture(tmp_path / "a.png", 50), picture(tmp_path / "b.png", 100)])
     assert isinstance(bad, Failed)
     assert "AttributeError: 'float' object has no attribute 'encode'" in bad.reason
@@ -208,7 +208,7 @@ def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.M
             raise OSError(errno.ENOSPC, "No space left on device")
         write_png(file, kept, *rest)
 
-    monkeypatch.setattr("sesr.files.files.write_png", full_for_dark_pictures)
+    monkeypatch.setattr("sesr.files.write.write_png", full_for_dark_pictures)
     sources = [picture(tmp_path / f"{grey}.png", grey) for grey in (100, 50, 150, 60)]
     enlargers = [Upscaler.of_engine(Nearest()), Upscaler.of_engine(Nearest())]
     found = list(upscale_files(enlargers, find_pictures(sources)))

@@ -107,10 +107,13 @@ def _files() -> None:
     for path in sorted(FEW.iterdir()):
         _show(path.name, partial(upscaler.upscale_file, path, Path(f"{path.stem}.tiff")))
     one = FEW / "few-l.png"
-    _show("exists", lambda: upscaler.upscale_file(one, Path("few-l.tiff"), overwrite=False))
+    # An argument of its own once, now a part of `Output`.
+    old = "overwrite" in inspect.signature(upscaler.upscale_file).parameters
+    keep: dict[str, Any] = {"overwrite": False} if old else {"output": sesr.Output(overwrite=False)}
+    _show("exists", lambda: upscaler.upscale_file(one, Path("few-l.tiff"), **keep))
     _show("missing", lambda: upscaler.upscale_file(Path("none.png"), Path("none.tiff")))
     steps: list[tuple[int, int]] = []
-    _show("progress", lambda: upscaler.upscale_file(one, Path("a.png"), lambda *step: steps.append(step)))
+    _show("progress", lambda: upscaler.upscale_file(one, Path("a.png"), progress=lambda *step: steps.append(step)))
     print(f"steps {steps}")
 
 

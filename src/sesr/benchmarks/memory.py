@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from sesr.atomic import writing
 from sesr.errors import EngineError, UsageError
-from sesr.files.files import PIXEL_LIMIT, write_picture
+from sesr.files.limits import PIXEL_LIMIT
+from sesr.files.write import write_picture
+from sesr.imaging.stream import Stream
 
 MEGAPIXELS = (2.0, 12.0, 100.0)
 """Full HD, a phone's photograph, a large scan."""
@@ -76,7 +78,7 @@ def _measure(model: str, megapixels: float) -> MemoryRow:
     width = max(round(megapixels * 1e6 / height), 1)
     with tempfile.TemporaryDirectory(prefix="sesr-") as folder:
         source, target = Path(folder, "drawn.png"), Path(folder, "larger.png")
-        write_picture(source, _pattern(width, height), width, height, "RGB")
+        write_picture(source, Stream(_pattern(width, height), width, height, "RGB", 8))
         command = [sys.executable, "-m", "sesr", "upscale", str(source), "-o", str(target), "-m", model]
         watched = subprocess.run(
             [sys.executable, "-c", _WATCHER, *command], capture_output=True, text=True, check=False

@@ -132,7 +132,7 @@ def _upscale(arguments: Arguments) -> int:
 
 
 def _upscale_in(places: "Places", arguments: Arguments) -> int:
-    from sesr.files.encoders import Saving
+    from sesr.files.write import Output
     from sesr.jobs.batch import upscale_files
     from sesr.jobs.folders import PassedOver, Search, find_pictures
 
@@ -147,8 +147,7 @@ def _upscale_in(places: "Places", arguments: Arguments) -> int:
         work,
         places.output,
         file_format=arguments.format,
-        saving=Saving(arguments.quality),
-        overwrite=arguments.overwrite,
+        writing=Output(arguments.quality, arguments.overwrite, keep_notes=not arguments.strip_metadata),
         memory=arguments.memory,
     )
     with closing(outcomes):
@@ -185,7 +184,7 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
     )
     limit = arguments.max_megapixels
     pixels = upscaler.pixel_limit if limit is None else round(limit * 1e6)
-    return replace(upscaler, pixel_limit=pixels, notes=not arguments.strip_metadata, background=arguments.background)
+    return replace(upscaler, pixel_limit=pixels, background=arguments.background)
 
 
 def _size(arguments: Arguments) -> "Size | None":

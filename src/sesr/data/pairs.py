@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import DataError
-from sesr.files.files import open_picture, to_8_bits
 from sesr.files.formats import PICTURE_SUFFIXES, USUAL_SUFFIXES
+from sesr.files.open import open_picture
+from sesr.files.write import to_8_bits
 from sesr.imaging.resize import downscale
 
 Pixels = NDArray[np.uint8]

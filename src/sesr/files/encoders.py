@@ -5,7 +5,7 @@ metadata in its own way: some have no place for a profile or for dots per inch, 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -22,17 +22,6 @@ EXIF_NAME, XMP_NAME = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 Options = Callable[[Metadata, str, int | None], dict[str, Any]]
 """Makes keyword arguments for Pillow's `save`: of metadata, mode and quality (1 to 100; None takes 95)."""
-
-
-@dataclass(frozen=True)
-class Saving:
-    """How to write a picture.
-
-    Attributes:
-        quality: of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; None takes 95.
-    """
-
-    quality: int | None = None
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:

@@ -50,7 +50,7 @@ class WriteMemory:
 
 
 @dataclass(frozen=True)
-class Animated:
+class FrameEncoding:
     """How a format stores animations.
 
     Attributes:
@@ -120,7 +120,7 @@ class Format:
     notes: tuple[str, ...] = ("EXIF", "XMP")
     gray_modes: tuple[str, ...] = _GRAYS
     memory: WriteMemory | None = None
-    animated: Animated | None = None
+    animated: FrameEncoding | None = None
     plugin: Plugin | None = None
 
     @property
@@ -167,7 +167,7 @@ PNG = Format(
     profile_modes=_GRAYS + _COLORS,
     color_codes="cicp",
     notes=("EXIF", "XMP", "text"),
-    animated=Animated(encoders.animated_png, tick=None, frame_bytes=9, once_bytes=16),
+    animated=FrameEncoding(encoders.animated_png, tick=None, frame_bytes=9, once_bytes=16),
 )
 
 JPEG = Format(
@@ -179,6 +179,7 @@ JPEG = Format(
     options=encoders.jpeg,
     largest_side=65_500,
     alpha=False,
+    streams_in=True,
     profile_modes=("L", "RGB"),
     memory=WriteMemory(opaque=8, alpha=8),
     notes=("EXIF", "XMP", "IPTC", "comment"),
@@ -193,7 +194,7 @@ WEBP = Format(
     largest_side=16_383,
     gray_modes=(),
     memory=WriteMemory(opaque=25, alpha=65),
-    animated=Animated(encoders.modern, tick=1.0, frame_bytes=11, once_bytes=28),
+    animated=FrameEncoding(encoders.modern, tick=1.0, frame_bytes=11, once_bytes=28),
 )
 
 TIFF = Format(
@@ -231,7 +232,7 @@ GIF = Format(
     largest_side=65_535,
     still=False,  # 256 colors are too few for a picture
     lossless=True,
-    animated=Animated(encoders.animated_gif, tick=10.0, frame_bytes=9, once_bytes=32, counts_repeats=True),
+    animated=FrameEncoding(encoders.animated_gif, tick=10.0, frame_bytes=9, once_bytes=32, counts_repeats=True),
     notes=("comment",),
 )
 
@@ -246,7 +247,7 @@ AVIF = Format(
     color_codes="nclx",
     gray_modes=("L",),
     memory=WriteMemory(opaque=60, alpha=72),
-    animated=Animated(encoders.animated_avif, tick=1.0, frame_bytes=9, once_bytes=300),
+    animated=FrameEncoding(encoders.animated_avif, tick=1.0, frame_bytes=9, once_bytes=300),
 )
 
 HEIC = Format(
@@ -298,6 +299,33 @@ def recognized(file: BinaryIO) -> Format | None:
     return next((form for form in FORMATS if form.signature.match(start)), None)
 
 
+_FOREIGN = {
+    "PDF": _begins(rb"%PDF-"),
+    "PostScript": _begins(rb"%!PS"),
+    "Photoshop PSD": _begins(rb"8BPS"),
+    "JPEG 2000": _begins(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    "OpenEXR": _begins(rb"\x76\x2f\x31\x01"),
+    "Radiance HDR": _begins(rb"#\?(?:RADIANCE|RGBE)"),
+    "SVG": _begins(rb"\s*(?:\xef\xbb\xbf)?(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg"),
+    "PNM": _begins(rb"P[1-7fF]\s"),
+    "QOI": _begins(rb"qoif"),
+    "an icon": _begins(rb"\0\0[\1\2]\0"),
+    "DDS": _begins(rb"DDS "),
+    "MNG": _begins(rb"\x8aMNG"),
+    "FITS": _begins(rb"SIMPLE  ="),
+    "a camera's raw file": _begins(rb"FUJIFILMCCD-RAW|II[RU]|MMOR|....ftypcrx "),
+    "a video": _begins(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI "),
+}
+"""Other formats that people take for pictures, by the name that a message gives them."""
+
+
+def foreign(file: BinaryIO) -> str | None:
+    """Return the name of another format that the file is in, None if it is not one of those known by name."""
+    file.seek(0)
+    start = file.read(_SIGNATURE_BYTES)
+    return next((name for name, signature in _FOREIGN.items() if signature.match(start)), None)
+
+
 def output_format(path: Path) -> Format:
     """Format that a file name's suffix asks for. Raises `UsageError` for other suffixes."""
     try:
@@ -344,7 +372,7 @@ def _memory(memory: WriteMemory | None) -> str:
     return str(memory.opaque) if memory.opaque == memory.alpha else f"{memory.opaque}, {memory.alpha} with alpha"
 
 
-def _animations(animated: Animated | None) -> str:
+def _animations(animated: FrameEncoding | None) -> str:
     return "no" if animated is None else f"{animated.frame_bytes} bytes a frame, {animated.once_bytes} once"
 
 

@@ -1,36 +1,38 @@
-"""JPEG: what it does to a picture, and whether all of one is there.
+"""JPEG: reading it row by row, and what it does to a picture.
 
-JPEG cuts a picture into blocks of 8 x 8 pixels and rounds their frequencies, the high ones most; what that leaves are
-steps between blocks and ripples beside edges. Colour is kept at half the resolution (4:2:0), as usual software does.
+JPEG cuts a picture into blocks of 8 x 8 pixels and rounds their frequencies, the high ones most. That leaves steps
+between blocks and ripples next to edges. Color is kept at half the resolution (4:2:0), as usual software does.
 
-What is missing inside a file libjpeg fills with grey and a warning, which Pillow keeps to itself and libvips can raise.
+libvips and Pillow decode with the same library, libjpeg-turbo, in the same way: their pixels are equal.
 """
 
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.errors import PictureError
+from sesr.files.faults import damaged
+from sesr.files.metadata import Metadata
+from sesr.files.scanlines import Scanlines
+from sesr.files.vips import Extended, alone, messages, open_image, together
 
-_ALONE = Lock()
+_END = b"\xff\xd9"
 
 QUALITIES = range(1, 101)
-"""The qualities that there are, on the scale of libjpeg; above 95 files grow without looking better."""
+"""Qualities on libjpeg's scale. Above 95, files grow without looking better."""
 
 
 def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Encodes and decodes a picture, in memory.
+    """Encode and decode a picture in memory.
 
     Args:
-        pixels: (H, W) grey or (H, W, 3) RGB; grey gives grey.
-        quality: of `QUALITIES`.
+        pixels: (H, W) gray or (H, W, 3) RGB; gray gives gray.
+        quality: one of `QUALITIES`.
 
-    Raises `PictureError` for a quality that there is not, or a side of no pixels or of more than JPEG's 65,500.
+    Raises `PictureError` for another quality, and for a side of no pixels or of more than JPEG's 65,500.
     """
     if quality not in QUALITIES:
         raise PictureError(f"JPEG quality must lie between {QUALITIES[0]} and {QUALITIES[-1]}, not at {quality}")
@@ -44,16 +46,29 @@ def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(encoded))
 
 
-def check_jpeg(path: Path) -> None:
-    """Raises `PictureError` for a file whose data end too early, though the file itself may end as it should.
+def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
+    """Open a JPEG for reading row by row. `metadata` is what the file says besides its pixels.
 
-    All of it is decoded for that, row by row; one file at a time, since libvips keeps its words on what went wrong in
-    one place for the whole process.
+    libjpeg fills what is missing with gray and warns. So a file that ends too early is refused, once its rows have been
+    read. A file that lacks only its end marker is whole: the marker is added here.
+
+    Raises `PictureError` for kinds that are refused, and `pyvips.Error`.
     """
-    try:
-        with _ALONE, path.open("rb") as file:
-            source = pyvips.Source.new_from_descriptor(file.fileno())
-            pyvips.Image.new_from_source(source, "", access="sequential", fail_on="warning").avg()
-    except pyvips.Error as error:
-        if "premature end" in (error.detail or ""):  # other warnings harm no pixels, and other errors Pillow tells
-            raise PictureError(f"{path}: damaged or incomplete (its data end too early); fetch it again") from error
+    content = Extended(path, _END)
+    with together():
+        image = open_image(content.source(), unlimited=True)  # with any number of warnings
+
+    def finish(has_warnings: bool) -> tuple[str, ...]:
+        if has_warnings and _lacks_data(path):
+            raise damaged(path, "its data end too early")
+        return ("the JPEG lacks its end marker, but no pixels",) if content.reached else ()
+
+    return Scanlines(path, image, metadata, finish=finish)
+
+
+def _lacks_data(path: Path) -> bool:
+    """Decode all of a JPEG, to hear what libjpeg warns of. Most warnings harm no pixels."""
+    with alone():
+        image = open_image(Extended(path, _END).source(), unlimited=True)
+        image.avg()
+        return "premature end" in messages()

@@ -4,16 +4,15 @@ Pillow keeps four bytes a pixel for colour, one for grey. What a person sees is 
 in a second copy: the camera's orientation is applied to them, palettes and black-and-white are converted.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sesr.errors import PictureError
+from sesr.files.faults import reading
 from sesr.files.metadata import NOTHING, Metadata, fitting_profile
 
 DEEP_GREY = ("I;16", "I;16L", "I;16B")
@@ -46,13 +45,15 @@ class Picture:
         stored: the pixels as the file has them.
         mode: L, LA, RGB or RGBA, which `rows` gives.
         orientation: EXIF's, 1 (as stored) to 8, still to be applied to `stored`.
-        metadata: what the file says beside.
+        metadata: what the file says besides.
+        notes: remarks on what was converted or assumed.
     """
 
     stored: Image.Image
     mode: str
     orientation: int = 1
     metadata: Metadata = NOTHING
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_image(cls, image: Image.Image, name: str = "the picture") -> "Picture":
@@ -60,7 +61,7 @@ class Picture:
 
         Raises `PictureError` for kinds that are refused, and when its file, which Pillow reads only now, is damaged.
         """
-        with decoding(name):
+        with reading(name):
             image.load()
         return cls(image, kind_of(image, name))
 
@@ -95,12 +96,11 @@ class Picture:
         return np.asarray(part, np.uint16 if self.depth == 16 else np.uint8)
 
 
-def read_picture(image: Image.Image, name: str) -> Picture:
-    """Decodes what Pillow has opened. Raises `PictureError`, also for kinds that are refused."""
-    with decoding(name):
-        image.load()
-    mode, metadata = kind_of(image, name), Metadata.of_image(image)
-    return Picture(image, mode, metadata.orientation, fitting_profile(metadata, mode))
+def read_picture(image: Image.Image, name: str, metadata: Metadata, notes: tuple[str, ...] = ()) -> Picture:
+    """Decode what Pillow has opened. Raises `PictureError` for kinds that are refused, else what decoders raise."""
+    image.load()
+    mode = kind_of(image, name)
+    return Picture(image, mode, metadata.orientation, fitting_profile(metadata, mode), notes)
 
 
 def kind_of(image: Image.Image, name: str) -> str:
@@ -113,22 +113,3 @@ def kind_of(image: Image.Image, name: str) -> str:
     if "transparency" in image.info and kind in ("L", "RGB") and image.mode not in DEEP_GREY:
         return {"L": "LA", "RGB": "RGBA"}[kind]
     return kind
-
-
-@contextmanager
-def decoding(name: str) -> Iterator[None]:
-    """Makes what Pillow raises while it reads a picture into `PictureError`."""
-    try:
-        yield
-    except PictureError:
-        raise
-    except UnidentifiedImageError as error:
-        message = f"{name}: not a picture, or damaged; give a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file"
-        raise PictureError(message) from error
-    except PermissionError as error:
-        raise PictureError(f"{name}: no permission to read it; change its permissions") from error
-    except MemoryError as error:
-        raise PictureError(f"{name}: too large for this machine's memory; cut it into parts") from error
-    except Exception as error:  # decoders raise nearly anything on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{name}: damaged or incomplete ({reason}); fetch or export it again") from error

@@ -1,18 +1,15 @@
-"""PNG and TIFF read row after row, 8 or 16 bits a channel, so that a picture need not fit into memory.
+"""PNG, JPEG and TIFF read row after row, so that a picture need not fit into memory.
 
-Pillow decodes a whole picture at once, RGB with 8 bits a channel at most. libvips decodes as rows are asked for and
-keeps their depth. It asks one thing in return: that they are asked for from the top down. So a camera's orientation
-that starts anywhere but at the top needs the whole picture in memory after all, 3 bytes a pixel in 8-bit RGB, and so
-does an interlaced PNG, whose rows are all finished at the end only.
+Pillow decodes a whole picture at once, with 8 bits per channel in color. libvips decodes as rows are asked for, and
+keeps 16 bits. It asks for one thing in return: that rows are read from the top down. So these still need the whole
+picture in memory: an orientation that starts at another edge than the top, an interlaced PNG and a progressive JPEG,
+whose first row is finished last.
 
-What kinds of picture there are is the same as for other formats (`sesr.files.files`): grey or RGB, with or without
-alpha. Palettes and black-and-white are made so by libvips. TIFF may hold colour multiplied by alpha: that it undoes
-too.
+Pictures become one of four kinds, as in other formats: gray or RGB, with or without alpha. libvips converts palettes
+and black-and-white. Where a TIFF's colors are multiplied by alpha, it divides them again.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,122 +18,134 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from sesr.errors import PictureError
-from sesr.files.formats import PNG, TIFF, Format
-from sesr.files.metadata import Metadata, fitting_profile, tiff_tags
+from sesr.files.faults import reading
+from sesr.files.metadata import Metadata, fitting_profile
+from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
+from sesr.files.vips import open_image, together, warned
 from sesr.imaging.stream import CHANNELS, Stream
+
+Pixels = NDArray[Any]
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
 _SPACES = {"b-w": (1, 2), "grey16": (1, 2)} | dict.fromkeys(("srgb", "rgb", "rgb16"), (1, 2, 3, 4))
-"""libvips' names of colours, and how many channels may be read of each."""
+"""libvips' names of color spaces, and the numbers of channels that are read of each."""
 _BAND_BYTES = 1 << 22
-
-_SUBFILE_TYPE, _REDUCED = 254, 1
-_BITS, _READABLE_BITS = 258, (1, 2, 4, 8, 16, 32, 64)  # of the last two libvips says what they are
-_COMPRESSION, _BY_JPEG = 259, 7
-_PHOTOMETRIC, _YCBCR, _LABS, _SENSORS = 262, 6, (8, 9, 10), (32803, 34892)
-_EXTRA_SAMPLES, _UNSPECIFIED = 338, 0
-_DNG_VERSION = 50706
-_LAYOUT = (_SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _EXTRA_SAMPLES, _DNG_VERSION)
-
-Layout = dict[int, tuple[int, ...]]
-"""How a TIFF's first directory says that pixels are stored: whole numbers by tag."""
-
+_UNSPECIFIED = 0  # of a TIFF's extra channel
 _FROM_THE_TOP = (1, 2)
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
-Pixels = NDArray[Any]
-
-logging.getLogger("pyvips").setLevel(logging.CRITICAL)  # what it warns of is either raised or harmless
-pyvips.cache_set_max(0)  # it would keep files open
-
 
 class Scanlines:
-    """A PNG or TIFF as a person sees it: upright, and of one of four kinds. A `sesr.imaging.stream.Source`.
+    """A picture file as a person sees it: upright, and of one of four kinds. A `sesr.imaging.stream.Source`.
+
+    Args:
+        path: the file, for messages.
+        image: opened by libvips for sequential access. Nothing but the header has been read.
+        metadata: what the file says besides.
+        drop_last: the last channel has no meaning.
+        finish: called once all rows have been read, before the last ones are handed out, with whether the decoder had
+            warnings. It may raise `PictureError`, and returns notes.
 
     Attributes:
         width, height: pixels.
         mode: L, LA, RGB or RGBA.
-        depth: 8 or 16 bits a channel.
-        metadata: all that it says beside.
-        whole_bytes: memory that decoding takes where it cannot be done in strips, else 0.
+        depth: 8 or 16 bits per channel.
+        metadata: as given, with a profile that suits `mode` or none.
+        notes: remarks on what was converted or assumed; complete once all rows have been read.
+        whole_bytes: memory that decoding takes if it cannot be done row by row, else 0.
 
-    Raises `PictureError` for what is damaged or of a kind that is refused. Nothing but the header is read before rows
-    are asked for.
+    Raises `PictureError` for kinds that are refused.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, form: Format) -> None:
-        self._path = path
-        layout = _layout(path, file) if form is TIFF else {}
-        _check_layout(path, layout)
-        self._extra = layout.get(_EXTRA_SAMPLES, ())
-        limits = {"unlimited": True} if form is TIFF else {}  # libtiff takes no packed strip above 50 MB
-        self.metadata = Metadata.of_png(file) if form is PNG else Metadata.of_tiff(file)
-        file.seek(0)
-        with decoding(path):
-            source = pyvips.Source.new_from_descriptor(file.fileno())  # which makes a descriptor of its own
-            self._image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **limits)
-        self.mode, self.depth = self._kind()
-        icc, iptc = (_block(self._image, name) for name in ("icc-profile-data", "iptc-data"))
-        found = replace(self.metadata, icc=icc or self.metadata.icc, iptc=iptc)
-        self.metadata = fitting_profile(found, self.mode)
-        self._orientation = self.metadata.orientation
-        self._interlaced = bool(self._image.get_typeof("interlaced"))
-        size = int(self._image.width), int(self._image.height)
+    def __init__(
+        self,
+        path: Path,
+        image: "pyvips.Image",
+        metadata: Metadata,
+        *,
+        drop_last: bool = False,
+        finish: Callable[[bool], tuple[str, ...]] = lambda _: (),
+    ) -> None:
+        self._path, self._finish = path, finish
+        self.mode, self.depth = _kind(path, image, drop_last=drop_last)
+        self.metadata = fitting_profile(metadata, self.mode)
+        self.notes: tuple[str, ...] = ()
+        self._orientation = metadata.orientation
+        size = int(image.width), int(image.height)
         self.width, self.height = size[::-1] if self._orientation in _ON_ITS_SIDE else size
-        self._stream: Stream | None = None
-
-    @property
-    def whole_bytes(self) -> int:
-        """See the class."""
-        whole = self.width * self.height * CHANNELS[self.mode] * self.depth // 8
-        return whole * (2 * (self._orientation not in _FROM_THE_TOP) + self._interlaced)
+        pixels = self.width * self.height * CHANNELS[self.mode] * self.depth // 8
+        self.whole_bytes = pixels * ((self._orientation not in _FROM_THE_TOP) + _held_by_decoder(image))
+        self._image: pyvips.Image | None = image
+        self._stream = Stream(self._upright(), self.width, self.height, self.mode, self.depth)
 
     def rows(self, top: int, bottom: int) -> Pixels:
         """Rows `top` to `bottom` (exclusive), `top` never less than before; see `sesr.imaging.stream.Source`."""
-        if self._stream is None:
-            self._stream = Stream(self._upright(), self.width, self.height, self.mode, self.depth)
         return self._stream.rows(top, bottom)
 
-    def _kind(self) -> tuple[str, int]:
-        image = self._image
-        if image.get_typeof("n-pages") and image.get("n-pages") > 1:
-            raise PictureError(f"{self._path}: several pages or frames; save the one you want as a picture of its own")
-        if image.format not in _DEPTHS:
-            raise _other_numbers(self._path, image.format)
-        if image.bands not in _SPACES.get(image.interpretation, ()):
-            kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
-            raise _other_colours(self._path, kind)
-        drop = self._extra[:1] == (_UNSPECIFIED,) and image.bands in (2, 4)
-        return _MODES[image.bands - 1 if drop else image.bands], _DEPTHS[image.format]
-
     def _upright(self) -> Iterator[Pixels]:
-        if self._orientation == 1:
-            yield from self._bands()
-        elif self._orientation in _FROM_THE_TOP:
+        if self._orientation in _FROM_THE_TOP:
             yield from (turned(band, self._orientation) for band in self._bands())
-        else:
-            with decoding(self._path):
-                yield np.ascontiguousarray(turned(np.concatenate(list(self._bands())), self._orientation))
+            return
+        with reading(self._path):
+            whole = turned(self._whole(), self._orientation)
+        rows = max(_BAND_BYTES // whole[:1].nbytes, 1)
+        for top in range(0, self.height, rows):
+            yield np.ascontiguousarray(whole[top : top + rows])
+
+    def _whole(self) -> Pixels:
+        """The picture as stored, decoded into one array."""
+        bands = self._bands()
+        first, top = next(bands), 0
+        height = self.width if self._orientation in _ON_ITS_SIDE else self.height
+        whole = np.empty((height, *first.shape[1:]), first.dtype)
+        whole[: len(first)], top = first, len(first)
+        for band in bands:
+            whole[top : top + len(band)] = band
+            top += len(band)
+        return whole
 
     def _bands(self) -> Iterator[Pixels]:
-        """Rows as stored, (rows, width) or (rows, width, channels)."""
-        image, region = self._image, pyvips.Region.new(self._image)
+        """Yield rows as stored: (rows, width) or (rows, width, channels)."""
+        image, self._image = self._image, None
+        assert image is not None
+        region = pyvips.Region.new(image)
         width, height, stored = int(image.width), int(image.height), int(image.bands)
         dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
         rows = max(_BAND_BYTES // (width * stored * dtype.itemsize), 1)
         for top in range(0, height, rows):
             count = min(rows, height - top)
-            with decoding(self._path):
+            with reading(self._path), together():
                 fetched = region.fetch(0, top, width, count)
-            yield self._plain(np.frombuffer(fetched, dtype).reshape(count, width, stored))
+            if top + count == height:
+                warned()  # forgets those of other pictures
+                del region, image  # closes the decoder, which then says whether it had warnings
+                self.notes += self._finish(warned())
+            yield self._meant(np.frombuffer(fetched, dtype).reshape(count, width, stored))
 
-    def _plain(self, band: Pixels) -> Pixels:
-        """Without a channel that is no alpha, and no axis for a single one."""
+    def _meant(self, band: Pixels) -> Pixels:
+        """The band without a channel that has no meaning, and without an axis for a single channel."""
         channels = CHANNELS[self.mode]
         band = band[..., :channels]
         return band[..., 0] if channels == 1 else band
+
+
+def open_png(path: Path, file: BinaryIO) -> Scanlines:
+    """Open a PNG for reading row by row. Raises `PictureError` for kinds that are refused, and `pyvips.Error`."""
+    metadata = Metadata.of_png(file)
+    with together():
+        image = open_image(file)
+    return Scanlines(path, image, replace(metadata, icc=_block(image, "icc-profile-data")))
+
+
+def open_tiff(path: Path, file: BinaryIO, page: TiffPage) -> Scanlines:
+    """Open a page of a TIFF for reading row by row. Raises as `open_png`."""
+    metadata = Metadata.of_tiff(file)
+    with together():
+        image = open_image(file, page=page.index, unlimited=True)  # libtiff takes no packed strip above 50 MB
+    icc = _block(image, "icc-profile-data") or metadata.icc
+    metadata = replace(metadata, icc=icc, iptc=_block(image, "iptc-data"))
+    return Scanlines(path, image, metadata, drop_last=page.extra_samples[:1] == (_UNSPECIFIED,))
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:
@@ -148,61 +157,22 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
     return pixels[rows, columns]
 
 
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Makes what libvips raises into `PictureError`."""
-    try:
-        yield
-    except pyvips.Error as error:
-        reason = " ".join((error.detail or error.message).split())
-        raise _out_of_memory(path) if "out of memory" in reason else _damaged(path, reason) from error
-    except MemoryError as error:
-        raise _out_of_memory(path) from error
+def _kind(path: Path, image: "pyvips.Image", *, drop_last: bool) -> tuple[str, int]:
+    """Mode and depth. Raises `PictureError` for kinds that are refused."""
+    if image.format not in _DEPTHS:
+        raise other_numbers(path, image.format)
+    if image.bands not in _SPACES.get(image.interpretation, ()):
+        kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
+        raise other_colors(path, kind)
+    drop = drop_last and image.bands in (2, 4)
+    return _MODES[image.bands - drop], _DEPTHS[image.format]
 
 
-def _layout(path: Path, file: BinaryIO) -> Layout:
-    try:
-        tags = tiff_tags(file)
-        found = {tag: tags[tag] for tag in _LAYOUT if tag in tags}
-    except Exception as error:  # Pillow's reader raises nearly anything
-        raise _damaged(path, " ".join(str(error).split()) or type(error).__name__) from error
-    several = {tag: value if isinstance(value, tuple) else (value,) for tag, value in found.items()}
-    return {tag: tuple(each for each in values if isinstance(each, int)) for tag, values in several.items()}
-
-
-def _check_layout(path: Path, layout: Layout) -> None:
-    """Raises `PictureError` for what libvips would show wrongly, or call damaged.
-
-    A camera's raw file is a TIFF as well: its first directory holds a preview, or what the sensor saw.
-    """
-    (colours,) = layout.get(_PHOTOMETRIC, ())[:1] or (None,)
-    preview = any(kind & _REDUCED for kind in layout.get(_SUBFILE_TYPE, ()))
-    if preview or colours in _SENSORS or _DNG_VERSION in layout:
-        raise PictureError(f"{path}: a camera's raw file; develop it first")
-    if colours in _LABS:
-        raise _other_colours(path, "Lab")
-    if colours == _YCBCR and _BY_JPEG not in layout.get(_COMPRESSION, ()):
-        raise _other_colours(path, "YCbCr without JPEG")
-    for bits in set(layout.get(_BITS, ())).difference(_READABLE_BITS):
-        raise _other_numbers(path, f"of {bits} bits")
-
-
-def _damaged(path: Path, reason: str) -> PictureError:
-    return PictureError(f"{path}: damaged or incomplete ({reason}); fetch or export it again")
-
-
-def _out_of_memory(path: Path) -> PictureError:
-    return PictureError(f"{path}: too large for this machine's memory; cut it into parts")
-
-
-def _other_colours(path: Path, kind: str) -> PictureError:
-    return PictureError(f"{path}: its colours are {kind}, which is not supported; convert it to RGB first")
-
-
-def _other_numbers(path: Path, kind: str) -> PictureError:
-    return PictureError(
-        f"{path}: its numbers are {kind}, not 8 or 16 bits, which is not supported; convert it to 16 bits first"
-    )
+def _held_by_decoder(image: "pyvips.Image") -> int:
+    """Copies of the picture that the decoder keeps: a progressive JPEG's frequencies take two bytes each."""
+    if image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"):
+        return 2
+    return int(bool(image.get_typeof("interlaced")))
 
 
 def _block(image: "pyvips.Image", name: str) -> bytes | None:

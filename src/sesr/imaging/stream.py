@@ -86,6 +86,10 @@ class Stream:
             return self._kept[0][start:stop]
         return self._joined(stop)[start:]
 
+    def bands(self) -> Iterator[Pixels]:
+        """All bands, as they come, for whoever does not ask for rows."""
+        return self._bands
+
     def _let_go(self) -> None:
         """Drops bands that end above `_top`."""
         while self._kept and self._kept_top + len(self._kept[0]) <= self._top:

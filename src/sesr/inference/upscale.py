@@ -7,7 +7,7 @@ made.
 
 Memory, for PNG and TIFF files, is what the engine takes (some megabytes in ours, 130 at most, 230 for a strip in
 OpenVINO), and a few bands of pixels a link. Bands grow with the width only beyond some 58,000 pixels
-(`sesr.engines.strips`). Other formats are decoded, or collected, as a whole: `sesr.files.files`.
+(`sesr.engines.strips`). Other formats are decoded, or collected, as a whole: `sesr.files.open`, `write`.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -24,13 +24,14 @@ from PIL import Image
 from sesr.engines.base import DEFAULT, Backend, EngineOptions, LumaEngine
 from sesr.engines.pictures import PictureEngine
 from sesr.errors import PictureError, UsageError
-from sesr.files.animation import Animation, check_animated_output, open_animation, write_animation
+from sesr.files.animation import Animated
 from sesr.files.background import background_for
-from sesr.files.encoders import Saving
-from sesr.files.files import PIXEL_LIMIT, assemble, open_picture, write_picture
 from sesr.files.formats import output_format
+from sesr.files.limits import PIXEL_LIMIT
 from sesr.files.metadata import Metadata
+from sesr.files.open import open_file
 from sesr.files.picture import Picture
+from sesr.files.write import Output, assemble, check_animated_output, write_animation, write_picture
 from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
@@ -73,14 +74,12 @@ class Upscaler:
         networks: see `sesr.inference.networks`.
         size: how large pictures become.
         pixel_limit: pixels that a picture file may have.
-        notes: whether files keep what they say beside pixels and colours: EXIF, XMP, text and the like.
         background: sRGB color that replaces transparency in files; None keeps it.
     """
 
     networks: Networks
     size: Size
     pixel_limit: int = PIXEL_LIMIT
-    notes: bool = True
     background: Color | None = None
 
     @classmethod
@@ -128,45 +127,33 @@ class Upscaler:
         self,
         source: Path,
         target: Path,
+        output: Output = Output(),
         progress: Progress | None = None,
         *,
-        overwrite: bool = True,
-        saving: Saving = Saving(),  # noqa: B008  (frozen)
+        page: int | None = None,
     ) -> Upscaled:
-        """Enlarges a picture file into another; of an animation, every frame.
+        """Upscale a picture file into another; of an animation, every frame.
 
         Args:
-            source: see `sesr.files.files.open_picture`.
-            target: its suffix names the format; it appears whole or not at all.
+            source: see `sesr.files.open.open_file`.
+            target: its suffix names the format, unless `output` does; it appears whole or not at all.
+            output: quality, and what else is to be known for writing.
             progress: called after each band, or frame.
-            overwrite: whether a file that is there, or appears meanwhile, may be replaced.
-            saving: the quality.
+            page: which page or frame to take, as in `sesr.files.open.open_file`.
 
         Returns the sizes of both, and what was noted and lost. Raises `PictureError`, `UsageError` as
-        `sesr.files.files.open_picture` and `write_picture` do, `EngineError` when the network fails. Whatever
-        happens, the engine is at rest again afterwards.
+        `sesr.files.open.open_file` and `sesr.files.write.write_picture` do, `EngineError` when the network fails.
+        Whatever happens, the engine is at rest again afterwards.
         """
-        animation = open_animation(source, self.pixel_limit)
-        if animation is not None:
-            return self._upscale_animation(animation, target, progress, saving, overwrite=overwrite)
-        picture = open_picture(source, self.pixel_limit)
+        picture = open_file(source, self.pixel_limit, page)
+        if isinstance(picture, Animated):
+            return self._upscale_animation(picture, target, output, progress)
         way = self._route(picture.width, picture.height, str(source))
-        width, height = way.size
-        metadata = self._metadata(picture.metadata, *way.size)
         flat = self._flat(picture, picture.metadata, str(source))
         with closing(_ahead(self._bands(flat, way, progress))) as ready:
-            write_picture(
-                target,
-                ready,
-                width,
-                height,
-                flat.mode,
-                metadata,
-                depth=flat.depth,
-                saving=saving,
-                overwrite=overwrite,
-            )
-        return Upscaled(way.source, way.size)
+            stream = Stream(ready, *way.size, flat.mode, flat.depth)
+            lost = write_picture(target, stream, picture.metadata.enlarged(*way.size), output)
+        return Upscaled(way.source, way.size, picture.notes, lost)
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
         """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
@@ -197,10 +184,6 @@ class Upscaler:
             return picture
         return Flattened(picture, background_for(self.background, metadata, picture.mode, name))
 
-    def _metadata(self, metadata: Metadata, width: int, height: int) -> Metadata:
-        kept = metadata if self.notes else metadata.without_notes()
-        return kept.enlarged(width, height)
-
     def _upscale_array(self, array: NDArray[Any]) -> Pixels:
         source = _ArraySource(array)
         way = self._route(source.width, source.height, "the array")
@@ -221,11 +204,11 @@ class Upscaler:
         return result
 
     def _upscale_animation(
-        self, animation: Animation, target: Path, progress: Progress | None, saving: Saving, *, overwrite: bool
+        self, animation: Animated, target: Path, output: Output, progress: Progress | None
     ) -> Upscaled:
         way = self._route(animation.width, animation.height, str(animation.path))
         larger = way.size
-        check_animated_output(target, animation, *larger)
+        check_animated_output(target, animation, *larger, output)
 
         def frames() -> Iterator[tuple[Image.Image, float]]:
             for frame, duration in animation.frames():
@@ -234,9 +217,8 @@ class Upscaler:
                 if progress is not None:
                     progress(1, animation.count)
 
-        metadata = self._metadata(animation.metadata, *larger)
-        write_animation(target, frames(), animation.plays, metadata, saving, overwrite=overwrite)
-        return Upscaled(way.source, larger)
+        lost = write_animation(target, frames(), animation.plays, animation.metadata.enlarged(*larger), output)
+        return Upscaled(way.source, larger, animation.notes, lost)
 
 
 def load(

@@ -21,8 +21,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from sesr.errors import EngineError, SesrError, UsageError
-from sesr.files.encoders import Saving
-from sesr.files.files import picture_size
+from sesr.files.open import picture_size
+from sesr.files.write import Output
 from sesr.inference.upscale import Progress, Upscaled
 from sesr.jobs.budget import MemoryBudget
 from sesr.jobs.folders import Found, Unread, Work
@@ -45,10 +45,10 @@ class FileUpscaler(Protocol):
         self,
         source: Path,
         target: Path,
+        output: Output = ...,
         progress: Progress | None = None,
         *,
-        overwrite: bool = True,
-        saving: Saving = ...,
+        page: int | None = None,
     ) -> Upscaled:
         """Upscale a file into another, which appears whole or not at all. Raises `SesrError`."""
 
@@ -59,8 +59,7 @@ def upscale_files(
     output: str | None = None,
     *,
     file_format: str | None = None,
-    saving: Saving = Saving(),  # noqa: B008  (frozen)
-    overwrite: bool = False,
+    writing: Output = Output(overwrite=False),
     memory: int | None = None,
 ) -> Generator[Outcome, None, None]:
     """Upscale picture files, with a progress bar on a terminal when it takes longer than a second.
@@ -71,21 +70,20 @@ def upscale_files(
         work: see `sesr.jobs.folders.find_pictures`.
         output: see `sesr.jobs.targets.Targets`.
         file_format: likewise.
-        saving: the quality.
-        overwrite: whether files that exist may be replaced. If not, those from folders are skipped.
+        writing: how to write files. Where it does not let files be replaced, those from folders are skipped.
         memory: bytes that the pictures worked on at a time may need together; None takes half of what is free. One
             picture alone is worked on whatever it needs.
 
     Yields one outcome for each thing in `work`, in its order, but nothing for a picture that was found twice. Raises
-    `UsageError` when `output`, `file_format` or `saving` cannot be meant so, `PictureError` when the output's folder
+    `UsageError` when `output`, `file_format` or `writing` cannot be meant so, `PictureError` when the output's folder
     cannot be made, before any work is done. The work begins with the first outcome that is asked for, and is not held
     up by outcomes that nobody takes yet.
     """
     if not upscalers:
         raise UsageError("nothing to upscale with: give at least one upscaler")
     targets = Targets(work, output, upscalers[0].label, file_format)
-    targets.check_quality(saving.quality)
-    return _Batch(upscalers, targets, saving, MemoryBudget(memory), overwrite=overwrite).outcomes(work)
+    targets.check_quality(writing.quality)
+    return _Batch(upscalers, targets, writing, MemoryBudget(memory)).outcomes(work)
 
 
 class _Stopped(BaseException):
@@ -99,16 +97,14 @@ class _Batch:
         self,
         upscalers: Sequence[FileUpscaler],
         targets: Targets,
-        saving: Saving,
+        writing: Output,
         budget: MemoryBudget,
-        *,
-        overwrite: bool,
     ) -> None:
         self._jobs = len(upscalers)
         self._idle: SimpleQueue[FileUpscaler] = SimpleQueue()
         for upscaler in upscalers:
             self._idle.put(upscaler)
-        self._targets, self._saving, self._budget, self._overwrite = targets, saving, budget, overwrite
+        self._targets, self._writing, self._budget = targets, writing, budget
         self._size = cache(picture_size)
         self._stop = threading.Event()
 
@@ -179,15 +175,15 @@ class _Batch:
 
     def _upscaled(self, found: Found, share: Share, started: float) -> Done | Skipped:
         with self._targets.claim(found) as target:
-            if not self._overwrite and is_done(found, target):
+            if not self._writing.overwrite and is_done(found, target):
                 return Skipped(found.source, target, is_older(target, found.source), found.page)
-            check_free(found.source, target, overwrite=self._overwrite)
+            check_free(found.source, target, overwrite=self._writing.overwrite)
             with self._upscaler() as upscaler, self._budget.taken(self._needed(upscaler, found, target)):
                 self._check_wanted()
                 if not found.named:
                     make_folder_for(target)
                 report = upscaler.upscale_file(
-                    found.source, target, self._watched(share), overwrite=self._overwrite, saving=self._saving
+                    found.source, target, self._writing, self._watched(share), page=found.page
                 )
             seconds = time.monotonic() - started
             return Done(found.source, target, **vars(report), page=found.page, seconds=seconds)
@@ -213,7 +209,7 @@ class _Batch:
 
     def _expected_pixels(self, found: Found | Unread) -> int:
         """Return how many pixels are to be upscaled: none of what is skipped."""
-        if isinstance(found, Unread) or (not self._overwrite and is_done(found, self._targets.target(found))):
+        if isinstance(found, Unread) or (not self._writing.overwrite and is_done(found, self._targets.target(found))):
             return 0
         size = self._size(found.source)
         return 0 if size is None else size[0] * size[1]

@@ -25,8 +25,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sesr.errors import UsageError
-from sesr.files.files import picture_size
 from sesr.files.formats import PICTURE_SUFFIXES
+from sesr.files.open import picture_size
 from sesr.inference.sizes import Size, parse_label
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})

@@ -1,0 +1,130 @@
+"""libvips, set up for reading row by row in several threads.
+
+libvips keeps one text for everything that goes wrong anywhere in the process. Where a reader needs to know what its own
+decoder said, it reads `alone`; all others read `together`. Whether a decoder had warnings is known without that: it
+logs their number when it is closed, in the thread that closes it (`warned`).
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import pyvips
+
+FailOn = Literal["error", "truncated", "warning"]
+
+_turn = threading.Condition()
+_readers = _waiting = 0
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Read while others read too. Not to be nested."""
+    global _readers
+    with _turn:
+        _turn.wait_for(lambda: not _waiting)
+        _readers += 1
+    try:
+        yield
+    finally:
+        with _turn:
+            _readers -= 1
+            _turn.notify_all()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Read while nobody else reads, so that `messages` are one's own."""
+    global _waiting
+    with _turn:
+        _waiting += 1
+        try:
+            _turn.wait_for(lambda: not _readers)
+            pyvips.vips_lib.vips_error_clear()
+            yield  # with the lock held, nobody else begins
+        finally:
+            _waiting -= 1
+            _turn.notify_all()
+
+
+def messages() -> str:
+    """Return what libvips has said since `alone` began."""
+    text = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
+    pyvips.vips_lib.vips_error_clear()
+    return str(text.decode(errors="replace"))
+
+
+class _Warnings(logging.Handler):
+    """Notes that a decoder had warnings. Nothing is printed: what matters is raised, and the rest is harmless."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "read gave" in record.getMessage():
+            self.own.warned = True
+
+
+_warnings = _Warnings()
+
+
+def warned() -> bool:
+    """Return whether a decoder that this thread closed had warnings, since this was last asked."""
+    found = getattr(_warnings.own, "warned", False)
+    _warnings.own.warned = False
+    return found
+
+
+class Extended:
+    """A file with some more bytes at its end: those that the file itself may lack.
+
+    Attributes:
+        reached: whether a decoder has read beyond the file's own end.
+    """
+
+    def __init__(self, path: Path, more: bytes) -> None:
+        self._file, self._more = path.open("rb", buffering=0), more
+        self._at, self._size = 0, self._file.seek(0, 2)
+        self.reached = False
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def source(self) -> "pyvips.SourceCustom":
+        """Return a source of these bytes."""
+        source = pyvips.SourceCustom()
+        source.on_read(self._read)
+        source.on_seek(self._seek)
+        return source
+
+    def _read(self, count: int) -> bytes:
+        if self._at < self._size:
+            self._file.seek(self._at)
+            found = self._file.read(count)
+        else:
+            self.reached = True
+            found = self._more[self._at - self._size :][:count]
+        self._at += len(found)
+        return found
+
+    def _seek(self, offset: int, whence: int) -> int:
+        start = {0: 0, 1: self._at, 2: self._size + len(self._more)}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+
+def open_image(source: "BinaryIO | pyvips.Source", fail_on: FailOn = "error", **options: object) -> "pyvips.Image":
+    """Open a picture for reading from the top down. Only its header is read now. Raises `pyvips.Error`."""
+    if not isinstance(source, pyvips.Source):
+        source.seek(0)
+        source = pyvips.Source.new_from_descriptor(source.fileno())  # which makes a descriptor of its own
+    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on=fail_on, **options)
+
+
+logging.getLogger("pyvips").handlers = [_warnings]
+logging.getLogger("pyvips").propagate = False
+pyvips.cache_set_max(0)  # the cache would keep files open

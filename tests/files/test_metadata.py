@@ -1,4 +1,4 @@
-"""What files say beside pixels: byte by byte, whole and damaged."""
+"""Metadata of files: byte by byte, whole and damaged."""
 
 import io
 import struct
@@ -39,10 +39,10 @@ def test_damaged_exif_in_text_of_png_is_text(text: bytes) -> None:
         assert Metadata.of_png(io.BytesIO(png((name, b"Raw profile type exif\0" + content)))).exif is None
 
 
-def test_profile_that_describes_other_colours_is_left_out() -> None:
-    grey = bytes(16) + b"GRAY" + bytes(112)
-    assert fitting_profile(Metadata(icc=grey), "L").icc == grey
-    assert fitting_profile(Metadata(icc=grey), "RGB").icc is None
+def test_profile_that_describes_other_colors_is_left_out() -> None:
+    gray = bytes(16) + b"GRAY" + bytes(112)
+    assert fitting_profile(Metadata(icc=gray), "L").icc == gray
+    assert fitting_profile(Metadata(icc=gray), "RGB").icc is None
     assert fitting_profile(Metadata(icc=b"short"), "RGB").icc is None
 
 

@@ -224,6 +224,26 @@ def test_iptc_and_comment_are_kept(tmp_path: Path, source: str, target: str) -> 
         assert image.info.get("comment") == (b"hello" if source == target == "jpg" else None)
 
 
+@pytest.mark.parametrize("target", ["png", "webp", "avif", "heic", "jxl"])
+@pytest.mark.parametrize("source", ["jpg", "tif"])
+def test_iptc_and_comment_become_xmp(tmp_path: Path, source: str, target: str) -> None:
+    load_plugin(target)
+    (tmp_path / f"in.{source}").write_bytes(with_iptc(source))
+    report = DOUBLE.upscale_file(tmp_path / f"in.{source}", tmp_path / f"out.{target}")
+    picture = open_picture(tmp_path / f"out.{target}")
+    assert picture.metadata.xmp is not None
+    assert b"<photoshop:City>Town</photoshop:City>" in picture.metadata.xmp
+    assert (b"<dc:description>" in picture.metadata.xmp) == (source == "jpg")
+    assert (b"hello" in picture.metadata.xmp) == (source == "jpg")
+    assert report.lost == ()
+
+
+def test_what_is_lost_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "in.jpg").write_bytes(with_iptc("jpg"))
+    assert DOUBLE.upscale_file(tmp_path / "in.jpg", tmp_path / "out.bmp").lost == ("IPTC", "comment")
+    assert DOUBLE.upscale_file(tmp_path / "in.jpg", tmp_path / "out.jpg").lost == ()
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pixels_are_upright_and_say_so(tmp_path: Path, orientation: int, suffix: str) -> None:

@@ -22,12 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sesr.engines.base import LumaEngine
+from sesr.engines.base import Luma, LumaEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import run_plane
 from sesr.engines.torch import TorchEngine
 from sesr.errors import UsageError
-from sesr.imaging.arrays import Luma
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.zoo import Network
 

@@ -160,7 +160,7 @@ def _plays(image: Image.Image) -> int:
 
 
 def _metadata(file: BinaryIO, form: Format, image: Image.Image) -> Metadata:
-    metadata = Metadata.of_image(image)
+    metadata = Metadata.of_image(image, file)
     if form is GIF:
         return replace(metadata, comment=image.info.get("comment"))
     return replace(Metadata.of_png(file), icc=metadata.icc) if form is PNG else metadata

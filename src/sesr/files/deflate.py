@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-from sesr.imaging.arrays import Bytes
-
+Bytes = NDArray[np.uint8]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 

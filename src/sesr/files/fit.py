@@ -13,6 +13,9 @@ decides for one picture and one format:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from sesr.errors import PictureError
 from sesr.files.cicp import COLOR_CHUNKS, Color, color_of_chunks
@@ -24,7 +27,8 @@ from sesr.files.iptc import decoded, wrapped_iptc, xmp_properties
 from sesr.files.metadata import BRIGHTNESS_CHUNKS, Metadata, brightest
 from sesr.files.tone import to_full_range, tone_mapping
 from sesr.files.xmp import ALTERNATIVES, Property, with_properties
-from sesr.imaging.arrays import Pixels
+
+Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
 
 
 def _with_fallback_profile(metadata: Metadata, *, gray: bool) -> Metadata:
-    """Add an ICC profile beside code points that come from HEIC or AVIF.
+    """Add an ICC profile next to code points that come from HEIC or AVIF.
 
     It says the same. Programs that do not know PNG's young chunk cICP go by the profile.
     """

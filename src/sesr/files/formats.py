@@ -232,6 +232,7 @@ GIF = Format(
     largest_side=65_535,
     still=False,  # 256 colors are too few for a picture
     lossless=True,
+    profile_modes=(),
     animated=FrameEncoding(encoders.animated_gif, tick=10.0, frame_bytes=9, once_bytes=32, counts_repeats=True),
     notes=("comment",),
 )

@@ -21,6 +21,7 @@ from PIL import Image
 
 from sesr.errors import PictureError
 from sesr.files.animation import Animated, read_animation
+from sesr.files.cmyk import LAB_NOTE, shallow_lab_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
 from sesr.files.formats import HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
 from sesr.files.jpeg import open_jpeg
@@ -190,7 +191,10 @@ def _open_tiff(opening: _Opening) -> Still | Animated:
         with Image.open(opening.file, formats=["TIFF"]) as image:
             image.seek(page.index)
             check_memory(path, 4 * image.width * image.height, "to read it")
-            return read_picture(image, str(path), Metadata.of_tiff(opening.file))
+            metadata = Metadata.of_tiff(opening.file)
+            if image.mode == "LAB":
+                return read_picture(shallow_lab_in_srgb(image), str(path), replace(metadata, icc=None), (LAB_NOTE,))
+            return read_picture(image, str(path), metadata)
     return _row_by_row(opening, open_tiff(path, opening.file, page))
 
 
@@ -223,7 +227,7 @@ def _open_by_pillow(opening: _Opening) -> Still | Animated:
             image.seek(index)
             opening.check(*image.size)
         check_memory(path, 4 * image.width * image.height, "to read it")
-        metadata = Metadata.of_image(image)
+        metadata = Metadata.of_image(image, opening.file)
         picture = read_picture(image, str(path), metadata, notes)
     if form is JXL and metadata.xmp is None:
         return replace(picture, metadata=replace(picture.metadata, xmp=jxl_xmp(opening.file)))

@@ -6,23 +6,27 @@ picture in memory: an orientation that starts at another edge than the top, an i
 whose first row is finished last.
 
 Pictures become one of four kinds, as in other formats: gray or RGB, with or without alpha. libvips converts palettes
-and black-and-white. Where a TIFF's colors are multiplied by alpha, it divides them again.
+and black-and-white. Where a TIFF's colors are multiplied by alpha, it divides them again. CMYK and Lab with a profile
+become RGB (`sesr.files.cmyk`).
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
+from numpy.typing import NDArray
 
+from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
 from sesr.files.metadata import Metadata, fitting_profile
 from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
 from sesr.files.vips import open_image, together, warned
-from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
+
+Pixels = NDArray[Any]
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
@@ -66,9 +70,13 @@ class Scanlines:
         finish: Callable[[bool], tuple[str, ...]] = lambda _: (),
     ) -> None:
         self._path, self._finish = path, finish
+        self.notes: tuple[str, ...] = ()
+        converted = in_srgb(image, metadata.icc)
+        if converted is not None:
+            image, note = converted
+            metadata, self.notes = replace(metadata, icc=None), (note,)
         self.mode, self.depth = _kind(path, image, drop_last=drop_last)
         self.metadata = fitting_profile(metadata, self.mode)
-        self.notes: tuple[str, ...] = ()
         self._orientation = metadata.orientation
         size = int(image.width), int(image.height)
         self.width, self.height = size[::-1] if self._orientation in _ON_ITS_SIDE else size

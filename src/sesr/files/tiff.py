@@ -14,9 +14,10 @@ Left out: tiles, palettes, several pages.
 import struct
 from collections.abc import Iterable
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sesr.files.deflate import in_parallel, zlib_stream
 from sesr.files.ifd import (
@@ -36,7 +37,8 @@ from sesr.files.ifd import (
     read_directory,
 )
 from sesr.files.metadata import Metadata
-from sesr.imaging.arrays import Pixels
+
+Pixels = NDArray[Any]
 
 STRIP_BYTES = 1 << 18
 """About how much a strip holds before it is compressed."""

@@ -24,19 +24,20 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2  # a value of SubfileType, which NewSubfileType replaced
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE = 254, 255
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
-_PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 284, 338, 339, 50706
+_PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC, _DNG_VERSION = 284, 338, 339, 34675, 50706
 _TAGS = frozenset({_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES}) | {
     _PLANAR,
     _EXTRA_SAMPLES,
     _SAMPLE_FORMAT,
     _DNG_VERSION,
+    _ICC,
 }
 _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 """Types of whole numbers, by their numbers in TIFF and BigTIFF."""
 _MOST_VALUES = 64
 
 _READABLE_BITS = (1, 2, 4, 8, 16, 32, 64)  # libvips says what the last two are
-_BY_JPEG, _YCBCR, _LAB, _LOG, _SENSORS = 7, 6, (8, 9, 10), (32844, 32845), (32803, 34892)
+_BY_JPEG, _YCBCR, _LAB, _OTHER_LABS, _LOG, _SENSORS = 7, 6, 8, (9, 10), (32844, 32845), (32803, 34892)
 _COMPRESSIONS = {
     1: "none",
     2: "CCITT",
@@ -110,15 +111,16 @@ class TiffPage:
 
     @property
     def needs_pillow(self) -> bool:
-        """Whether only Pillow decodes this compression."""
-        return self._first(_COMPRESSION, 1) in _BY_PILLOW
+        """Whether only Pillow decodes this compression, or Lab of 8 bits."""
+        shallow_lab = self._first(_PHOTOMETRIC, 0) == _LAB and self._first(_BITS, 1) == 8
+        return shallow_lab or self._first(_COMPRESSION, 1) in _BY_PILLOW
 
     def check(self, path: Path) -> None:
         """Raise `PictureError` for kinds that libraries would show wrongly, or call damaged."""
         colors = self._first(_PHOTOMETRIC, 0)
         if colors in _SENSORS or _DNG_VERSION in self.tags:
             raise raw_file(path)
-        if colors in _LAB:
+        if colors in _OTHER_LABS or (colors == _LAB and _ICC not in self.tags):
             raise other_colors(path, "Lab")
         if colors in _LOG:
             raise not_supported(path, "colors as logarithms of light (LogLuv)")

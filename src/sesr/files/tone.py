@@ -14,13 +14,14 @@ such numbers look gray and dull. Where a format cannot say PQ or HLG, the pixels
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sesr.files.cicp import SRGB_GAMUT, Color, Gamut
-from sesr.imaging.arrays import Pixels
 
+Pixels = NDArray[Any]
 Light = NDArray[np.floating]
 
 SDR_WHITE = 203.0
@@ -75,33 +76,44 @@ def tone_mapping(color: Color, peak: float | None = None) -> Callable[[Pixels], 
     The function takes uint8 or uint16, (rows, width) gray or (rows, width, channels) with 2 for gray and alpha, 3 for
     RGB and 4 for RGB and alpha. Alpha stays.
     """
-    light_of = pq_light if color.hdr == "PQ" else hlg_light
     brightest = min(max(peak or USUAL_PEAK, SDR_WHITE), 10_000.0) if color.hdr == "PQ" else _HLG_PEAK
     from_luma = color.gamut.to_xyz()[1].astype(np.float32)
     gamut = _between(color.gamut, SRGB_GAMUT).astype(np.float32)
-    # The gain is a function of the largest channel alone, so a table serves, even in PQ's steps.
-    codes = np.linspace(0, 1, _STEPS)
-    lights = np.maximum(pq_light(codes), 1e-6)
-    gains = compressed(lights, brightest) / lights
 
     def convert(pixels: Pixels) -> Pixels:
         top = np.iinfo(pixels.dtype).max
-        table = light_of(_full_range(np.arange(top + 1) / top, narrow=color.narrow)).astype(np.float32)
+        codes = _full_range(np.arange(top + 1) / top, narrow=color.narrow)
         gray = pixels.ndim == 2 or pixels.shape[2] == 2
         channels = pixels[..., None] if pixels.ndim == 2 else pixels
-        light: Light = table[channels[..., : 1 if gray else 3]]
-        if color.hdr == "HLG":
+        colors = channels[..., : 1 if gray else 3]
+        if color.hdr == "PQ":  # the gain depends on the largest code alone: a table serves
+            light = pq_light(codes).astype(np.float32)[colors]
+            gain = _gain(pq_light(codes), brightest).astype(np.float32)[colors.max(axis=-1)]
+        else:
+            light = hlg_light(codes).astype(np.float32)[colors]
             luma = light[..., 0] if gray else light @ from_luma
-            light = light * (_HLG_PEAK * np.maximum(luma, 1e-9)[..., None] ** (_HLG_GAMMA - 1))
-        largest = light.max(axis=-1)
-        light = light * (np.interp(pq_code(largest), codes, gains) / SDR_WHITE).astype(np.float32)[..., None]
+            light *= (_HLG_PEAK * np.maximum(luma, np.float32(1e-9)) ** np.float32(_HLG_GAMMA - 1))[..., None]
+            gain = _interpolated_gain(light.max(axis=-1), brightest)
+        light *= gain[..., None] / np.float32(SDR_WHITE)
         if not gray:
             light = light @ gamut.T
         result = channels.copy()
-        result[..., : light.shape[-1]] = np.rint(_srgb_code(light) * top)
+        result[..., : light.shape[-1]] = _srgb_code(light, top)
         return result.reshape(pixels.shape)
 
     return convert
+
+
+def _gain(light: Light, peak: float) -> Light:
+    """Return the factor by which the EETF scales light whose largest channel is `light`."""
+    some = np.maximum(light, 1e-6)
+    return np.asarray(compressed(some, peak) / some)
+
+
+def _interpolated_gain(light: Light, peak: float) -> Light:
+    """Return `_gain`, from a table that is dense where the eye is: the fourth root of light comes close to PQ."""
+    roots = np.linspace(0, peak**0.25, _STEPS)
+    return np.interp(np.sqrt(np.sqrt(light)), roots, _gain(roots**4, peak)).astype(np.float32)
 
 
 def to_full_range(pixels: Pixels) -> Pixels:
@@ -123,6 +135,14 @@ def _between(source: Gamut, target: Gamut) -> NDArray[np.float64]:
     return result
 
 
-def _srgb_code(light: Light) -> Light:
+def _srgb_code(light: Light, top: int) -> Pixels:
+    """Return sRGB's code values from 0 to `top` for linear light; a table serves for 8 bits."""
     light = np.clip(light, 0, 1)
+    if top > 255:
+        return np.rint(_srgb_curve(light) * top)
+    table = np.rint(_srgb_curve(np.linspace(0, 1, 1 << 16)) * top).astype(np.uint8)
+    return table[(light * np.float32((1 << 16) - 1) + np.float32(0.5)).astype(np.uint16)]
+
+
+def _srgb_curve(light: Light) -> Light:
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** np.float32(1 / 2.4) - 0.055)

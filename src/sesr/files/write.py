@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,17 @@ from sesr.atomic import writing
 from sesr.errors import PictureError
 from sesr.files.animation import Animated
 from sesr.files.encoders import encoder_options, in_srgb
-from sesr.files.formats import GIF, PNG, Format, output_format
+from sesr.files.fit import Fitted, fit
+from sesr.files.formats import AVIF, GIF, PNG, Format, output_format
 from sesr.files.frames import in_ticks, loop_option, of_one_mode, with_hard_edges
+from sesr.files.heif import describe_avif
 from sesr.files.limits import check_memory, unguarded_pillow
 from sesr.files.metadata import NOTHING, Metadata
 from sesr.files.png import write_png
 from sesr.files.tiff import write_tiff
-from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
+
+Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,7 @@ class Output:
         return self.format or output_format(path)
 
 
-def write_picture(
-    path: Path, stream: Stream, metadata: Metadata = NOTHING, output: Output = Output()
-) -> tuple[str, ...]:
+def write_picture(path: Path, stream: Stream, metadata: Metadata = NOTHING, output: Output = Output()) -> Fitted:
     """Write a picture, whole or not at all.
 
     Args:
@@ -63,20 +64,23 @@ def write_picture(
         metadata: what the file shall say besides, of an upright picture of this size.
         output: how to write it.
 
-    Returns what got lost because the format has no place for it, short phrases. Raises `UsageError` for an unknown
-    suffix, `PictureError` if the format cannot hold the picture or the file cannot be written, and whatever `stream`
-    raises.
+    Returns what it took to fit the picture to the format, with notes and losses to report. Raises `UsageError` for an
+    unknown suffix, `PictureError` if the format cannot hold the picture or the file cannot be written, and whatever
+    `stream` raises.
     """
     form = output.format_for(path)
     check_output(path, stream.width, stream.height, stream.mode, output)
-    kept = metadata if output.keep_notes else metadata.without_notes()
+    fitted = _fitted(path, form, stream.mode, metadata, output)
+    bands = stream.bands() if fitted.convert is None else map(fitted.convert, stream.bands())
     with _writing(path, form, overwrite=output.overwrite) as file:
         if form.options is not None:
-            _write_whole(file, path, form, stream, kept, output)
+            whole = assemble(map(to_8_bits, bands), stream.width, stream.height, stream.mode)
+            _write_whole(file, path, form, whole, fitted.metadata, output)
         else:
             write = write_png if form is PNG else write_tiff
-            write(file, stream.bands(), stream.width, stream.height, CHANNELS[stream.mode], stream.depth, kept)
-    return ()
+            size, channels = (stream.width, stream.height), CHANNELS[stream.mode]
+            write(file, bands, *size, channels, stream.depth, fitted.metadata)
+    return fitted
 
 
 def check_output(path: Path, width: int, height: int, mode: str, output: Output = Output()) -> None:
@@ -103,7 +107,7 @@ def write_animation(
     plays: int,
     metadata: Metadata,
     output: Output = Output(),
-) -> tuple[str, ...]:
+) -> Fitted:
     """Write an animation, whole or not at all.
 
     Args:
@@ -113,23 +117,31 @@ def write_animation(
         metadata: what the file shall say besides.
         output: how to write it.
 
-    Returns what got lost, as `write_picture`. Raises `PictureError` if it cannot be written, and whatever `frames`
+    Returns the same as `write_picture`. Raises `PictureError` if it cannot be written, and whatever `frames`
     raises.
     """
     form = output.format_for(path)
     encoding = form.animated
     assert encoding is not None
-    kept = metadata if output.keep_notes else metadata.without_notes()
     pictures, durations = zip(*frames, strict=True)
-    options = encoder_options(encoding.options, kept, pictures[0].mode, output.quality) | loop_option(encoding, plays)
-    options["duration"] = in_ticks(durations, encoding.tick)
     pictures = of_one_mode(pictures)  # the same name, so that memory of the ones before is free
+    mode = pictures[0].mode
+    fitted = _fitted(path, form, mode, metadata, output)
+    if fitted.convert is not None:
+        pictures = tuple(Image.fromarray(fitted.convert(np.asarray(picture))) for picture in pictures)
+    kept = fitted.metadata
+    if kept.icc is not None and mode not in form.profile_modes:
+        pictures, kept = tuple(in_srgb(picture, kept.icc) for picture in pictures), replace(kept, icc=None)
+    options = encoder_options(encoding.options, kept, mode, output.quality) | loop_option(encoding, plays)
+    options["duration"] = in_ticks(durations, encoding.tick)
     if form is GIF:
         pictures = tuple(map(with_hard_edges, pictures))
     first, *others = pictures
     with _writing(path, form, overwrite=output.overwrite) as file, _encoding(path, form):
         first.save(file, form.codec, save_all=True, append_images=others, **options)
-    return ()
+        if form is AVIF and kept.cicp is not None:
+            describe_avif(file, kept.cicp)
+    return fitted
 
 
 def check_animated_output(path: Path, animation: Animated, width: int, height: int, output: Output = Output()) -> None:
@@ -160,15 +172,27 @@ def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _write_whole(file: BinaryIO, path: Path, form: Format, stream: Stream, metadata: Metadata, output: Output) -> None:
+def _fitted(path: Path, form: Format, mode: str, metadata: Metadata, output: Output) -> Fitted:
+    """Fit metadata to a format. Raises `PictureError` that names the file."""
+    try:
+        return fit(metadata if output.keep_notes else metadata.without_notes(), form, mode)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+
+
+def _write_whole(
+    file: BinaryIO, path: Path, form: Format, whole: Image.Image, metadata: Metadata, output: Output
+) -> None:
     """Write a picture by Pillow, in colors that the format can describe."""
     assert form.options is not None
-    whole = assemble(map(to_8_bits, stream.bands()), stream.width, stream.height, stream.mode)
-    if metadata.icc is not None and stream.mode not in form.profile_modes:
+    mode = whole.mode
+    if metadata.icc is not None and mode not in form.profile_modes:
         whole, metadata = in_srgb(whole, metadata.icc), replace(metadata, icc=None)
-    options = encoder_options(form.options, metadata, stream.mode, output.quality)
+    options = encoder_options(form.options, metadata, mode, output.quality)
     with _encoding(path, form):
         whole.save(file, form.codec, **options)
+        if form is AVIF and metadata.cicp is not None:
+            describe_avif(file, metadata.cicp)
 
 
 def _check_sides(path: Path, form: Format, width: int, height: int, advice: str = "") -> None:

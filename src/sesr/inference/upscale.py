@@ -32,11 +32,13 @@ from sesr.files.metadata import Metadata
 from sesr.files.open import open_file
 from sesr.files.picture import Picture
 from sesr.files.write import Output, assemble, check_animated_output, write_animation, write_picture
-from sesr.imaging.arrays import Pixels
 from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
+
+Pixels = NDArray[Any]
+"""uint8 or uint16."""
 
 Progress = Callable[[int, int], object]
 """Is told the output rows that were done since it was last called, and how many there are in all."""
@@ -150,8 +152,8 @@ class Upscaler:
         flat = self._flat(picture, picture.metadata, str(source))
         with closing(_ahead(self._bands(flat, way, progress))) as ready:
             stream = Stream(ready, *way.size, flat.mode, flat.depth)
-            lost = write_picture(target, stream, picture.metadata.enlarged(*way.size), output)
-        return Upscaled(way.source, way.size, picture.notes, lost)
+            fitted = write_picture(target, stream, picture.metadata.enlarged(*way.size), output)
+        return Upscaled(way.source, way.size, (*picture.notes, *fitted.notes), fitted.lost)
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
         """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
@@ -215,8 +217,8 @@ class Upscaler:
                 if progress is not None:
                     progress(1, animation.count)
 
-        lost = write_animation(target, frames(), animation.plays, animation.metadata.enlarged(*larger), output)
-        return Upscaled(way.source, larger, animation.notes, lost)
+        fitted = write_animation(target, frames(), animation.plays, animation.metadata.enlarged(*larger), output)
+        return Upscaled(way.source, larger, (*animation.notes, *fitted.notes), fitted.lost)
 
 
 def load(

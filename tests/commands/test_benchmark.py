@@ -1,14 +1,28 @@
 """`sesr benchmark`."""
 
 import sys
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sesr.benchmarks.npu import Estimate
+from sesr.benchmarks.training import measure_training
+from sesr.benchmarks.training_probe import StepMemory
 from sesr.cli import main
 
 Captured = pytest.CaptureFixture[str]
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def columns(table: Path) -> str:
+    """Return a CSV file's header, which readers of `results/` rely on."""
+    return table.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_npu_columns() -> None:
+    assert [field.name for field in fields(Estimate)] == columns(RESULTS / "npu.csv").split(",")
 
 
 def test_benchmark_npu_of_a_float_network(network: str, capsys: Captured) -> None:
@@ -20,10 +34,10 @@ def test_benchmark_npu_of_a_float_network(network: str, capsys: Captured) -> Non
 
 
 def test_benchmark_npu(int8_network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line for each estimate as it comes, and all of them as a table; the compiler is stood in for."""
+    """Print a line for each estimate as it comes, then ratios, and write a table; the compiler is stood in for."""
     estimate = Estimate(
         network="own",
-        enlarges="depth-to-space",
+        enlarges="transposed",
         width=400,
         height=300,
         tiles=20,
@@ -39,16 +53,51 @@ def test_benchmark_npu(int8_network: str, tmp_path: Path, capsys: Captured, monk
         mac_use=0.25,
         on_processor="",
     )
-    monkeypatch.setattr("sesr.benchmarks.npu.estimate_npu", lambda network, name: iter([estimate, estimate]))
+    fsrcnn = replace(estimate, network="fsrcnn", mega_cycles=12.5)
+    monkeypatch.setattr("sesr.benchmarks.npu.estimate_npu", lambda network: iter([estimate, fsrcnn]))
     table = tmp_path / "npu.csv"
     assert main(["benchmark", "npu", int8_network, "-o", str(table)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert "400 x 300 ethos" in lines[0]
-    assert "10.00 frames/s" in lines[0]
-    assert "SRAM   0.10 MB" in lines[0]
-    assert lines[0].endswith("MACs used  25%")
+    expected = [estimate.line(), fsrcnn.line(), "ethos-u55-256, 400 x 300: 5.0 times FSRCNN's frames/s"]
+    assert capsys.readouterr().out.splitlines() == expected
     assert len(table.read_text().splitlines()) == 3
+
+
+@pytest.mark.needs("openvino", "export")
+def test_benchmark_engine(tmp_path: Path, capsys: Captured) -> None:
+    table = tmp_path / "engine.csv"
+    size = ["--width", "32", "--height", "24", "--rounds", "1", "--threads", "1"]
+    assert main(["benchmark", "engine", "-m", "m3", "-s", "2", *size, "-o", str(table)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 8
+    assert columns(table) == columns(RESULTS / "engine.csv")
+
+
+def test_benchmark_engine_memory(tmp_path: Path, capsys: Captured) -> None:
+    table = tmp_path / "memory.csv"
+    size = ["--width", "400", "--height", "100", "--threads", "1"]
+    assert main(["benchmark", "engine-memory", "-m", "m3", "--int8", *size, "-o", str(table)]) == 2
+    assert main(["benchmark", "engine-memory", "-m", "m5", "--int8", *size, "-o", str(table)]) == 0
+    assert capsys.readouterr().out.startswith("m5-int8 x2 int8, 400 x 100, 1 threads: ")
+    assert columns(table) == columns(RESULTS / "engine_memory.csv")
+
+
+def test_benchmark_files(tmp_path: Path, capsys: Captured) -> None:
+    table = tmp_path / "files.csv"
+    size = ["--megapixels", "0.01", "--rounds", "1", "--threads", "1"]
+    assert main(["benchmark", "files", "-m", "m3", *size, "-o", str(table)]) == 0
+    assert capsys.readouterr().out.startswith("jpg -> png ")
+    assert columns(table) == columns(RESULTS / "files_m11.csv")
+
+
+@pytest.mark.needs("torch")
+def test_benchmark_training(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the minutes that compilation takes, and the fresh processes."""
+    quick = partial(measure_training, compile_step=False, turn_seconds=0, memory_of=lambda *_: StepMemory(1, 2))
+    monkeypatch.setattr("sesr.benchmarks.training.measure_training", quick)
+    table = tmp_path / "training.csv"
+    size = ["--batch-size", "1", "--crop", "8", "--rounds", "1"]
+    assert main(["benchmark", "training", "-m", "m3", *size, "-o", str(table)]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["collapsed", "delta", "expanded"]
+    assert columns(table) == columns(RESULTS / "training.csv")
 
 
 @pytest.mark.needs("openvino", "export", "torch")
@@ -57,7 +106,7 @@ def test_benchmark_speed(network: str, tmp_path: Path, capsys: Captured) -> None
     arguments = ["benchmark", "speed", "-m", source, "--width", "32", "--height", "24", "--rounds", "1"]
     assert main([*arguments, "-o", str(table)]) == 0
     assert "openvino" in capsys.readouterr().out
-    assert table.read_text().startswith("network,scale,engine")
+    assert columns(table) == columns(RESULTS / "speed.csv")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell")
@@ -65,6 +114,7 @@ def test_benchmark_memory(network: str, tmp_path: Path, capsys: Captured) -> Non
     table = tmp_path / "memory.csv"
     assert main(["benchmark", "memory", "-m", network, "--megapixels", "0.01", "-o", str(table)]) == 0
     assert "115 x 87" in capsys.readouterr().out
+    assert columns(table) == columns(RESULTS / "memory.csv")
     width, height, peak, _ = table.read_text().splitlines()[1].split(",")
     assert (width, height) == ("115", "87")
     assert 20 < int(peak) < 120, "no OpenVINO in it"

@@ -83,7 +83,7 @@ def test_damaged_and_foreign_networks(
 def test_place_is_looked_at_before_the_work(
     network: str, tmp_path: Path, command: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = ["benchmarks.speed.measure_speed", "benchmarks.memory.measure_memory", "evaluation.evaluate.evaluate"]
+    work = ["benchmarks.general.measure_general", "benchmarks.memory.measure_memory", "evaluation.evaluate.evaluate"]
     for name in work:
         monkeypatch.setattr(f"sesr.{name}", lambda *_, **__: pytest.fail("it was begun"))
     monkeypatch.setattr("sesr.tflite.writer.export_tflite", lambda *_: pytest.fail("it was begun"))

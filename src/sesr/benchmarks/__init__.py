@@ -1,1 +1,45 @@
-"""Stop-watches: what `sesr benchmark` measures."""
+"""Benchmarks: what `sesr benchmark` measures, one module each.
+
+Every function below measures and returns or yields rows (`sesr.benchmarks.rows`). Its module is imported when the
+function is first used, so that `sesr --help` imports none of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sesr.benchmarks.engine import measure_engine
+    from sesr.benchmarks.files import measure_files
+    from sesr.benchmarks.general import measure_general
+    from sesr.benchmarks.memory import measure_engine_memory, measure_memory
+    from sesr.benchmarks.npu import estimate_npu, fsrcnn_ratios
+    from sesr.benchmarks.training import measure_training
+
+__all__ = [
+    "estimate_npu",
+    "fsrcnn_ratios",
+    "measure_engine",
+    "measure_engine_memory",
+    "measure_files",
+    "measure_general",
+    "measure_memory",
+    "measure_training",
+]
+
+_MODULES = {
+    "estimate_npu": "npu",
+    "fsrcnn_ratios": "npu",
+    "measure_engine": "engine",
+    "measure_engine_memory": "memory",
+    "measure_files": "files",
+    "measure_general": "general",
+    "measure_memory": "memory",
+    "measure_training": "training",
+}
+
+if not TYPE_CHECKING:  # a type checker must find misspelled names
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'sesr.benchmarks' has no attribute {name!r}")
+        return getattr(import_module(f"sesr.benchmarks.{_MODULES[name]}"), name)

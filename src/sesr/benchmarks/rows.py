@@ -1,19 +1,28 @@
-"""Measurements as a CSV file: a dataclass a row, a field a column."""
+"""Rows of a benchmark: a line for people while it runs, and a CSV file with a field per column."""
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sesr.atomic import writing
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+
+@dataclass(frozen=True)
+class Row(ABC):
+    """One measurement: each benchmark has a frozen dataclass of its own, whose fields are the CSV's columns."""
+
+    @abstractmethod
+    def line(self) -> str:
+        """Return the row as a line for people."""
 
 
-def write_rows(rows: "Sequence[DataclassInstance]", path: Path) -> None:
-    """Writes rows of one kind, at least one, with a header; the file appears whole or not at all. Raises `OSError`."""
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write rows of one kind, at least one, as CSV with a header; the file appears whole or not at all.
+
+    Raises `OSError`.
+    """
     with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [field.name for field in fields(rows[0])], lineterminator="\n")
         table.writeheader()

@@ -88,28 +88,6 @@ class SESRConfig:
         """Count the multiply-adds for one output picture of the given size. The paper's tables use 1280 x 720."""
         return self.weights * (output_width // self.scale) * (output_height // self.scale)
 
-    def training_macs(self, batch: int, crop: int, form: Literal["sum", "delta", "expanded"]) -> int:
-        """Multiply-adds of one training forward on `batch` crops of `crop` x `crop` low-resolution pixels.
-
-        Args:
-            batch: crops in a batch.
-            crop: side of a crop, low-resolution pixels.
-            form: ``expanded`` runs the wide blocks; ``sum`` collapses by the product of the two weights and runs the
-                narrow convolutions; ``delta`` collapses by running each block on the paper's delta image
-                (Algorithm 1), whose padded size is (2k - 1) x (2k - 1) for each of the c_in basis images.
-        """
-        blocks = [(1, self.f, 5), *[(self.f, self.f, 3)] * self.m, (self.f, self.scale**2, 5)]
-        pixels = batch * crop**2
-        p = self.feature_size
-        wide = [c_in * p * k**2 + p * c_out for c_in, c_out, k in blocks]
-        if form == "expanded":
-            return sum(wide) * pixels
-        if form == "sum":
-            collapse = sum(p * c_in * c_out * k**2 for c_in, c_out, k in blocks)
-        else:
-            collapse = sum(c_in * k**2 * cost for (c_in, _, k), cost in zip(blocks, wide, strict=True))
-        return self.weights * pixels + collapse
-
 
 VARIANTS: dict[str, SESRConfig] = {
     "m3": SESRConfig(m=3),

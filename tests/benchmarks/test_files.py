@@ -1,9 +1,9 @@
-"""Files beside the bare engine: small ones, since figures are a benchmark's matter."""
+"""Files against the bare engine: small ones, since figures are a benchmark's matter."""
 
 import numpy as np
 import pytest
 
-from sesr.benchmarks.file_speed import FORMATS, measure_files, photograph
+from sesr.benchmarks.files import FORMATS, measure_files, photograph
 from sesr.errors import UsageError
 from sesr.network.zoo import find_network
 
@@ -15,6 +15,7 @@ def test_every_pair_of_formats_is_measured() -> None:
         assert (row.network, row.scale, row.threads, row.rounds) == ("m5", 2, 1, 1)
         assert row.megapixels == pytest.approx(0.01, rel=0.1)
         assert row.throughput > 0
+        assert row.line().startswith(f"{row.source} -> {row.target}")
 
 
 def test_photograph_has_its_size_and_is_the_same_again() -> None:

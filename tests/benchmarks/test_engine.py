@@ -1,15 +1,11 @@
-"""The engine's comparison runs all contenders in turns and writes its table; its figures are not tested."""
+"""The comparison of our engine times equal work, in turns; its figures are not tested."""
 
-import csv
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sesr.benchmarks import engine_speed
-from sesr.benchmarks.engine_speed import EngineTiming, measure_engine, random_float, random_int8
-from sesr.benchmarks.rows import write_rows
+from sesr.benchmarks.engine import make_contenders, measure_engine, measure_peak, random_float, random_int8
 from sesr.engines.native import NativeEngine
 from sesr.engines.openvino import openvino_int8_trusted
 from sesr.errors import UsageError
@@ -20,7 +16,7 @@ CONTENDERS = ["native", "native-1-thread", "native-rgb", "openvino"]
 
 
 @pytest.mark.needs("openvino", "export")
-def test_table(tmp_path: Path) -> None:
+def test_rows() -> None:
     timings = list(measure_engine(["m3"], [3], 40, 30, rounds=2, threads=2))
     assert [(timing.values, timing.contender) for timing in timings] == [
         (values, contender) for values in ("int8", "float32") for contender in CONTENDERS
@@ -31,11 +27,8 @@ def test_table(tmp_path: Path) -> None:
         assert 0 < timing.best_ms <= timing.median_ms
         assert timing.of_peak > 0
         assert (timing.times_openvino == 1) or timing.contender != "openvino"
-    write_rows(timings, tmp_path / "engine.csv")
-    with (tmp_path / "engine.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [field.name for field in fields(EngineTiming)]
-    assert [float(row["of_peak"]) for row in rows] == [timing.of_peak for timing in timings]
+        assert (timing.kernel == "") == (timing.contender == "openvino")
+        assert timing.line().startswith(f"m3 x3 {timing.values}")
 
 
 @pytest.mark.needs("openvino", "export")
@@ -45,16 +38,16 @@ def test_contenders_do_the_same_work() -> None:
     In int8 it is wrong without VNNI, and the benchmark still times it.
     """
     for network in (random_int8(VARIANTS["m3"]), random_float(VARIANTS["m3"])):
-        engine = NativeEngine(network, 1)
-        contenders = engine_speed._contenders(network, engine, (33, 47))
-        ours, one, theirs = (np.asarray(contenders[name]()) for name in ("native", "native-1-thread", "openvino"))
-        np.testing.assert_array_equal(ours, one)
-        if engine.int8:
+        int8 = NativeEngine(network, 1).int8
+        contenders = make_contenders(network, 33, 47, threads=1)
+        ours, one_thread, theirs = (contenders[name]() for name in ("native", "native-1-thread", "openvino"))
+        np.testing.assert_array_equal(ours, one_thread)
+        if int8:
             theirs = theirs.view(np.uint8) ^ 128
-        if openvino_int8_trusted() or not engine.int8:
-            np.testing.assert_allclose(ours.astype(float), theirs.astype(float), atol=2 if engine.int8 else 1e-5)
+        if openvino_int8_trusted() or not int8:
+            np.testing.assert_allclose(ours.astype(float), theirs.astype(float), atol=2 if int8 else 1e-5)
         assert theirs.shape == ours.shape
-        assert np.asarray(contenders["native-rgb"]()).shape == (66, 94, 3)
+        assert contenders["native-rgb"]().shape == (66, 94, 3)
 
 
 def test_random_networks_are_alive() -> None:
@@ -67,12 +60,19 @@ def test_random_networks_are_alive() -> None:
     assert len(np.unique(luma)) > 100
 
 
-def test_peak_counts_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.004, 0.01, 0.016, 0.024])  # of which 4 to 24 ms are measured
-    monkeypatch.setattr("sesr.benchmarks.engine_speed.PEAK_SECONDS", 0.02)
-    monkeypatch.setattr("sesr.benchmarks.engine_speed.time.perf_counter", lambda: next(clock))
-    monkeypatch.setattr("sesr.benchmarks.engine_speed.multiply_adds", lambda rounds, int8: 1000)
-    assert engine_speed._peak(int8=True, threads=1) == pytest.approx(2 * 1000 / 0.02)
+def test_peak_counts_what_was_done() -> None:
+    clock = iter([0.0, 0.004, 0.01, 0.024])  # two calls, after 24 ms enough
+    peak = measure_peak(1, int8=True, seconds=0.02, spin=lambda _, *, int8: 1000, clock=lambda: next(clock))
+    assert peak == pytest.approx(2 * 1000 / 0.024)
+
+
+def test_peak_adds_threads_up() -> None:
+    def spin(_: int, *, int8: bool) -> int:
+        return 1000 if int8 else 10
+
+    assert measure_peak(3, int8=True, seconds=0.001, spin=spin) > 10 * measure_peak(
+        1, int8=False, seconds=0.001, spin=spin
+    )
 
 
 def test_refusals() -> None:

@@ -25,6 +25,7 @@ SURFACE = {
         "-f --format": None,
         "--quality": None,
         "--background": None,
+        "--page": None,
         "--strip-metadata": False,
         "--max-megapixels": None,
         "--overwrite": False,

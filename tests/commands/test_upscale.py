@@ -107,6 +107,50 @@ class TestUpscale:
         assert upscale(network, odd) == 1
         assert capsys.readouterr().err.count("\n") == 1
 
+    @pytest.mark.parametrize("name", ["document.tif", "animation.gif"])
+    def test_pages(self, network: str, tmp_path: Path, name: str, capsys: Captured) -> None:
+        """One, all, and one that there is not; the same again into the folder of before."""
+        colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+        pages = [Image.new("RGB", (8, 8), color) for color in colors]
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        stem = name.split(".")[0]
+        assert upscale(network, tmp_path / name, "--page", 2, "-s", 1) == 0
+        assert upscale(network, tmp_path / name, "--page", "all", "-s", 1, "-o", tmp_path / "out") == 0
+        results = [tmp_path / f"{stem}_x1_p2.png", *(tmp_path / "out" / f"{stem}_x1_p{page}.png" for page in (1, 2, 3))]
+        for path, color in zip(results, [colors[1], *colors], strict=True):
+            with Image.open(path) as image:
+                assert np.asarray(image.convert("RGB"))[4, 4].tolist() == list(color)
+        assert len(list((tmp_path / "out").iterdir())) == 3
+        capsys.readouterr()
+        assert upscale(network, tmp_path / name, "--page", 4) == 1
+        assert "has 3 pages, so there is no page 4" in capsys.readouterr().err
+        assert upscale(network, tmp_path / name, "--page", "all", "-o", tmp_path / "one.png") == 2
+        assert "one file for 3 pictures" in capsys.readouterr().err
+
+    def test_pages_of_a_folder(self, network: str, tmp_path: Path, capsys: Captured) -> None:
+        """They are skipped when they are done, and taken for results where they lie next to their file."""
+        pages = [Image.new("L", (8, 8 + index)) for index in range(3)]
+        pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+        pages[0].save(tmp_path / "b.png")
+        assert upscale(network, tmp_path, "--page", "all", "--json") == 0
+        done = [json.loads(line) for line in capsys.readouterr().out.splitlines()[:-1]]
+        assert [(Path(each["target"]).name, each["page"]) for each in done] == [
+            ("a_x2_p1.png", 1),
+            ("a_x2_p2.png", 2),
+            ("a_x2_p3.png", 3),
+            ("b_x2.png", None),
+        ]
+        assert upscale(network, tmp_path, "--page", "all", "--json") == 0
+        *skipped, summary = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [each["status"] for each in skipped] == ["skipped"] * 4
+        assert summary["earlier_results"] == 4
+
+    @pytest.mark.parametrize("page", ["0", "-1", "1.5", "last"])
+    def test_what_is_no_page(self, network: str, photo: Path, page: str) -> None:
+        with pytest.raises(SystemExit) as caught:
+            upscale(network, photo, f"--page={page}")
+        assert caught.value.code == 2
+
     @pytest.mark.parametrize(("color", "wanted"), [("white", (255, 255, 255)), ("#ff8800", (255, 136, 0))])
     @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
     def test_a_background(

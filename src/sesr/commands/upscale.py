@@ -97,6 +97,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="replace transparency by a color, such as white or '#ff8800'; JPEG and BMP need one",
     )
     parser.add_argument(
+        "--page",
+        type=_page,
+        metavar="N",
+        help="page or frame of files with several, from 1 on, or all: name_x2_p1.png, name_x2_p2.png ...",
+    )
+    parser.add_argument(
         "--strip-metadata", action="store_true", help="keep colors only: no EXIF, XMP, comments or text"
     )
     parser.add_argument(
@@ -135,11 +141,12 @@ def _upscale_in(places: "Places", arguments: Arguments) -> int:
     from sesr.files.write import Output
     from sesr.jobs.batch import upscale_files
     from sesr.jobs.folders import PassedOver, Search, find_pictures
+    from sesr.jobs.pages import with_pages
 
     search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
     passed_over = PassedOver()
     results = None if places.output is None else Path(places.output)
-    work = find_pictures(map(Path, places.inputs), search, results, passed_over)
+    work = with_pages(find_pictures(map(Path, places.inputs), search, results, passed_over), arguments.page)
     if places.to_stdout and len(work) > 1:
         raise UsageError(f"stdout takes one picture, not {len(work)}; name a folder with -o")
     outcomes = upscale_files(
@@ -217,6 +224,11 @@ def _quality(text: str) -> int:
     if number > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
     return number
+
+
+def _page(text: str) -> int:
+    """Parse a page's number, or ``all``: `sesr.jobs.pages.ALL`."""
+    return 0 if text == "all" else positive(text)
 
 
 def _bytes(text: str) -> int:

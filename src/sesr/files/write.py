@@ -90,7 +90,9 @@ def check_output(path: Path, width: int, height: int, mode: str, output: Output 
     if not form.still:
         raise PictureError(f"{path}: {form.name} holds 256 colors, too few for a picture; write .png instead")
     if not form.holds(mode):
-        raise PictureError(f"{path}: {form.name} cannot hold transparency; write .png instead")
+        raise PictureError(
+            f"{path}: {form.name} cannot hold transparency; write .png instead, or give --background white"
+        )
     _check_sides(path, form, width, height, "; write .png instead")
     content = (width * CHANNELS[mode] + 3) * height + 4096  # at most: rows may be filled up, and there is a header
     if form.largest_file is not None and content >= form.largest_file:

@@ -6,17 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_threads, plain, positive
+from sesr.commands.arguments import Arguments, add_command, add_threads, positive
 from sesr.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
     from sesr.training.recipe import Recipe
-    from sesr.training.trainer import RunOptions
 
 
 def add_train(commands: "Commands") -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = add_command(
         commands, "train", _train, "train a network, from a recipe or by the published script's settings"
     )
@@ -41,7 +40,7 @@ def add_train(commands: "Commands") -> None:
 
 
 def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Options that override the recipe; their names without dashes are those `with_options` takes."""
+    """Add the options that override the recipe, under the names that `with_options` takes."""
     group = parser.add_argument_group("settings", "Each overrides the recipe's; defaults are those without a recipe.")
     group.add_argument("--epochs", type=positive, metavar="N", help="(default: 300)")
     group.add_argument("--steps", type=positive, metavar="N", help="gradient steps, instead of epochs")
@@ -71,9 +70,10 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: Arguments) -> int:
     try:
         from sesr.data.cache import default_cache
-        from sesr.training.checkpoint import Sources
+        from sesr.training.named import RUNS
         from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
-        from sesr.training.trainer import RunOptions, resume, train
+        from sesr.training.run import RunOptions, resume, train
+        from sesr.training.sources import Sources
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error
     settings = {name: getattr(arguments, name) for name in OPTIONS}
@@ -86,40 +86,26 @@ def _train(arguments: Arguments) -> int:
     if arguments.resume:
         if arguments.recipe or arguments.run or any(value is not None for value in settings.values()):
             raise UsageError("a run is resumed as it was started: give --resume without a recipe, --run or settings")
-        return _report(resume(arguments.resume, options, arguments.data, arguments.validation), options)
+        return _print(resume(arguments.resume, options, arguments.data, arguments.validation))
     if not arguments.data:
         raise UsageError("train needs --data: a folder of pictures, or div2k")
     given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
     recipe = with_options(given, settings)
     named = arguments.recipe is not None and recipe.name == given.name
-    run = arguments.run or Path("runs") / (arguments.recipe.stem if named else recipe.stem)
-    sources = Sources(arguments.data, arguments.validation)
-    initial, teacher = _initial(recipe), _teacher(recipe)
+    folder = arguments.run or RUNS / (arguments.recipe.stem if named else recipe.stem)
     _warn_of_prelu(recipe)
-    return _report(train(recipe, sources, run, options, init_from=initial, teacher=teacher), options)
+    return _print(train(recipe, Sources(arguments.data, arguments.validation), folder, options))
 
 
-def _report(path: Path, options: "RunOptions") -> int:
-    """Run the exported files, and print which runtimes checked them and where the network lies.
-
-    With several processes only the first does this.
-    """
-    from sesr.export.tflite import check_export
-    from sesr.training.trainer import sized
-
+def _print(path: Path) -> int:
+    """Print where the network is. With several processes only the first does."""
     if os.environ.get("RANK", "0") == "0":
-        files = [path.with_suffix(".tflite")]
-        if options.tflite_size:
-            files.append(sized(path, options.tflite_size))
-        for file in files:
-            for line in check_export(file, path):
-                print(plain(f"{file.name}: {line}"))
         print(path)
     return 0
 
 
 def _warn_of_prelu(recipe: "Recipe") -> None:
-    """Int8 PReLU works, and costs what a user should know of before training it."""
+    """Warn before the training that int8 PReLU works, but is slow."""
     training = recipe.training
     if training.quant_w and training.quant_a and recipe.network.activation == "prelu":
         print(
@@ -127,66 +113,3 @@ def _warn_of_prelu(recipe: "Recipe") -> None:
             "--activation relu trains the ReLU network, which has",
             file=sys.stderr,
         )
-
-
-def _initial(recipe: "Recipe") -> Path | None:
-    """What a recipe's `init_from` means: a run's folder, a file, a run in ``runs``, or a shipped network.
-
-    A name means the x2 network; training for int8 starts from the network of its own scale where there is one.
-    """
-    name = recipe.training.init_from
-    if not name:
-        return None
-    if _is_path(name):
-        return _existing(Path(name), "start", "--init-from NAME or none")
-    int8 = recipe.training.quant_w or recipe.training.quant_a
-    for scale in dict.fromkeys((recipe.network.scale, 2) if int8 else (2,)):
-        try:
-            return _finished(name, scale)
-        except UsageError as error:
-            reason = error
-    raise UsageError(f"no network to start from: {reason}; or --init-from none")
-
-
-def _teacher(recipe: "Recipe") -> Path | None:
-    """The file that a recipe's `teacher` means: of a run, a run in ``runs``, or a shipped network, of its scale."""
-    name = recipe.training.teacher
-    if not name:
-        return None
-    try:
-        path = Path(name) if _is_path(name) or Path(name).is_dir() else _finished(name, recipe.network.scale)
-    except UsageError as error:
-        raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
-    if not _existing(path, "learn", "--teacher xl or none").is_dir():
-        return path
-    files = sorted(path.glob("sesr_*.safetensors"))
-    if len(files) != 1:
-        raise UsageError(f"{path}: holds {len(files)} networks to learn from; name a .safetensors, or --teacher none")
-    return files[0]
-
-
-def _existing(path: Path, what: str, instead: str) -> Path:
-    """The path, unless it names a recipe's run that is not there; others are looked for when they are read."""
-    if path.parent.name == "runs" and not path.exists():
-        raise UsageError(f"{path}: no such run to {what} from; train recipes/{path.name}.toml, or {instead}")
-    return path
-
-
-def _is_path(name: str) -> bool:
-    path = Path(name)
-    return path.name != name or bool(path.suffix) or (path / "checkpoint.pt").exists()
-
-
-def _finished(name: str, scale: int) -> Path:
-    """A finished run in ``runs``, or else the file of a shipped network. Raises `UsageError`."""
-    from sesr.network.zoo import find_network
-
-    run = Path("runs") / f"{name}_x{scale}"
-    if (run / f"sesr_{run.name}.safetensors").exists():
-        return run
-    try:
-        found = find_network(name, scale).safetensors
-    except UsageError as error:
-        raise UsageError(f"no finished run {run}; {error}") from error
-    assert found is not None  # shipped networks have both files
-    return found

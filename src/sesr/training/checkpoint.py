@@ -1,8 +1,8 @@
-"""A run's state on disk: everything needed to go on exactly where it stopped.
+"""A run's state on disk: everything needed to continue exactly where it stopped.
 
-A checkpoint holds the learner's state (weights, optimiser, running mean), the step, the losses not yet logged, the
-recipe, and where the images lay with a fingerprint of them. It is written whole or not at all, and never from a run
-that has diverged, so the last one is always good to go on from.
+A checkpoint holds the learner's state (weights, optimizer, running mean), the step, the losses not yet logged, the
+recipe, and the sources of the pictures with a fingerprint of them. It is written completely or not at all, and never
+from a run that has diverged, so a run can always continue from the last one.
 """
 
 import dataclasses
@@ -16,31 +16,20 @@ from torch import Tensor
 from sesr.atomic import writing
 from sesr.errors import TrainingError
 from sesr.training.learner import Learner
+from sesr.training.sources import Sources
 
 CHECKPOINT = "checkpoint.pt"
-
-
-@dataclasses.dataclass(frozen=True)
-class Sources:
-    """Where a run's pictures come from: folders, or ``div2k``.
-
-    Attributes:
-        data: to train on.
-        validation: to measure with on the way; None measures nothing.
-    """
-
-    data: str
-    validation: str | None = None
+"""Name of the file in a run's folder."""
 
 
 @dataclasses.dataclass
-class Progress:
-    """How far a run has come.
+class RunProgress:
+    """Position of a run.
 
     Attributes:
         step: steps done.
-        losses: of the steps since the log's last line.
-        validation_psnr: the last validation's, dB.
+        losses: losses of the steps since the log's last line.
+        validation_psnr: result of the last validation, dB.
     """
 
     step: int = 0
@@ -48,15 +37,17 @@ class Progress:
     validation_psnr: float | None = None
 
 
-def save_run(run: Path, learner: Learner, progress: Progress, sources: Sources, images: list[int]) -> None:
-    """Writes the run's checkpoint. Raises `TrainingError` where there is nothing good to write.
+def save_run(run: Path, learner: Learner, progress: RunProgress, sources: Sources, images: list[int]) -> None:
+    """Write the run's checkpoint.
 
     Args:
         run: the run's folder.
-        learner: what has learned so far.
-        progress: how far.
-        sources: where the pictures lie.
-        images: their fingerprint.
+        learner: its state is saved.
+        progress: position of the run.
+        sources: where the pictures are.
+        images: fingerprint of the pictures.
+
+    Raises `TrainingError` if the run has diverged.
     """
     if not all(bool(value.isfinite().all()) for value in [*progress.losses, *learner.parameters]):
         raise diverged(progress.step)
@@ -73,7 +64,7 @@ def save_run(run: Path, learner: Learner, progress: Progress, sources: Sources, 
 
 
 def load_run(run: Path) -> dict[str, Any]:
-    """The content of a run's checkpoint; entries ``recipe`` and ``sources`` as tables. Raises `TrainingError`."""
+    """Load the content of a run's checkpoint, with ``recipe`` and ``sources`` as tables. Raises `TrainingError`."""
     path = run / CHECKPOINT
     if not path.is_file():
         raise TrainingError(f"{run}: not a run, it holds no {CHECKPOINT}; name a run's folder")
@@ -84,19 +75,19 @@ def load_run(run: Path) -> dict[str, Any]:
         raise TrainingError(f"{path}: not a whole checkpoint of this version; remove it to start again") from error
 
 
-def restore_run(saved: dict[str, Any], learner: Learner, images: list[int], run: Path) -> Progress:
-    """Takes a checkpoint's state up into the learner. Raises `TrainingError` when it is of other images."""
+def restore_run(saved: dict[str, Any], learner: Learner, images: list[int], run: Path) -> RunProgress:
+    """Restore the learner from a checkpoint's content. Raises `TrainingError` if the pictures are not the same."""
     if saved["data"] != images:
         raise TrainingError(
             f"{run}: was trained on other images, or by another teacher; give --data as before, or start another run"
         )
     learner.restore(saved)
     losses = [torch.tensor(loss, device=learner.processes.device) for loss in saved["losses"]]
-    return Progress(saved["step"], losses, saved["validation_psnr"])
+    return RunProgress(saved["step"], losses, saved["validation_psnr"])
 
 
 def diverged(step: int) -> TrainingError:
-    """What to say when numbers are no longer finite."""
+    """Return the error for losses or weights that are no longer finite."""
     return TrainingError(
         f"the training diverged near step {step}: losses or weights are no longer finite; "
         "checkpoints written before are kept; lower learning_rate and start again"

@@ -1,10 +1,10 @@
-"""What learns: the network, its optimiser and the running mean of its weights, and the step that changes them.
+"""The learner: the network, its optimizer, the running mean of its weights, and the step that changes them.
 
 A step is the loss of a batch (the paper's is L1), its gradient, and Adam's update (paper, section 5.1). Loss and
-gradient are compiled: run operation by operation the collapse is many tiny kernels, and features pass through memory
+gradient are compiled: run operation by operation, the collapse is many tiny kernels, and features pass through memory
 once for each. On a GPU the compiled step is also recorded once as a graph and then replayed, because launching its
-kernels one by one would take longer than they do. The running mean (EMA) of the weights follows at a distance and is
-better than any single step's; it is what is validated and kept.
+kernels one by one would take longer than running them. The running mean (EMA) of the weights is better than the weights
+after any single step. It is what is validated and kept.
 """
 
 import copy
@@ -20,21 +20,21 @@ from tqdm import tqdm
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
-from sesr.training.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
+from sesr.training.optimizers.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
+from sesr.training.optimizers.soap import SOAP
 from sesr.training.processes import Processes
 from sesr.training.quantization import QuantizedSESR
 from sesr.training.recipe import Recipe, TrainingRecipe
-from sesr.training.soap import SOAP
 
 Narrow = CollapsedSESR | QuantizedSESR
-"""What is validated: a collapsed network, or one that simulates int8."""
+"""A network that can be validated: a collapsed one, or one that simulates int8."""
 
 Crops = Callable[[int, int, int], Iterable[tuple[Tensor, Tensor]]]
-"""Gives batches of LR and HR, by the crops' LR side, crops a batch, and how many batches."""
+"""Source of batches of LR and HR; takes the crops' LR side, crops per batch, and the number of batches."""
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """The rate of step 0, 1, ...: a linear warm-up, then constant or half a cosine down to zero."""
+    """Return the rate of step 0, 1, ...: a linear warm-up, then constant or half a cosine down to zero."""
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
     if recipe.schedule == "constant":
@@ -44,7 +44,7 @@ def learning_rate(recipe: TrainingRecipe, step: int) -> float:
 
 
 def build_network(recipe: Recipe) -> SESR | CollapsedSESR:
-    """The network that a recipe trains, fresh: of linear blocks, or for Gauss-Newton of narrow convolutions."""
+    """Build the network that a recipe trains: of linear blocks, or for Gauss-Newton of narrow convolutions."""
     network = SESR.from_config(recipe.network, recipe.training.form)
     return network.collapse() if recipe.training.optimizer == "gauss-newton" else network
 
@@ -59,7 +59,7 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.
 
 
 def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
-    """Mean over crops of the root of the mean squared error."""
+    """Return the mean over crops of the root of the mean squared error."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
@@ -70,8 +70,8 @@ CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _simulating(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
-    """The network, or around it the simulation of int8 that the recipe asks for."""
+def _with_simulation(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
+    """Return the network, wrapped in a simulation of int8 if the recipe asks for one."""
     if not (recipe.quant_w or recipe.quant_a):
         return network
     assert isinstance(network, SESR)
@@ -79,37 +79,37 @@ def _simulating(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR |
 
 
 class Learner:
-    """A network, its optimiser and its running mean: the state that a step changes and a checkpoint holds.
+    """A network, its optimizer and its running mean: the state that a step changes and a checkpoint holds.
 
     Args:
         recipe: what is trained and how.
-        processes: where, and with whom.
-        compile_step: whether loss and gradient are compiled.
+        processes: this process among all, and its device.
+        compile_step: compile loss and gradient.
     """
 
     def __init__(self, recipe: Recipe, processes: Processes, *, compile_step: bool) -> None:
         torch.manual_seed(recipe.training.seed)
         self.recipe, self.processes = recipe, processes
         self.network = build_network(recipe).to(processes.device)
-        self.model = _simulating(self.network, recipe.training)
+        self.model = _with_simulation(self.network, recipe.training)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.model.parameters())
         for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)  # of our own, not lent by a graph that writes there again
+            parameter.grad = torch.zeros_like(parameter)  # our own memory, not a graph's that writes there again
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
         self._start: list[Tensor] = []
         self.optimizer = _optimizer(self.parameters, recipe.training)
-        self._criterion = CRITERIA[recipe.training.loss]
+        self.criterion = CRITERIA[recipe.training.loss]
         self._loss: Callable[[Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
 
     def _first_loss(self, lr: Tensor, hr: Tensor) -> Tensor:
-        """Compiles the loss; where that fails, for want of a header or a newer GPU say, training goes on without."""
+        """Compile the loss. If that fails, for a missing header or on a newer GPU, training continues without."""
         mode = "reduce-overhead" if self.processes.device.type == "cuda" else "default"
         compiled = torch.compile(self._forward, mode=mode)
         try:
             loss: Tensor = compiled(lr, hr)
             self._loss = compiled
-        except Exception as error:  # of many kinds; what is wrong with the step itself fails again below
+        except Exception as error:  # many kinds; an error of the step itself is raised again below
             reason = (str(error).split("\n") or [""])[0][:200]
             tqdm.write(f"steps are not compiled, which is slower: {type(error).__name__}: {reason}")
             self._loss = self._forward
@@ -119,10 +119,10 @@ class Learner:
     def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bfloat16"):
             prediction = self.model(lr)
-        return self._criterion(prediction.float(), hr)
+        return self.criterion(prediction.float(), hr)
 
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
-        """One gradient step on this process's share of a batch; returns the whole batch's loss."""
+        """Take a gradient step on this process's share of a batch. Return the whole batch's loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe.training, number)
         loss = self._loss(lr, hr)
@@ -132,16 +132,16 @@ class Learner:
         self.processes.average([*gradients, loss])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
-        decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # the first weights are soon forgotten
+        decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # forgets the first weights soon
         torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - decay)
         return loss
 
     def prepare(self, crops: Crops, *, fresh: bool) -> None:
-        """Measures on crops what the recipe needs to know beforehand: int8 ranges, or the loss's curvature.
+        """Measure what the recipe needs before the first step: int8 ranges, or the curvature of the loss.
 
         Args:
-            crops: gives batches of LR and HR.
-            fresh: whether the run starts; one that goes on has its ranges, and measures curvature where it started.
+            crops: source of batches of LR and HR.
+            fresh: the run starts. A resumed run has its ranges, and measures curvature where it started.
         """
         if isinstance(self.model, QuantizedSESR) and fresh:
             self.model.start_ranges(lr for lr, _ in crops(self.recipe.data.crop, self.recipe.training.batch, 8))
@@ -153,7 +153,7 @@ class Learner:
             self.processes.share(self.optimizer.prepared)
 
     def _curvature(self, crops: Crops) -> Tensor:
-        """At the weights where the run started, so that a resumed run finds the same."""
+        """Measure the curvature at the weights where the run started, so that a resumed run finds the same."""
         network = CollapsedSESR(self.recipe.network).to(self.processes.device)
         with torch.no_grad():
             torch._foreach_copy_(list[Tensor](network.parameters()), self._start)
@@ -163,7 +163,7 @@ class Learner:
 
     @torch.no_grad()
     def mean_model(self) -> Narrow:
-        """The model of the running mean, to validate: collapsed in float64 and rounded once, or the int8 simulation."""
+        """Return the running mean as a model: collapsed in float64 and rounded once, or the int8 simulation."""
         if isinstance(self.model, QuantizedSESR):
             model = copy.deepcopy(self.model).eval()
             torch._foreach_copy_(list[Tensor](model.parameters()), self.mean)
@@ -172,9 +172,9 @@ class Learner:
 
     @torch.no_grad()
     def mean_network(self) -> Checkpoint | QuantizedNetwork:
-        """The network of the running mean, to keep: int8 where weights and planes are, else float.
+        """Return the running mean as a network to keep: int8 if both weights and planes are, else float.
 
-        Of weights alone in 8 bits it has the rounded ones; of planes alone it cannot tell.
+        If only weights are quantized, it holds the rounded weights. Quantized planes alone leave no trace in it.
         """
         model = self.mean_model()
         if isinstance(model, QuantizedSESR) and model.quant_w and model.quant_a:
@@ -186,14 +186,14 @@ class Learner:
 
     def _collapsed_mean(self) -> CollapsedSESR:
         network = build_network(self.recipe)
-        own = list[Tensor](network.parameters())  # the ranges that a simulation has beside them come after
+        own = list[Tensor](network.parameters())  # the ranges of a simulation come after them
         with torch.no_grad():
             torch._foreach_copy_(own, self.mean[: len(own)])
         narrow = network.double().collapse().float() if isinstance(network, SESR) else network
         return narrow.to(self.mean[0].device).eval()
 
     def state(self) -> dict[str, Any]:
-        """Everything, as tensors and plain values."""
+        """Return the whole state as tensors and plain values."""
         return {
             "network": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -202,7 +202,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a state made by `state`."""
+        """Restore a state that `state` returned."""
         self.model.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for mean, saved in zip(self.mean, state["mean"], strict=True):
@@ -210,5 +210,5 @@ class Learner:
         self._start = [start.to(self.processes.device) for start in state.get("start", [])]
 
     def reset_mean(self) -> None:
-        """Starts the running mean at the present weights."""
+        """Reset the running mean to the present weights."""
         torch._foreach_copy_(self.mean, [parameter.detach() for parameter in self.parameters])

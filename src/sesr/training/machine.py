@@ -1,27 +1,45 @@
-"""What a training step wants of the machine under it: a compiler, and memory that stays."""
+"""The machine under a training step: its compiler, and memory that stays."""
 
+import contextlib
 import ctypes
 import importlib.util
 import shutil
+import sys
 from typing import Any
 
 import torch
 
 
 def missing_compiler(device: torch.device) -> str | None:
-    """What `torch.compile` lacks to compile a step for a device, for a message; None when nothing."""
+    """Return the name of the compiler that `torch.compile` lacks for a device, for a message; None if it has one."""
     if device.type == "cuda":
         return None if importlib.util.find_spec("triton") else "Triton"
     return None if shutil.which("g++") or shutil.which("clang++") else "C++ compiler"
 
 
-def keep_freed_memory() -> None:
-    """Has glibc keep freed memory for the next step instead of handing it back to the system after each.
+def abandon_compilation() -> None:
+    """Drop the kernels that `torch.compile` has queued, so that a stopped run ends within seconds.
 
-    A step's features are blocks of some 8 MB, which would be mapped, and cleared page by page, anew in every step:
-    a fifth of the time of a step of M5 on one core. Other C libraries are left alone.
+    PyTorch compiles a step's kernels in threads, and Python waits for threads at its end. Without this, all that are
+    queued would still be compiled, one after the other: up to four minutes on a busy machine.
     """
-    mallopt = _of_libc("mallopt")
+    module: Any = sys.modules.get("torch._inductor.async_compile")
+    if module is None:
+        return
+    with contextlib.suppress(AttributeError):  # none of this is public; a later PyTorch may not have it
+        threads = module.AsyncCompile.pool
+        if threads.cache_info().currsize:
+            threads().shutdown(wait=False, cancel_futures=True)
+            threads.cache_clear()
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory for the next step instead of returning it to the system after each step.
+
+    A step's features are blocks of some 8 MB. They would be mapped, and cleared page by page, anew in every step: a
+    fifth of the time of a step of M5 on one core. Other C libraries are left alone.
+    """
+    mallopt = _libc_function("mallopt")
     if mallopt is None:
         return
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
@@ -30,18 +48,19 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Has glibc hand freed memory back to the system after all.
+    """Make glibc return freed memory to the system once.
 
-    Before version 2.38 it finds the aligned blocks that PyTorch asks for hardly ever among those that were freed, and
-    takes new ones: a run of SESR-M5 grew by 3 MB a step, without end. Called every few hundred steps it costs nothing.
+    Before version 2.38, glibc rarely finds the aligned blocks that PyTorch asks for among those that were freed, and
+    takes new ones: a run of SESR-M5 grew by 3 MB a step, without end. Called every few hundred steps, this costs
+    nothing.
     """
-    trim = _of_libc("malloc_trim")
+    trim = _libc_function("malloc_trim")
     if trim is not None:
         trim(0)
 
 
-def _of_libc(name: str) -> Any:  # noqa: ANN401 - a function of C
-    """A function of glibc; None with other C libraries."""
+def _libc_function(name: str) -> Any:  # noqa: ANN401 - a function of C
+    """Return a function of glibc; None with other C libraries."""
     try:
         return getattr(ctypes.CDLL(None), name)
     except (OSError, TypeError, AttributeError):

@@ -32,9 +32,9 @@ class TrainingRecipe:
         epochs: how long to train; an epoch is `crops_per_image` crops of every picture.
         steps: how long to train in gradient steps; 0 goes by `epochs`.
         batch: crops a step, over all processes.
-        optimizer: ``adam``; ``soap``, Adam in a better basis (`sesr.training.soap`); or ``gauss-newton``, which turns
-            gradients by the curvature in all weights together (`sesr.training.gauss_newton`): for networks that are
-            trained already, with ``loss`` ``rmse`` or ``l2``.
+        optimizer: ``adam``; ``soap``, Adam in a better basis; or ``gauss-newton``, which turns gradients by the
+            curvature in all weights together: for networks that are trained already, with ``loss`` ``rmse`` or ``l2``
+            (`sesr.training.optimizers`).
         learning_rate: the optimiser's rate after the warm-up.
         warmup: steps over which the rate climbs linearly from zero.
         schedule: ``constant``, or ``cosine`` down to zero at the last step.

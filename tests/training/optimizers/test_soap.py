@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from sesr.training.soap import SOAP
+from sesr.training.optimizers.soap import SOAP
 
 
 def descend(optimizer: torch.optim.Optimizer, weights: Tensor, curvature: Tensor, steps: int) -> float:

@@ -10,8 +10,8 @@ from torch import Tensor
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation
-from sesr.training import gauss_newton
-from sesr.training.gauss_newton import GaussNewton, curvature
+from sesr.training.optimizers import gauss_newton
+from sesr.training.optimizers.gauss_newton import GaussNewton, curvature
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 

@@ -1,0 +1,364 @@
+"""A training run, from a recipe and folders of pictures to a network's files.
+
+A run lives in a folder of its own::
+
+    recipe.toml        what is trained, with nothing left to defaults; itself a recipe
+    teacher.safetensors  the network whose answers are learned, if the recipe has one
+    checkpoint.pt      everything needed to continue, written every few minutes, completely or not at all
+    log.csv            step, loss, learning rate, validation PSNR, seconds
+    events.out...      the same for TensorBoard
+    curves.png         the same as a picture
+    sharpening.png     a crop of a validation picture as the network learns
+    sesr_m5_x2.*       at the end: the collapsed network, as safetensors and as .tflite
+
+Nothing but the checkpoint's content and the step's number decides what a step computes. A run that is killed and
+resumed therefore ends in the same weights as an unbroken one, bit for bit on one CPU. A run may be spread over several
+processes (`sesr.training.processes`), of which the first does all the writing.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sesr.atomic import writing
+from sesr.data.cache import load_planes
+from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
+from sesr.data.pairs import Split
+from sesr.data.planes import LumaPlanes, fingerprint
+from sesr.errors import TrainingError
+from sesr.export.tflite import check_export
+from sesr.network.checkpoint import Card
+from sesr.network.sesr import CollapsedSESR
+from sesr.tflite.writer import Layout, export_tflite, write_tflite
+from sesr.training.checkpoint import CHECKPOINT, RunProgress, load_run, restore_run, save_run
+from sesr.training.initial import start_from
+from sesr.training.learner import Crops, Learner
+from sesr.training.loop import LOG_EVERY, Loop
+from sesr.training.machine import abandon_compilation, keep_freed_memory, missing_compiler
+from sesr.training.monitor import Monitor
+from sesr.training.named import find_initial, find_teacher
+from sesr.training.processes import Processes, join_processes
+from sesr.training.recipe import Recipe, parse_recipe
+from sesr.training.sources import Sources, source_folder
+from sesr.training.teacher import identity, load_teacher, teach
+from sesr.training.validation import Validation
+
+TEACHER = "teacher.safetensors"
+"""File name of the teacher in a run's folder."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a run that do not change its result (except for rounding).
+
+    Attributes:
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
+        threads: CPU threads; None leaves PyTorch's choice.
+        compile_step: compile the step. Needs a C++ compiler; was 1.6 times as fast for M5 on two cores.
+        cache: folder for pictures ready to train on, and for downloads; None keeps nothing but downloads.
+        tflite_size: height and width of LR for a second `.tflite`; None writes none.
+        check_export: run the finished `.tflite` in the installed runtimes and compare.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    compile_step: bool = True
+    cache: Path | None = None
+    tflite_size: tuple[int, int] | None = None
+    check_export: bool = True
+
+
+def train(recipe: Recipe, sources: Sources, folder: Path, options: RunOptions | None = None) -> Path:
+    """Train a network and return the path of its safetensors file.
+
+    Args:
+        recipe: what to train and how. The networks that it names are found as `sesr.training.named` says.
+        sources: the pictures.
+        folder: the run's folder; made if missing.
+        options: device and the like.
+
+    Raises `DataError` for pictures that cannot be used, `UsageError` for a named network that does not exist,
+    `TrainingError` for a run folder in use or a loss that is no longer finite, `ExportError` for an exported file
+    that computes something else.
+    """
+    if (folder / CHECKPOINT).exists():
+        raise TrainingError(f"{folder}: holds a run already; go on with it by --resume {folder}, or name another --run")
+    initial, teacher = find_initial(recipe), find_teacher(recipe)
+    return _run(recipe, sources, folder, options or RunOptions(), initial=initial, teacher=teacher)
+
+
+def resume(
+    folder: Path, options: RunOptions | None = None, data: str | None = None, validation: str | None = None
+) -> Path:
+    """Continue a run from its last checkpoint and return the path of its safetensors file.
+
+    Args:
+        folder: the run's folder.
+        options: device and the like.
+        data: where the training pictures are now, if they were moved.
+        validation: the same for the validation pictures.
+
+    Raises as `train`, and `TrainingError` if there is no checkpoint or the pictures are not the same.
+    """
+    saved = load_run(folder)
+    before = Sources(**saved["sources"])
+    sources = Sources(data or before.data, validation or before.validation)
+    recipe = parse_recipe(saved["recipe"])
+    teacher = folder / TEACHER if recipe.training.teacher else None
+    return _run(recipe, sources, folder, options or RunOptions(), saved=saved, teacher=teacher)
+
+
+def tflite_of_size(path: Path, size: tuple[int, int]) -> Path:
+    """Return the path of the `.tflite` for a height and width, next to a run's network."""
+    return path.with_name(f"{path.stem}_{size[0]}x{size[1]}.tflite")
+
+
+def _run(
+    recipe: Recipe,
+    sources: Sources,
+    folder: Path,
+    options: RunOptions,
+    *,
+    initial: Path | None = None,
+    teacher: Path | None = None,
+    saved: dict[str, Any] | None = None,
+) -> Path:
+    keep_freed_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with _stopping_quickly(), join_processes(options.device) as processes:
+        path = Run(recipe, sources, folder, options, processes, initial, teacher, saved).execute()
+    if processes.first and options.check_export:
+        _check_exports(path, options.tflite_size)
+    return path
+
+
+@contextlib.contextmanager
+def _stopping_quickly() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:  # Ctrl-C, and the signals that the command line turns into one
+        abandon_compilation()
+        raise
+
+
+def _check_exports(path: Path, size: tuple[int, int] | None) -> None:
+    """Run each exported file in the installed runtimes, and report which runtimes compared it."""
+    for file in [path.with_suffix(".tflite"), *([tflite_of_size(path, size)] if size else [])]:
+        for line in check_export(file, path):
+            tqdm.write(f"{file.name}: {line}")
+
+
+@dataclass
+class Run:
+    """One process's part in a run: the stages, in order.
+
+    Attributes:
+        recipe: what is trained and how; its length is in steps as soon as the pictures are known.
+        sources: the pictures.
+        folder: the run's folder.
+        options: device and the like.
+        processes: this process among all.
+        initial: run or network to start from; None starts from fresh weights.
+        teacher_file: network to learn from; None learns from HR alone.
+        saved: content of the checkpoint to continue from; None starts the run.
+    """
+
+    recipe: Recipe
+    sources: Sources
+    folder: Path
+    options: RunOptions
+    processes: Processes
+    initial: Path | None = None
+    teacher_file: Path | None = None
+    saved: dict[str, Any] | None = None
+
+    def execute(self) -> Path:
+        """Go through all stages and return the path of the network's file."""
+        self.check()
+        teacher = self.load_teacher()
+        learner = self.make_learner()
+        validation = self.read_validation()
+        planes = self.load_planes()
+        images = self.identify(planes, teacher)
+        targets = self.teach(planes, teacher)
+        sampler = self.make_sampler(targets)
+        self.recipe = learner.recipe = self.recipe.with_steps(sampler.steps_per_epoch)
+        progress = restore_run(self.saved, learner, images, self.folder) if self.saved else RunProgress()
+        self.processes.agree("pictures, another recipe or another checkpoint", [images, self.recipe, progress.step])
+        learner.prepare(self.crops_to_measure_on(targets), fresh=self.saved is None)
+        self.processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
+        self.open_folder(learner, teacher)
+        with self.monitoring(validation, progress) as monitor:
+            save = functools.partial(save_run, self.folder, learner, progress, self.sources, images)
+            Loop(learner, sampler, progress, monitor, save).run()
+        return self.finish(learner, progress)
+
+    def check(self) -> None:
+        """Find early what would stop the run late. Raises `DataError`, `TrainingError`."""
+        share_of(self.recipe.training.batch, self.processes.rank, self.processes.ranks)
+        self.sources.check(self.recipe.network.scale)
+        place = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise TrainingError(f"{self.folder}: cannot be made, or not be written to; name another --run")
+
+    def load_teacher(self) -> CollapsedSESR | None:
+        """Load the recipe's teacher, if it has one."""
+        path = self.teacher_file
+        if path is None:
+            return None
+        if path == self.folder / TEACHER and not path.exists():
+            raise TrainingError(f"{path}: the run's teacher is missing; put {self.recipe.training.teacher} back there")
+        return load_teacher(path, self.recipe.network.scale)
+
+    def make_learner(self) -> Learner:
+        """Make the network and its optimizer, with the weights to start from."""
+        learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
+        if self.initial is not None:
+            start_from(learner.network, self.initial)
+            learner.reset_mean()
+            self._say(f"starting from {self.initial}")
+        elif self.saved is None:
+            self._say("starting from nothing: fresh weights")
+        return learner
+
+    def read_validation(self) -> Validation | None:
+        """Read the pictures to measure with; only the first process does."""
+        if not self.processes.first or self.sources.validation is None:
+            return None
+        folder = self._source_folder(self.sources.validation, "validation")
+        return Validation(folder, self.recipe.network.scale, self.recipe.data)
+
+    def load_planes(self) -> LumaPlanes:
+        """Load the pictures to train on."""
+
+        def load() -> LumaPlanes:
+            folder, data = self._source_folder(self.sources.data, "train"), self.recipe.data
+            quiet = not self.processes.first
+            planes = load_planes(folder, self.recipe.network.scale, data, self.options.cache, quiet=quiet)
+            self._say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}")
+            for pattern in idle_patterns(planes, data):
+                self._say(f"[data] weights: {pattern} is the first match of none of these images, and has no effect")
+            return planes
+
+        return self._in_turn(load)
+
+    def identify(self, planes: LumaPlanes, teacher: CollapsedSESR | None) -> list[int]:
+        """Return a fingerprint of all that decides batches: pictures, and weights of names and a teacher if used."""
+        weights = [zlib.crc32(drawing_weights(planes, self.recipe.data).tobytes())] if self.recipe.data.weights else []
+        return fingerprint(planes) + weights + ([identity(teacher)] if teacher else [])
+
+    def teach(self, planes: LumaPlanes, teacher: CollapsedSESR | None) -> LumaPlanes:
+        """Put the teacher's answers in the place of HR, if there is a teacher."""
+        if teacher is None:
+            return planes
+        training, device, quiet = self.recipe.training, self.processes.device, not self.processes.first
+
+        def answer() -> LumaPlanes:
+            self._say(f"learning from {training.teacher}")
+            return teach(planes, teacher, training, device, self.options.cache, quiet=quiet)
+
+        return self._in_turn(answer)
+
+    def make_sampler(self, targets: LumaPlanes) -> CropSampler:
+        """Make the sampler of this process's share of each batch."""
+        training, processes = self.recipe.training, self.processes
+        planes = targets.to(processes.device)
+        return CropSampler(planes, self.recipe.data, training.batch, training.seed, processes.rank, processes.ranks)
+
+    def crops_to_measure_on(self, targets: LumaPlanes) -> Crops:
+        """Return a source of crops, the same in every process, other than those that steps are taken with."""
+
+        def crops(side: int, batch: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+            data = dataclasses.replace(self.recipe.data, crop=side)
+            sampler = CropSampler(targets.to(self.processes.device), data, batch, self.recipe.training.seed + 1)
+            hidden = None if count > LOG_EVERY and self.processes.first else True
+            yield from map(sampler, tqdm(range(count), "measuring curvature", leave=False, disable=hidden))
+
+        return crops
+
+    def open_folder(self, learner: Learner, teacher: CollapsedSESR | None) -> None:
+        """Make the run's folder, with its recipe and teacher."""
+        if not self.processes.first:
+            return
+        write_tflite(learner.mean_network())  # a missing package is found now, not after hours
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder / "recipe.toml") as temporary:
+            temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
+        if teacher:
+            teacher.to_checkpoint({}).save(self.folder / TEACHER)
+
+    @contextlib.contextmanager
+    def monitoring(self, validation: Validation | None, progress: RunProgress) -> Iterator[Monitor | None]:
+        """Yield the first process's monitor; None in the others."""
+        if not self.processes.first:
+            yield None
+            return
+        with contextlib.closing(Monitor(self.folder, validation, progress.step)) as monitor:
+            yield monitor
+
+    def finish(self, learner: Learner, progress: RunProgress) -> Path:
+        """Write the collapsed network as safetensors and as .tflite; return the path of the former."""
+        path = self.folder / f"sesr_{self.recipe.stem}.safetensors"
+        if not self.processes.first:
+            return path
+        network = dataclasses.replace(learner.mean_network(), card=self.card(progress.validation_psnr))
+        network.save(path)
+        export_tflite(network, path.with_suffix(".tflite"))
+        size = self.options.tflite_size
+        if size:
+            export_tflite(network, tflite_of_size(path, size), Layout(*size))
+        return path
+
+    def card(self, validation_db: float | None) -> Card:
+        """Return what the network's file says about its training."""
+        recipe, training = self.recipe, self.recipe.training
+        card: Card = {
+            "name": recipe.name,
+            "data": recipe.card.data or Path(self.sources.data).name,
+            "licence": recipe.card.licence,
+            "steps": training.steps,
+            "batch": f"{training.batch} crops of {recipe.data.crop} x {recipe.data.crop} LR pixels",
+            "seed": training.seed,
+        }
+        if training.quant_w or training.quant_a:
+            both = training.quant_w and training.quant_a
+            card["quantised"] = "weights and features" if both else "weights" if training.quant_w else "features"
+        if training.teacher:
+            card["teacher"] = training.teacher
+        if training.init_from:
+            card["init_from"] = training.init_from
+        if validation_db is not None:
+            card["validation_db"] = round(validation_db, 3)
+        return card
+
+    def _can_compile(self) -> bool:
+        lacking = missing_compiler(self.processes.device)
+        if lacking:
+            self._say(f"no {lacking} found: steps are not compiled, which is slower by half or more")
+        return not lacking
+
+    def _in_turn(self, load: Callable[[], LumaPlanes]) -> LumaPlanes:
+        """Let the first process download, read and compute; the others find its work in the cache."""
+        for turn in (self.processes.first, not self.processes.first):
+            if turn:
+                planes = load()
+            self.processes.wait()
+        return planes
+
+    def _source_folder(self, name: str, split: Split) -> Path:
+        return source_folder(name, split, self.recipe.network.scale, self.options.cache)
+
+    def _say(self, line: str) -> None:
+        if self.processes.first:
+            tqdm.write(line)

@@ -1,0 +1,89 @@
+"""The loop: which steps are logged, validated and saved, and that only the first process does so."""
+
+import math
+import time
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from tests.tiny_training import with_training
+
+from sesr.errors import TrainingError
+from sesr.training.checkpoint import RunProgress
+from sesr.training.loop import LOG_EVERY, Loop
+
+
+class Counting:
+    """Stands for learner, sampler and monitor: the loss of a step is its number, and calls are noted."""
+
+    def __init__(self, steps: int, minutes: float, loss_of_step: float = 1.0) -> None:
+        self.recipe = with_training(steps=steps, warmup=0, validate_every=40, checkpoint_minutes=minutes)
+        self.progress, self.loss_of_step = RunProgress(), loss_of_step
+        self.taken: list[int] = []
+        self.logged: dict[int, float] = {}
+        self.validated: list[int] = []
+        self.saved: list[int] = []
+
+    def sample(self, step: int) -> tuple[int, int]:
+        return step, step
+
+    def step(self, number: int, lr: int, hr: int) -> torch.Tensor:
+        assert number == lr == hr
+        self.taken.append(number)
+        return torch.tensor(number * self.loss_of_step)
+
+    def mean_model(self) -> str:
+        return "model"
+
+    def loss(self, step: int, loss: float, learning_rate: float) -> None:
+        self.logged[step] = loss
+
+    def validate(self, step: int, model: str) -> float:
+        self.validated.append(step)
+        return 30.0 + step
+
+    def run(self, *, first: bool = True) -> "Counting":
+        stand_in: Any = self
+        save = lambda: self.saved.append(self.progress.step)  # noqa: E731
+        Loop(stand_in, self.sample, self.progress, stand_in if first else None, save).run()  # type: ignore[arg-type]
+        return self
+
+
+def test_what_happens_after_which_steps() -> None:
+    done = Counting(250, minutes=9).run()
+    assert done.taken == list(range(250))
+    assert list(done.logged) == [*range(1, LOG_EVERY + 1), 200, 250]
+    assert [done.logged[step] for step in (1, 100, 200, 250)] == [0, 99, 149.5, 224.5]
+    assert done.validated == [40, 80, 120, 160, 200, 240, 250]
+    assert done.saved == [250]
+    assert done.progress.validation_psnr == 280
+
+
+def test_a_resumed_loop_takes_the_rest() -> None:
+    rest = Counting(250, minutes=9)
+    rest.progress = RunProgress(248, [torch.tensor(1.0)], None)
+    rest.run()
+    assert rest.taken == [248, 249]
+    assert rest.logged == {250: pytest.approx((1 + 248 + 249) / 3)}
+
+
+def test_checkpoints_come_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every two minutes, with steps of half a minute; the last step saves in any case."""
+    counting = Counting(11, minutes=2)
+    monkeypatch.setattr(time, "monotonic", lambda: 30.0 * len(counting.taken))
+    assert counting.run().saved == [5, 10, 11]
+
+
+def test_other_processes_only_take_steps() -> None:
+    done = Counting(120, minutes=0).run(first=False)
+    assert len(done.taken) == 120
+    assert (done.logged, done.validated, done.saved) == ({}, [], [])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_every_process_stops_where_the_loss_is_no_longer_finite(first: bool) -> None:
+    with pytest.raises(TrainingError, match="the training diverged near step 1:"):
+        Counting(30, 9, math.nan).run(first=first)

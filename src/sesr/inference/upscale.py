@@ -1,13 +1,13 @@
-"""From a picture to a larger picture, of any size.
+"""Upscales a picture, to any size.
 
 A picture flows through here in bands of rows from the top down: from the file through one network or several
-(`sesr.inference.step`, chosen by `sesr.inference.sizes`), through a resize to the exact size where that is another, and
-into the new file. Each link holds the rows that it works on. While one band is compressed and written, the next is
+(`sesr.inference.step`, chosen by `sesr.inference.sizes`), through a resize where the wanted size is another, and into
+the new file. Each link holds only the rows that it works on. While one band is compressed and written, the next is
 made.
 
-Memory, for PNG and TIFF files, is what the engine takes (some megabytes in ours, 130 at most, 230 for a strip in
-OpenVINO), and a few bands of pixels a link. Bands grow with the width only beyond some 58,000 pixels
-(`sesr.engines.strips`). Other formats are decoded, or collected, as a whole: `sesr.files.open`, `write`.
+Memory: the engine's own (some megabytes in ours, 130 at most, 230 for a strip in OpenVINO) and a few bands of pixels
+per link. Bands grow with the width only beyond some 58,000 pixels (`sesr.engines.strips`). Formats that are not
+streamed are decoded, or collected, as a whole (`sesr.files.formats`).
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -41,10 +41,10 @@ Pixels = NDArray[Any]
 """uint8 or uint16."""
 
 Progress = Callable[[int, int], object]
-"""Is told the output rows that were done since it was last called, and how many there are in all."""
+"""Called with the output rows (or frames) done since the last call, and their number in all."""
 
 _READING = 5
-"""Bytes a pixel that a picture takes which is not read in strips: Pillow's own, and rows as they are asked for."""
+"""Bytes per pixel of a picture that is not read in strips: Pillow's copy, and rows on their way."""
 
 AnyPicture = TypeVar("AnyPicture", Image.Image, NDArray[Any])
 
@@ -68,12 +68,12 @@ class Upscaled:
 
 @dataclass(frozen=True)
 class Upscaler:
-    """Networks that are ready, and the size that pictures shall get.
+    """Networks that are ready, and the wanted size. It can be pickled, so it works in other processes too.
 
     Attributes:
         networks: see `sesr.inference.networks`.
-        size: how large pictures become.
-        pixel_limit: pixels that a picture file may have.
+        size: wanted size of the results.
+        pixel_limit: most pixels that a picture file may have.
         background: sRGB color that replaces transparency in files; None keeps it.
     """
 
@@ -84,18 +84,18 @@ class Upscaler:
 
     @classmethod
     def of_engine(cls, engine: LumaEngine | PictureEngine, tile: int | None = None) -> "Upscaler":
-        """One network at its own scale. `tile` is as in `sesr.inference.step.Step`."""
+        """Make an upscaler of one network, at its own scale. `tile` is as in `sesr.inference.step.Step`."""
         return cls(OneNetwork(engine, tile), parse_scale(engine.scale))
 
     @property
     def label(self) -> str:
-        """What names of results say: x2."""
+        """Part of result names: x2."""
         return self.size.label
 
     def memory(self, size: tuple[int, int], target: Path) -> int:
-        """Bytes that enlarging a picture of (width, height) into the target takes at most; one in RGB without alpha.
+        """Return an upper bound in bytes for upscaling an opaque RGB picture of (width, height) to `target`.
 
-        Read as a whole and written as a whole, that is, as PNG and TIFF are not. Of animations, the first frame's.
+        It counts reading as a whole, as if the source were not streamed. Of an animation, it counts one frame.
         """
         reading = _READING * size[0] * size[1]
         try:
@@ -105,13 +105,13 @@ class Upscaler:
         return reading + output_format(target).writing_memory("RGB", width * height)
 
     def upscale(self, image: AnyPicture) -> AnyPicture:
-        """Enlarges a picture.
+        """Upscale a picture.
 
         Args:
             image: a Pillow image, or a uint8 or uint16 array (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
 
-        Returns the same kind of thing, of the size wanted. Of a Pillow image, black-and-white becomes grey and a
-        palette RGB; its notes (`info`, with the colour profile) are kept and its EXIF orientation is left to the
+        Returns the same kind of object, of the wanted size. A black-and-white Pillow image becomes grey, one with a
+        palette RGB. A Pillow image's `info`, color profile included, is kept; its EXIF orientation is left to the
         caller, as in Pillow's own `resize`.
 
         Raises `UsageError` for other types and shapes, `PictureError` for Pillow modes of 32 bits, CMYK and Lab, and
@@ -137,8 +137,8 @@ class Upscaler:
         Args:
             source: see `sesr.files.open.open_file`.
             target: its suffix names the format, unless `output` does; it appears whole or not at all.
-            output: quality, and what else is to be known for writing.
-            progress: called after each band, or frame.
+            output: how to write: quality, format, and what may be replaced.
+            progress: called after each band or frame.
             page: which page or frame to take, as in `sesr.files.open.open_file`.
 
         Returns the sizes of both, and what was noted and lost. Raises `PictureError`, `UsageError` as
@@ -148,35 +148,35 @@ class Upscaler:
         picture = open_file(source, self.pixel_limit, page)
         if isinstance(picture, Animated):
             return self._upscale_animation(picture, target, output, progress)
-        way = self._route(picture.width, picture.height, str(source))
+        path = self._route(picture.width, picture.height, str(source))
         flat = self._flat(picture, picture.metadata, str(source))
-        with closing(_ahead(self._bands(flat, way, progress))) as ready:
-            stream = Stream(ready, *way.size, flat.mode, flat.depth)
-            fitted = write_picture(target, stream, picture.metadata.enlarged(*way.size), output)
-        return Upscaled(way.source, way.size, (*picture.notes, *fitted.notes), fitted.lost)
+        with closing(_ahead(self._bands(flat, path, progress))) as ready:
+            stream = Stream(ready, *path.size, flat.mode, flat.depth)
+            fitted = write_picture(target, stream, picture.metadata.enlarged(*path.size), output)
+        return Upscaled(path.source, path.size, (*picture.notes, *fitted.notes), fitted.lost)
 
     def bands(self, source: Source, progress: Progress | None = None) -> Iterator[Pixels]:
-        """The enlarged picture in bands of rows from the top down, of the source's mode and depth."""
+        """Yield the enlarged picture in bands of rows from the top down, of the source's mode and depth."""
         return self._bands(source, self._route(source.width, source.height, "the picture"), progress)
 
     def _route(self, width: int, height: int, name: str) -> Route:
-        """Raises `PictureError` that names the picture where its size does not suit the one wanted."""
+        """Return the picture's route. Raises `PictureError`, naming the picture, where its size does not suit."""
         try:
             return route(width, height, self.size, self.networks.scales)
         except UsageError as error:
             raise PictureError(f"{name}: {error}") from error
 
-    def _bands(self, source: Source, way: Route, progress: Progress | None) -> Iterator[Pixels]:
+    def _bands(self, source: Source, path: Route, progress: Progress | None) -> Iterator[Pixels]:
         flow, bands = source, None
-        for scale in way.scales:
+        for scale in path.scales:
             bands = self.networks.step(scale).bands(flow)
             flow = Stream(bands, flow.width * scale, flow.height * scale, flow.mode, flow.depth)
-        if bands is None or way.shrinks:
-            bands = resized(flow, *way.size)
+        if bands is None or path.shrinks:
+            bands = resized(flow, *path.size)
         for band in bands:
             yield band
             if progress is not None:
-                progress(len(band), way.size[1])
+                progress(len(band), path.size[1])
 
     def _flat(self, picture: Source, metadata: Metadata, name: str) -> Source:
         """Return the picture over the background, if there is one and the picture is transparent."""
@@ -186,10 +186,10 @@ class Upscaler:
 
     def _upscale_array(self, array: NDArray[Any]) -> Pixels:
         source = _ArraySource(array)
-        way = self._route(source.width, source.height, "the array")
-        width, height = way.size
+        path = self._route(source.width, source.height, "the array")
+        width, height = path.size
         result, top = np.empty((height, width, *array.shape[2:]), array.dtype), 0
-        for band in self._bands(source, way, None):
+        for band in self._bands(source, path, None):
             result[top : top + len(band)] = band
             top += len(band)
         return result
@@ -198,27 +198,27 @@ class Upscaler:
         if 0 in image.size:
             raise PictureError(f"a picture of {image.width} x {image.height} pixels has nothing to enlarge")
         picture = Picture.from_image(image)
-        way = self._route(picture.width, picture.height, "the picture")
-        result = assemble(self._bands(picture, way, None), *way.size, picture.mode)
+        path = self._route(picture.width, picture.height, "the picture")
+        result = assemble(self._bands(picture, path, None), *path.size, picture.mode)
         result.info = {key: value for key, value in image.info.items() if key != "transparency"}
         return result
 
     def _upscale_animation(
         self, animation: Animated, target: Path, output: Output, progress: Progress | None
     ) -> Upscaled:
-        way = self._route(animation.width, animation.height, str(animation.path))
-        larger = way.size
+        path = self._route(animation.width, animation.height, str(animation.path))
+        larger = path.size
         check_animated_output(target, animation, *larger, output)
 
         def frames() -> Iterator[tuple[Image.Image, float]]:
             for frame, duration in animation.frames():
                 flat = self._flat(frame, animation.metadata, str(animation.path))
-                yield assemble(self._bands(flat, way, None), *larger, flat.mode), duration
+                yield assemble(self._bands(flat, path, None), *larger, flat.mode), duration
                 if progress is not None:
                     progress(1, animation.count)
 
         fitted = write_animation(target, frames(), animation.plays, animation.metadata.enlarged(*larger), output)
-        return Upscaled(way.source, larger, (*animation.notes, *fitted.notes), fitted.lost)
+        return Upscaled(path.source, larger, (*animation.notes, *fitted.notes), fitted.lost)
 
 
 def load(
@@ -232,19 +232,18 @@ def load(
     int8: bool = False,
     photo: bool = False,
 ) -> Upscaler:
-    """Makes networks ready, to be kept for many pictures.
+    """Make networks ready, to be kept for many pictures.
 
     Args:
         model: name of a network that comes with the package (`sesr info` lists them), or a `.safetensors` or `.tflite`.
-        scale: how many times larger, from 1 to 64, also 1.5; None takes what the network has (of the shipped ones, the
-            smallest). Sizes that no network has are reached as `sesr.inference.sizes` tells.
-        size: how large instead: "3840x" (this wide), "x2160" (this high), "3840x2160" (both), or a `Size`.
+        scale: factor from 1 to 64, also 1.5; None takes the network's own, the smallest of several. Other factors are
+            reached as `sesr.inference.sizes` explains.
+        size: wanted size instead: "3840x" (width), "x2160" (height), "3840x2160" (both), or a `Size`.
         engine: what runs it: "native", or "openvino", "litert" or "torch" where that is installed.
         threads: processor threads; None leaves the choice to the engine.
         tile: as in `sesr.inference.step.Step`.
-        int8: takes the int8 network beside the one that is named, "m5-int8" for "m5": a ReLU network, whose luma is 8
-            bits wide.
-        photo: takes the network for compressed pictures beside it, "m5-photo" for "m5".
+        int8: take the int8 network of that name, "m5-int8" for "m5": a ReLU network that computes in 8 bits.
+        photo: take the network for compressed pictures of that name, "m5-photo" for "m5".
 
     Raises `UsageError` for an unknown name, engine or size, `WeightsError` for a missing or damaged file,
     `EngineError` when the engine is not installed.
@@ -274,18 +273,18 @@ def upscale(
     int8: bool = False,
     photo: bool = False,
 ) -> AnyPicture:
-    """Enlarges one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
+    """Upscale one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
 
-    The network is made ready anew each time: for many pictures keep what `load` gives.
+    The network is made ready anew each time. For many pictures, keep what `load` returns.
     """
     ready = load(model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8, photo=photo)
     return ready.upscale(image)
 
 
 def _ahead(bands: Iterator[Pixels]) -> Generator[Pixels, None, None]:
-    """The same bands, each made in another thread while the one before it is compressed and written.
+    """Yield the same bands, each made in another thread while the one before it is compressed and written.
 
-    To be closed where it is not read to its end: closing waits for the thread.
+    Close it where it is not read to its end: closing waits for the thread.
     """
     with ThreadPoolExecutor(1) as worker:
         upcoming = worker.submit(next, bands, None)
@@ -295,7 +294,7 @@ def _ahead(bands: Iterator[Pixels]) -> Generator[Pixels, None, None]:
 
 
 class _ArraySource:
-    """An array as a source. Raises `UsageError` for other types and shapes."""
+    """Rows of an array. Raises `UsageError` for other types and shapes."""
 
     def __init__(self, pixels: NDArray[Any]) -> None:
         if pixels.dtype not in (np.uint8, np.uint16):

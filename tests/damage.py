@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.sample_files import damaged, every_format
 
-from sesr.engines.base import Luma
 from sesr.errors import SesrError
+from sesr.imaging.arrays import Luma
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_scale
 from sesr.inference.upscale import Upscaler

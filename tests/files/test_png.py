@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.files.metadata import NOTHING, Metadata, png_chunks
-from sesr.files.png import Bytes, Pixels, filter_rows, write_png
+from sesr.files.png import filter_rows, write_png
+from sesr.imaging.arrays import Bytes, Pixels
 
 
 def written(picture: Pixels, band: int, metadata: Metadata = NOTHING) -> bytes:

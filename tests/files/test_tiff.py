@@ -14,7 +14,8 @@ from tests.sample_files import AUTHOR, whole_exif
 
 from sesr.files import tiff
 from sesr.files.metadata import NOTHING, Metadata
-from sesr.files.tiff import Pixels, write_tiff
+from sesr.files.tiff import write_tiff
+from sesr.imaging.arrays import Pixels
 
 
 def written(picture: Pixels, band: int, metadata: Metadata = NOTHING) -> bytes:

@@ -16,11 +16,12 @@ from tests.backends import backend_params, needs
 from tests.quantized_networks import calm_network
 
 import sesr
-from sesr.engines.base import Backend, Luma
+from sesr.engines.base import Backend
 from sesr.engines.load import load_engine
 from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.files.picture import Picture
+from sesr.imaging.arrays import Luma
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.inference.upscale import Upscaled, Upscaler, load

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sesr.engines.base import Luma, LumaEngine
+from sesr.engines.base import LumaEngine
 from sesr.errors import EngineError
 from sesr.files.formats import JPEG
 from sesr.files.png import write_png
 from sesr.files.write import Output
+from sesr.imaging.arrays import Luma
 from sesr.inference.upscale import Progress, Upscaled, Upscaler
 from sesr.jobs.batch import upscale_files
 from sesr.jobs.folders import find_pictures

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError, NotInstalledError, UsageError
+from sesr.imaging.arrays import Luma
 
 Backend = Literal["native", "openvino", "litert", "torch"]
 """Names of the engines."""
 
 DEFAULT: Backend = "native"
-
-Luma = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from sesr.engines.base import Luma, from_int8, import_package, last_line, plane_of, running, to_int8
+from sesr.engines.base import from_int8, import_package, last_line, plane_of, running, to_int8
 from sesr.errors import UsageError, WeightsError
+from sesr.imaging.arrays import Luma
 from sesr.network.variants import SESRConfig
 from sesr.tflite.file import check_sum, check_tflite, read_metadata
 

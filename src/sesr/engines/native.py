@@ -29,6 +29,7 @@ from sesr import _native
 from sesr.engines.pictures import AroundLuma
 from sesr.engines.strips import Band, plan, plan_rows
 from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.imaging.arrays import Bytes, Luma
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
 from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
@@ -36,8 +37,6 @@ from sesr.network.reference import prelu, requant_scale
 from sesr.network.variants import SESRConfig
 from sesr.processors import available_threads
 
-Bytes = NDArray[np.uint8]
-Luma = NDArray[np.float32]
 Sample = TypeVar("Sample", np.uint8, np.float32)
 
 KERNEL = "SESR_KERNEL"

@@ -14,20 +14,17 @@ Our own engine (`sesr.engines.native`) does all of this in one pipeline of rows 
 NumPy around any other engine, and around ours for 16 bits.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sesr.engines.base import Luma, LumaEngine
+from sesr.engines.base import LumaEngine
 from sesr.engines.strips import Band, plan, run_plane
+from sesr.imaging.arrays import Luma, Pixels
 from sesr.imaging.color import code_values, grey_from_luma, luma_from_grey, to_pixels
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
-
-Pixels = NDArray[Any]
-"""uint8 or uint16."""
 
 
 @runtime_checkable

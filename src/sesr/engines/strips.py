@@ -31,8 +31,9 @@ from numbers import Integral
 
 import numpy as np
 
-from sesr.engines.base import Luma, LumaEngine
+from sesr.engines.base import LumaEngine
 from sesr.errors import UsageError
+from sesr.imaging.arrays import Luma
 
 PIXELS = 1 << 19
 """Input pixels of a strip, halo included, where no tile size is asked for."""

@@ -4,7 +4,8 @@ import importlib
 
 import numpy as np
 
-from sesr.engines.base import Luma, import_package, plane_of, running
+from sesr.engines.base import import_package, plane_of, running
+from sesr.imaging.arrays import Luma
 from sesr.network.checkpoint import Checkpoint
 
 

@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sesr.errors import ExportError
+from sesr.imaging.arrays import Luma
 from sesr.network.quantized import AnyNetwork
 from sesr.network.reference import LumaBytes, Reals, reference
-
-Luma = NDArray[np.float32]
 
 MANY = 200_000
 """Pixels of a file of one size beyond which it is run on one picture only, which takes seconds."""

@@ -17,11 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-Bytes = NDArray[np.uint8]
+from sesr.imaging.arrays import Bytes
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 

@@ -13,9 +13,6 @@ decides for one picture and one format:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
-
-from numpy.typing import NDArray
 
 from sesr.errors import PictureError
 from sesr.files.cicp import COLOR_CHUNKS, Color, color_of_chunks
@@ -27,8 +24,7 @@ from sesr.files.iptc import decoded, wrapped_iptc, xmp_properties
 from sesr.files.metadata import BRIGHTNESS_CHUNKS, Metadata, brightest
 from sesr.files.tone import to_full_range, tone_mapping
 from sesr.files.xmp import ALTERNATIVES, Property, with_properties
-
-Pixels = NDArray[Any]
+from sesr.imaging.arrays import Pixels
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,15 @@ palettes, fewer than 8 bits.
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sesr.files.deflate import deflated, in_parallel
 from sesr.files.metadata import NOTHING, XMP_KEYWORD, Metadata
+from sesr.imaging.arrays import Bytes, Pixels
 
-Bytes = NDArray[np.uint8]
-Pixels = NDArray[Any]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """Channels (grey, grey with alpha, RGB, RGBA) to the header's colour type."""

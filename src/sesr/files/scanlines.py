@@ -13,20 +13,18 @@ become RGB (`sesr.files.cmyk`).
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyvips
-from numpy.typing import NDArray
 
 from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
 from sesr.files.metadata import Metadata, fitting_profile
 from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
 from sesr.files.vips import open_image, together, warned
+from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
-
-Pixels = NDArray[Any]
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}

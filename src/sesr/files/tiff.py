@@ -14,10 +14,9 @@ Left out: tiles, palettes, several pages.
 import struct
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sesr.files.deflate import in_parallel, zlib_stream
 from sesr.files.ifd import (
@@ -37,8 +36,7 @@ from sesr.files.ifd import (
     read_directory,
 )
 from sesr.files.metadata import Metadata
-
-Pixels = NDArray[Any]
+from sesr.imaging.arrays import Pixels
 
 STRIP_BYTES = 1 << 18
 """About how much a strip holds before it is compressed."""

@@ -14,14 +14,13 @@ such numbers look gray and dull. Where a format cannot say PQ or HLG, the pixels
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sesr.files.cicp import SRGB_GAMUT, Color, Gamut
+from sesr.imaging.arrays import Pixels
 
-Pixels = NDArray[Any]
 Light = NDArray[np.floating]
 
 SDR_WHITE = 203.0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,8 @@ from sesr.files.limits import check_memory, unguarded_pillow
 from sesr.files.metadata import NOTHING, Metadata
 from sesr.files.png import write_png
 from sesr.files.tiff import write_tiff
+from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
-
-Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Pictures as arrays: colour, resizing, quality measures, files. NumPy and Pillow only."""
+"""Pictures as arrays: color, resizing, quality measures and streams of rows. Needs NumPy alone."""

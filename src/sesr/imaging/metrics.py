@@ -22,7 +22,7 @@ from sesr.errors import UsageError
 Plane = NDArray[np.floating[Any]] | NDArray[np.uint8]
 
 WINDOW = 11
-"""Side of SSIM's window: the least side of a plane that can be compared, after shaving."""
+"""Side of SSIM's window, and so the smallest side of a plane that can be compared after shaving."""
 
 _SIGMA = 1.5
 _PEAK = 255.0
@@ -37,7 +37,7 @@ def psnr(a: Plane, b: Plane, shave: int = 0) -> float:
     Args:
         a: (H, W), code values 0..255.
         b: the same shape.
-        shave: pixels cut off each side first.
+        shave: pixels to cut off each side first.
 
     Raises:
         UsageError: the shapes differ, or nothing is left.
@@ -63,7 +63,7 @@ def ssim(a: Plane, b: Plane, shave: int = 0) -> float:
 
 
 def _similarities(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SSIM of each window."""
+    """Return the SSIM of each window."""
     mean_x, mean_y = _blurred(x), _blurred(y)
     variance_x = _blurred(x * x) - mean_x**2
     variance_y = _blurred(y * y) - mean_y**2
@@ -74,7 +74,7 @@ def _similarities(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 
 
 def _shaved(a: Plane, b: Plane, shave: int, least: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both planes in float64 without their borders."""
+    """Return both planes in float64 without their borders."""
     if a.shape != b.shape or a.ndim != 2:
         raise UsageError(f"planes of shapes {a.shape} and {b.shape} cannot be compared: give two equal (H, W)")
     if shave < 0 or min(a.shape) - 2 * shave < least:
@@ -84,7 +84,7 @@ def _shaved(a: Plane, b: Plane, shave: int, least: int) -> tuple[NDArray[np.floa
 
 
 def _blurred(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gaussian-weighted means over the window where it lies inside: (H, W) to (H - 10, W - 10)."""
+    """Return Gaussian-weighted means over each window that lies inside: (H, W) to (H - 10, W - 10)."""
     position = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(position**2) / (2 * _SIGMA**2))
     weights /= weights.sum()

@@ -7,11 +7,11 @@ it apart from other libraries' bicubic, and each is worth tenths of a decibel:
 - *Antialiasing*: when shrinking, the kernel is stretched by the same factor, so that it covers all the pixels
   that fall into one (Pillow does the same, OpenCV doesn't).
 - *Mirrored edges*: beyond the border the picture is repeated backwards, border pixel included (Pillow cuts
-  the kernel off there and renormalises).
+  the kernel off there and renormalizes).
 - *Two passes*, the axis that shrinks most first and rows before columns when they tie. 8-bit pictures are
   rounded and clipped to 8 bits *between* the passes too. Halves are rounded away from zero.
 
-Pixel centres lie at half-integers on both grids, so output pixel i looks at input position (i + 1/2) n_in /
+Pixel centers lie at half-integers on both grids, so output pixel i looks at input position (i + 1/2) n_in /
 n_out - 1/2.
 
 How it is computed: the weights repeat with a period (*polyphase* form), so where the period is short each tap is one
@@ -44,7 +44,7 @@ _PERIODS = 4
 
 
 def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
-    """Resizes as MATLAB's `imresize(image, [height width], 'bicubic')` does.
+    """Resize as MATLAB's `imresize(image, [height width], 'bicubic')` does.
 
     Args:
         image: (H, W) or (H, W, C), at least 1 x 1; uint8 or uint16 (rounded and clipped after each pass),
@@ -63,7 +63,7 @@ def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
 
 
 def upscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
-    """Enlarges (H, W) or (H, W, C) to (scale H, scale W); types and errors as `imresize`.
+    """Enlarge (H, W) or (H, W, C) to (scale H, scale W); types and errors as `imresize`.
 
     A strip with `KERNEL_RADIUS` rows of context or more on each inner side gives the whole picture's rows
     exactly.
@@ -72,7 +72,7 @@ def upscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
 
 
 def downscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
-    """Crops the top left to a multiple of `scale`, then shrinks: the low-resolution picture of the papers.
+    """Crop the top left to a multiple of `scale`, then shrink: the low-resolution picture of the papers.
 
     Types as `imresize`. Raises `UsageError` if a side is shorter than `scale`.
     """
@@ -83,11 +83,11 @@ def downscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
 
 
 class Resizing:
-    """`imresize` by rows: any rows of the result, from those of the picture that they need.
+    """`imresize` by rows: any rows of the result, from the rows of the picture that they need.
 
     Args:
-        height, width: of the picture.
-        to_height, to_width: of the result.
+        height, width: size of the picture.
+        to_height, to_width: size of the result.
 
     Raises `UsageError` if a side is below 1.
     """
@@ -99,33 +99,33 @@ class Resizing:
         self._columns_first = to_width * height < to_height * width
 
     def needed(self, top: int, bottom: int) -> tuple[int, int]:
-        """The rows of the picture, first and last (exclusive), that rows `top` to `bottom` (exclusive) need."""
+        """Return the rows of the picture, first and last (exclusive), that rows `top` to `bottom` (exclusive) need."""
         rows = self._down.part(top, bottom).inputs()
         return int(rows.min()), int(rows.max()) + 1
 
     def rows(self, pixels: NDArray[Pixel], top: int, bottom: int) -> NDArray[Pixel]:
-        """Rows `top` to `bottom` (exclusive) of the result, bit for bit as in the whole.
+        """Compute rows `top` to `bottom` (exclusive) of the result, bit for bit as in the whole.
 
         Args:
             pixels: the rows of the picture that `needed` names, (rows, width) or (rows, width, C), types as `imresize`.
 
         Returns a new array of the same type. Raises `ValueError` for pixels that do not fit.
         """
-        return self._made(pixels, top, bottom, _plain)
+        return self._resized(pixels, top, bottom, _plain)
 
     def rows_seen(self, pixels: NDArray[Pixel], top: int, bottom: int) -> NDArray[Pixel]:
-        """As `rows`, for pixels whose last channel is alpha: colour counts by how far it is seen.
+        """Compute rows as `rows` does, for pixels whose last channel is alpha, with color weighted by alpha.
 
-        Each pass makes colour the mean of colour times alpha, over that of alpha. So what transparent pixels hold never
-        shows, and a cut-out gets no halo. Where alpha is constant under the kernel the result is exactly that of
-        `rows`, and so it is where the result is transparent: colour that nobody sees is kept as if it were seen.
+        Each pass computes color as the mean of color times alpha, divided by the mean of alpha. So the color of
+        transparent pixels never shows, and a cut-out gets no halo. Where alpha is constant under the kernel, or the
+        result is fully transparent, the colors are exactly those of `rows`.
 
         Args:
             pixels: as for `rows`, (rows, width, C) with straight alpha; uint8 or uint16.
         """
-        return self._made(pixels, top, bottom, _seen)
+        return self._resized(pixels, top, bottom, _seen)
 
-    def _made(self, pixels: NDArray[Pixel], top: int, bottom: int, weigh: "_Weigh") -> NDArray[Pixel]:
+    def _resized(self, pixels: NDArray[Pixel], top: int, bottom: int, weigh: "_Weigh") -> NDArray[Pixel]:
         first, last = self.needed(top, bottom)
         if pixels.shape[:2] != (last - first, self._across.size):
             raise ValueError(f"{pixels.shape} for rows {first} to {last} of pictures {self._across.size} wide")
@@ -141,14 +141,15 @@ class Resizing:
 
 @dataclass(frozen=True)
 class _Taps:
-    """What one axis adds up: output i is the sum over k of weights[i, k] * input[first[i] + k - offset], edges
-    mirrored.
+    """Weighted sums along one axis: output i is the sum over k of weights[i, k] * input[first[i] + k - offset].
+
+    Edges are mirrored.
 
     Attributes:
-        first, weights: of each output, (outputs,) and (outputs, taps).
-        size: of the whole input.
-        phases, step: first[i + phases] = first[i] + step, and the weights of the two are the same.
-        offset: inputs that were left away before those that there are.
+        first, weights: first input and weights of each output, (outputs,) and (outputs, taps).
+        size: length of the whole input.
+        phases, step: first[i + phases] = first[i] + step, and both outputs have the same weights.
+        offset: number of inputs that are left out at the start.
     """
 
     first: NDArray[np.int64]
@@ -163,27 +164,27 @@ class _Taps:
         return int(self.weights.shape[1])
 
     def part(self, start: int, stop: int) -> "_Taps":
-        """Outputs start..stop alone."""
+        """Select outputs start..stop."""
         return replace(self, first=self.first[start:stop], weights=self.weights[start:stop])
 
     def after(self, offset: int) -> "_Taps":
-        """The same for an input of which the first `offset` are left away."""
+        """Adapt to an input whose first `offset` entries are left out."""
         return replace(self, offset=offset)
 
     def inputs(self) -> NDArray[np.int64]:
-        """Which inputs all outputs together need, in order, folded back at the edges."""
+        """List the inputs that all outputs together need, in order, folded back at the edges."""
         folded = np.arange(self.first[0], self.first[-1] + self.count) % (2 * self.size)
         return np.where(folded < self.size, folded, 2 * self.size - 1 - folded) - self.offset
 
 
 def _taps(size: int, wanted: int) -> _Taps:
-    """Weights along one axis, from whole-number fractions with denominator 2 * wanted."""
+    """Compute weights along one axis, from whole-number fractions with denominator 2 * wanted."""
     stretch = max(size / wanted, 1.0)
-    centre = (2 * np.arange(wanted, dtype=np.int64) + 1) * size - wanted
+    center = (2 * np.arange(wanted, dtype=np.int64) + 1) * size - wanted
     reach = 2 * KERNEL_RADIUS * max(size, wanted)
-    first = (centre - reach) // (2 * wanted) + 1
-    count = int(((centre + reach - 1) // (2 * wanted) - first).max()) + 1
-    distance = ((first[:, None] + np.arange(count)) * (2 * wanted) - centre[:, None]) / (2 * wanted)
+    first = (center - reach) // (2 * wanted) + 1
+    count = int(((center + reach - 1) // (2 * wanted) - first).max()) + 1
+    distance = ((first[:, None] + np.arange(count)) * (2 * wanted) - center[:, None]) / (2 * wanted)
     weights = _cubic(distance / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     common = gcd(size, wanted)
@@ -191,7 +192,7 @@ def _taps(size: int, wanted: int) -> _Taps:
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keys' kernel, a = -0.5; 0 from |x| = 2 on."""
+    """Evaluate Keys' kernel, a = -0.5; 0 from |x| = 2 on."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
@@ -203,7 +204,7 @@ _Weigh = Callable[[NDArray[Any], _Taps], NDArray[Any]]
 
 
 def _both_passes(image: NDArray[Any], first: _Taps, second: _Taps, result: NDArray[Any], weigh: _Weigh) -> None:
-    """Along the first axis, then along the second, a block of the first's outputs at a time."""
+    """Resize along the first axis, then along the second, a block of the first's outputs at a time."""
     across, channels = image.shape[1:]
     block = max(_BETWEEN_BYTES // (across * channels * image.itemsize), 1)
     for start in range(0, len(first.first), block):
@@ -214,7 +215,7 @@ def _both_passes(image: NDArray[Any], first: _Taps, second: _Taps, result: NDArr
 
 
 def _pass(source: NDArray[Any], taps: _Taps, result: NDArray[Any], weigh: _Weigh) -> None:
-    """Along the first axis of (inputs, across, C), piece by piece."""
+    """Resize along the first axis of (inputs, across, C), piece by piece."""
     work = source.dtype if source.dtype.kind == "f" else np.dtype(np.float64)
     for outputs, across in _pieces(taps, *source.shape[1:]):
         part = taps.part(outputs.start, outputs.stop)
@@ -223,7 +224,7 @@ def _pass(source: NDArray[Any], taps: _Taps, result: NDArray[Any], weigh: _Weigh
 
 
 def _pieces(taps: _Taps, across: int, channels: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of outputs, and across, that together cover all, and need about `_PIECE` inputs each."""
+    """Divide the result into slices of outputs and across that need about `_PIECE` inputs each."""
     least, most = _ACROSS
     wide = max(min(max(_PIECE // taps.count, least), most) // channels, 1)
     room = _PIECE // (min(wide, across) * channels)
@@ -234,21 +235,21 @@ def _pieces(taps: _Taps, across: int, channels: int) -> Iterator[tuple[slice, sl
 
 
 def _index(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    """A slice, which copies nothing, where no edge is mirrored."""
+    """Return a slice, which copies nothing, where no edge is mirrored."""
     first, last = int(places[0]), int(places[-1])
     mirrored = len(places) != last - first + 1 or (np.diff(places) != 1).any()
     return places if mirrored else slice(first, last + 1)
 
 
 def _plain(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    """The weighted sums of every channel."""
+    """Compute the weighted sums of every channel."""
     rows = source.reshape(len(source), -1)
     total = _phased(rows, taps) if len(taps.first) >= _PERIODS * taps.phases else _gathered(rows, taps)
     return total.reshape(-1, *source.shape[1:])
 
 
 def _seen(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    """As `_plain`, colours weighted by alpha too: see `Resizing.rows_seen`."""
+    """Compute sums as `_plain` does, with colors weighted by alpha too: see `Resizing.rows_seen`."""
     plain = _plain(source, taps)
     alpha = source[..., -1]
     if (alpha == alpha[0, 0]).all():
@@ -262,12 +263,12 @@ def _seen(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
 
 
 def _repeated(plane: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) as (H, W, C); in memory, since short inner loops are slow."""
+    """Repeat (H, W) to (H, W, C), in memory, because short inner loops are slow."""
     return plane.repeat(like.shape[-1]).reshape(like.shape)
 
 
 def _constant(plane: NDArray[Any], taps: _Taps) -> NDArray[np.bool_]:
-    """Whether all inputs of an output are equal, (outputs, across)."""
+    """Tell where all inputs of an output are equal, (outputs, across)."""
     changes = np.zeros(plane.shape, np.int32)
     np.cumsum(plane[1:] != plane[:-1], axis=0, out=changes[1:])
     place = taps.first - taps.first[0]
@@ -276,7 +277,7 @@ def _constant(plane: NDArray[Any], taps: _Taps) -> NDArray[np.bool_]:
 
 
 def _phased(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    """The weighted sums along the first axis of (inputs, across): all outputs of the same weights together."""
+    """Compute weighted sums along the first axis of (inputs, across), all outputs of the same weights together."""
     out = np.empty((len(taps.first), source.shape[1]), source.dtype)
     for phase in range(taps.phases):
         goal = out[phase :: taps.phases]
@@ -287,7 +288,7 @@ def _phased(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
 
 
 def _add_up(views: list[NDArray[Any]], taps: _Taps, phase: int, goal: NDArray[Any]) -> None:
-    """goal = sum of weights[k] * views[k], always in that order, so that equal pixels get equal bits."""
+    """Set `goal` to the sum of weights[k] * views[k], always in that order, so that equal pixels get equal bits."""
     weights = taps.weights[phase].tolist()
     np.multiply(views[0], weights[0], out=goal)
     product = np.empty(goal.shape, goal.dtype)
@@ -297,7 +298,7 @@ def _add_up(views: list[NDArray[Any]], taps: _Taps, phase: int, goal: NDArray[An
 
 
 def _gathered(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    """`_phased`, bit for bit, for long periods."""
+    """Compute the same bits as `_phased`, faster for long periods."""
     place = taps.first - taps.first[0]
     weights = taps.weights.astype(source.dtype)
     total: NDArray[Any] = source[place]
@@ -311,9 +312,9 @@ def _gathered(source: NDArray[Any], taps: _Taps) -> NDArray[Any]:
 
 
 def _rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Whole numbers within the type's range, halves away from zero, for integer types; floats as they are.
+    """Clip to an integer type's range and add a half, so that storing, which cuts off fractions, rounds.
 
-    The fraction that is left is cut off when the values are stored.
+    Floats stay as they are.
     """
     if dtype.kind == "f":
         return values

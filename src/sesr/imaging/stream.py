@@ -1,27 +1,24 @@
-"""Pictures that flow from the top down, so that none need be in memory as a whole.
+"""Pictures that flow from the top down, so that none has to be in memory as a whole.
 
-Whatever gives a picture is a `Source`: it is asked for rows. Whatever makes one gives *bands*, arrays of whole rows
-from the top down, as many in each as it likes. `Stream` makes a source of bands, and so links a decoder to a network, a
-network to the next and to `resized`, and that to an encoder: each link holds only the rows that it works on.
+A `Source` is a picture that can be read by rows. Whatever produces a picture yields *bands*: arrays of whole rows from
+the top down, with any number of rows in each. `Stream` turns bands into a source. It links a decoder to a network, a
+network to the next one and to `resized`, and that to an encoder. Each link holds only the rows that it works on.
 
 Resizing needs rows around those that it makes: 4 when enlarging, 4 times the ratio when shrinking, and as many more as
-it makes at a time. Only shrinking to a few rows is therefore not cheap in memory: those need all of the picture.
+it makes at a time. Shrinking to a few rows therefore takes much memory: those rows need all of the picture.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sesr.imaging.arrays import Pixels
 from sesr.imaging.resize import Resizing
 
-Pixels = NDArray[Any]
-"""uint8 or uint16: (rows, width) for grey, else (rows, width, channels)."""
-
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-"""What a picture may be, and its channels: grey or colour, with or without alpha, which is the last, and straight."""
+"""Channels of each mode: grey or color, with or without alpha, which is straight and comes last."""
 
 _BAND_BYTES = 1 << 22
 _LEAST_ROWS = 8
@@ -32,24 +29,24 @@ class Source(Protocol):
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Width in pixels."""
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
 
     @property
     def mode(self) -> str:
-        """L, LA, RGB or RGBA."""
+        """Mode: L, LA, RGB or RGBA."""
 
     @property
     def depth(self) -> int:
-        """Bits a channel, 8 or 16."""
+        """Bits per channel, 8 or 16."""
 
     def rows(self, top: int, bottom: int) -> Pixels:
-        """Rows `top` to `bottom` (exclusive): (rows, width) for L, else (rows, width, channels); uint8 or uint16.
+        """Return rows `top` to `bottom` (exclusive), read-only.
 
-        Not to be written into. `top` must not be less than the time before: a source may have let go of what is above.
+        `top` must not be less than in the call before: a source may have dropped the rows above it.
         """
 
 
@@ -57,10 +54,10 @@ class Stream:
     """A source made of bands.
 
     Args:
-        bands: arrays as `Source.rows` gives them, at least a row each, from the top down; all rows together.
-        width, height, mode, depth: of the picture, as in `Source`.
+        bands: the picture from the top down, in arrays of at least one row as `Source.rows` returns them.
+        width, height, mode, depth: as in `Source`.
 
-    Bands are taken as rows are asked for, and let go when `top` has passed them. What the iterator raises goes through.
+    Bands are read when rows are asked for and dropped when `top` has passed them. Exceptions from `bands` propagate.
     """
 
     def __init__(self, bands: Iterable[Pixels], width: int, height: int, mode: str, depth: int) -> None:
@@ -70,32 +67,32 @@ class Stream:
         self._kept_top = self._kept_bottom = self._top = 0
 
     def rows(self, top: int, bottom: int) -> Pixels:
-        """Rows `top` to `bottom` (exclusive), as `Source.rows`; a view where one band holds them all.
+        """Return rows `top` to `bottom` (exclusive), as `Source.rows`; a view where one band holds them all.
 
-        Raises `ValueError` for rows that were let go or do not exist, and for bands that do not fit the picture.
+        Raises `ValueError` for rows that were dropped or do not exist, and for bands that do not fit the picture.
         """
         if not self._top <= top < bottom <= self.height:
             raise ValueError(f"rows {top} to {bottom} of {self.height}, after rows from {self._top} on were asked for")
         self._top = top
-        self._let_go()
+        self._drop_passed()
         while self._kept_bottom < bottom:
-            self._take()
-            self._let_go()
+            self._read_band()
+            self._drop_passed()
         start, stop = top - self._kept_top, bottom - self._kept_top
         if stop <= len(self._kept[0]):
             return self._kept[0][start:stop]
         return self._joined(stop)[start:]
 
     def bands(self) -> Iterator[Pixels]:
-        """All bands, as they come, for whoever does not ask for rows."""
+        """Return the iterator of all bands, for callers that do not ask for rows."""
         return self._bands
 
-    def _let_go(self) -> None:
-        """Drops bands that end above `_top`."""
+    def _drop_passed(self) -> None:
+        """Drop bands that end above `_top`."""
         while self._kept and self._kept_top + len(self._kept[0]) <= self._top:
             self._kept_top += len(self._kept.popleft())
 
-    def _take(self) -> None:
+    def _read_band(self) -> None:
         band = next(self._bands, None)
         if band is None:
             raise ValueError(f"the bands ended after {self._kept_bottom} of {self.height} rows")
@@ -104,7 +101,7 @@ class Stream:
         self._kept_bottom += len(band)
 
     def _joined(self, count: int) -> Pixels:
-        """The first `count` rows that are kept."""
+        """Join the first `count` rows that are kept."""
         pieces, missing = [], count
         for band in self._kept:
             pieces.append(band[:missing])
@@ -123,15 +120,15 @@ class Stream:
 
 
 def resized(source: Source, width: int, height: int) -> Iterator[Pixels]:
-    """A picture resized by bicubic, antialiased, in bands: `sesr.imaging.resize.imresize`, bit for bit.
+    """Resize a picture in bands by antialiased bicubic: `sesr.imaging.resize.imresize`, bit for bit.
 
     Args:
-        source: is asked for each row once or a few times, from the top down.
-        width, height: wanted, pixels, at least 1.
+        source: the picture. Its rows are read from the top down, each once or a few times.
+        width, height: size of the result in pixels, at least 1.
 
-    Yields bands of `height` rows together. With alpha, colour counts by how far it is seen, so that what transparent
-    pixels hold never shows (`Resizing.rows_seen`); the colours are those of `imresize` wherever alpha is constant. A
-    picture that has the size already is given unchanged.
+    Yields bands that have `height` rows together. With alpha, color is weighted by alpha, so that the color of
+    transparent pixels never shows (`Resizing.rows_seen`); wherever alpha is constant, colors are those of `imresize`. A
+    picture that has the right size already comes out unchanged.
 
     Raises `UsageError` for a size below 1 x 1.
     """
@@ -147,7 +144,7 @@ def resized(source: Source, width: int, height: int) -> Iterator[Pixels]:
 
 
 def _band_rows(source: Source, width: int, height: int) -> int:
-    """Rows to make at a time: a few megabytes in and out."""
+    """Choose the number of rows to make at a time: a few megabytes in and out."""
     pixel = CHANNELS[source.mode] * source.depth // 8
-    taken = source.width * source.height // height
-    return max(_BAND_BYTES // (pixel * max(width, taken)), _LEAST_ROWS)
+    input_pixels = source.width * source.height // height  # read for one row of the result
+    return max(_BAND_BYTES // (pixel * max(width, input_pixels)), _LEAST_ROWS)

@@ -7,18 +7,14 @@ Visible color is first spread under transparent pixels, so that cut-outs get no 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sesr.engines.pictures import PictureEngine
 from sesr.engines.strips import Band, Span
-from sesr.imaging.alpha import REACH, spread_colour
+from sesr.imaging.alpha import REACH, spread_color
+from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import Source
-
-Pixels = NDArray[Any]
-"""uint8 or uint16."""
 
 
 @dataclass(frozen=True)
@@ -77,5 +73,5 @@ def _split(pixels: Pixels, mode: str) -> tuple[Pixels, Pixels | None]:
     """
     if mode in ("L", "RGB"):
         return pixels, None
-    color = spread_colour(pixels)
+    color = spread_color(pixels)
     return color[..., 0] if mode == "LA" else color, pixels[..., -1]

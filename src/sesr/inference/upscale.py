@@ -32,13 +32,11 @@ from sesr.files.metadata import Metadata
 from sesr.files.open import open_file
 from sesr.files.picture import Picture
 from sesr.files.write import Output, assemble, check_animated_output, write_animation, write_picture
+from sesr.imaging.arrays import Pixels
 from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
-
-Pixels = NDArray[Any]
-"""uint8 or uint16."""
 
 Progress = Callable[[int, int], object]
 """Called with the output rows (or frames) done since the last call, and their number in all."""

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatLayer = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]
-"""Weight (outputs, inputs, k, k), bias, and the slope below zero of what follows, None for nothing."""
+"""Weight (outputs, inputs, k, k), bias, and the activation's slope below zero, None for no activation."""
 
 Int8Layer = tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.float32], int, int, NDArray[np.int8] | None, int]
-"""Weight, bias, by what its sums are requantised; zero points of input and output; PReLU's table (outputs, 256) and
-the zero point of its result."""
+"""Weight, bias, requantization scale; zero points of input and output; PReLU's table (outputs, 256) and the zero point
+of its result."""
 
 Sum = tuple[int, int, int, int, int, int]
-"""An addition: two factors and the shift, the zero points of both planes and of the result."""
+"""An addition: two multipliers and the shift; the zero points of both planes and of the result."""
 
 class Network:
     @overload
@@ -28,7 +28,7 @@ class Network:
         scale: int,
         input_residual: bool,
         layers: list[Int8Layer],
-        total: Sum,
+        residual_sum: Sum,
         output: Sum,
         tail_scale: float,
         kernel: str | None,

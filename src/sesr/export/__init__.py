@@ -1,1 +1,1 @@
-"""A collapsed network in the formats that other runtimes read."""
+"""Collapsed networks as files that other runtimes read: written, run and compared."""

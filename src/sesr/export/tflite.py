@@ -1,7 +1,7 @@
-"""Run a `.tflite` before it is trusted: the writer, the runtimes and the comparison put together.
+"""Export a `.tflite` and run it before it is trusted.
 
-Every runtime that is installed and that can be trusted here runs the file. One that is missing does not make the export
-fail: the report names it, and says "unchecked" where no runtime was left.
+Every runtime that is installed, and that computes exactly enough on this processor, runs the file. A missing runtime
+does not fail the export: the report names it, and says "unchecked" where no runtime was left.
 """
 
 import tempfile
@@ -39,9 +39,9 @@ class Check:
 
 
 def export_checked(network: AnyNetwork, path: Path, layout: Layout = DEFAULT) -> Check:
-    """Write the network to `path` after every runtime at hand was compared with the reference.
+    """Write the network to `path`, after comparing every runtime at hand with the reference.
 
-    A file with a transposed convolution is run in LiteRT alone. Raises `ExportError` when it differs too much, and as
+    Only LiteRT runs a file with a transposed convolution. Raises `ExportError` when a runtime differs too much, and as
     `write_tflite` and `load_engine`; then nothing is written.
     """
     content = write_tflite(network, layout)

@@ -1,10 +1,11 @@
-"""Random int8 networks for tests, made without PyTorch."""
+"""Random networks for tests, int8 and float, made without PyTorch."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
 from sesr.network.variants import SESRConfig
@@ -40,6 +41,16 @@ def random_network(config: SESRConfig, seed: int = 0) -> QuantizedNetwork:
     last = SHIFTED if config.input_residual else PIXELS
     tail = convolution(config.f, config.scale**2, 5, total, last)
     return QuantizedNetwork(config, head, tuple(body), tuple(slopes), total, tail, {"name": "random"})
+
+
+def float_network(config: SESRConfig) -> Checkpoint:
+    """Return a float network with random weights that keep most of the output within the clip."""
+    rng = np.random.default_rng(config.scale)
+    shapes = tensor_shapes(config).items()
+    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
+    if not config.input_residual:
+        tensors["tail.bias"] += 0.5
+    return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
 
 
 def calm_network(config: SESRConfig, seed: int = 0) -> QuantizedNetwork:

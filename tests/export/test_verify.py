@@ -6,21 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from tests.backends import needs
-from tests.quantized_networks import calm_network, random_network
+from tests.quantized_networks import calm_network, float_network, random_network
 
 from sesr.engines.base import Backend
 from sesr.engines.load import load_engine
 from sesr.errors import ExportError
 from sesr.export.verify import FLOAT_BOUND, drawn_pictures, verify
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.imaging.arrays import Luma
 from sesr.network.quantized import AnyNetwork
 from sesr.network.reference import reference
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import Layout, export_tflite
 
-Luma = NDArray[np.float32]
 Make = Callable[[SESRConfig], AnyNetwork]
 
 ACTIVATIONS: tuple[Activation, ...] = ("relu", "prelu")
@@ -30,16 +28,6 @@ KINDS = [
     for scale, activation in itertools.product((2, 3, 4), ACTIVATIONS)
 ]
 SMALL = SESRConfig(m=1, f=2, activation="relu")
-
-
-def float_network(config: SESRConfig) -> Checkpoint:
-    """Random weights that keep most of the output within the clip."""
-    rng = np.random.default_rng(config.scale)
-    shapes = tensor_shapes(config).items()
-    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
-    if not config.input_residual:
-        tensors["tail.bias"] += 0.5
-    return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
 
 
 class Exact:
@@ -132,21 +120,6 @@ def test_a_runtime_that_fails_after_a_good_one_fails(tmp_path: Path) -> None:
     network = random_network(SMALL)
     with pytest.raises(ExportError, match="openvino"):
         verify(network, tmp_path / "net.tflite", {"litert": Exact(network), "openvino": Exact(network, 5)})
-
-
-@pytest.mark.parametrize("config", KINDS, ids=str)
-def test_float_reference_equals_pytorch(config: SESRConfig) -> None:
-    """The arithmetic written out in NumPy against PyTorch in double precision."""
-    torch = pytest.importorskip("torch")
-    from sesr.network.sesr import CollapsedSESR
-
-    network = float_network(config)
-    torchs = CollapsedSESR.from_checkpoint(network).double().eval()
-    for picture in drawn_pictures((1, 1)) + drawn_pictures((23, 17)):
-        with torch.inference_mode():
-            wanted = torchs(torch.from_numpy(picture).double()[None, None] / 255)[0, 0].numpy() * 255
-        np.testing.assert_allclose(reference(network, picture), wanted, rtol=0, atol=1e-4)
-    assert ((wanted > 0) & (wanted < 255)).mean() > 0.3
 
 
 def test_pictures_have_what_shows_mistakes() -> None:

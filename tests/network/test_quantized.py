@@ -1,24 +1,20 @@
-"""The int8 reference against arithmetic done one number at a time, and its file: round trips and refusals."""
+"""The int8 network's file: round trips, and damaged files."""
 
 import json
-import math
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from tests.quantized_networks import picture, random_network, scale
+from tests.quantized_networks import picture, random_network
 
-from sesr.errors import UsageError, WeightsError
+from sesr.errors import WeightsError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, read_header, tensor_shapes
-from sesr.network.int8 import PIXELS, SHIFTED, Addition, Quantization
-from sesr.network.quantized import Convolution, QuantizedNetwork, is_int8, load_network, load_quantized
+from sesr.network.int8 import Quantization
+from sesr.network.quantized import QuantizedNetwork, is_int8, load_network, load_quantized
 from sesr.network.reference import run_int8
 from sesr.network.variants import SESRConfig
 
@@ -28,125 +24,6 @@ KINDS = [
     for activation in ("relu", "prelu")
     for residual in (True, False)
 ]
-
-
-def clip(value: int) -> int:
-    return max(-128, min(127, value))
-
-
-def rounded_twice(value: int, factor: Fraction) -> int:
-    """Times the factor's mantissa in 1/2..1, rounded half up; then times its power of two, half away from zero."""
-    exponent = 0
-    while factor >= 1:
-        factor, exponent = factor / 2, exponent + 1
-    while factor < Fraction(1, 2):
-        factor, exponent = factor * 2, exponent - 1
-    mantissa = Fraction(math.floor(factor * 2**31 + Fraction(1, 2)), 2**31)
-    first = math.floor(value * 2 ** max(exponent, 0) * mantissa + Fraction(1, 2))
-    size = math.floor(Fraction(abs(first), 2 ** max(-exponent, 0)) + Fraction(1, 2))
-    return size if first >= 0 else -size
-
-
-def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) -> int:
-    """One output pixel by recursion over what it depends on, in Python's whole numbers."""
-    memory: dict[tuple[str, int, int, int], int] = {}
-    config = network.config
-    height, width = source.shape
-
-    def plane(name: str, c: int, i: int, j: int) -> int:
-        key = (name, c, i, j)
-        if key not in memory:
-            memory[key] = compute(name, c, i, j)
-        return memory[key]
-
-    def convolved(made: Convolution, previous: str, meaning: Quantization, c: int, i: int, j: int) -> int:
-        k = made.weight.shape[-1]
-        total = int(made.bias[c])
-        for p in range(made.weight.shape[1]):
-            for dy in range(k):
-                for dx in range(k):
-                    a, b = i + dy - k // 2, j + dx - k // 2
-                    if 0 <= a < height and 0 <= b < width:
-                        value = plane(previous, p, a, b) - meaning.zero_point
-                        total += int(made.weight[c, p, dy, dx]) * value
-        factor = np.float32(meaning.scale) * made.weight_scale[c] / np.float32(made.output.scale)
-        return clip(int(np.rint(np.float32(total) * factor)) + made.output.zero_point)
-
-    def added(one: int, meaning: Quantization, other: int, other_meaning: Quantization, result: Quantization) -> int:
-        addition = Addition.of(meaning, other_meaning, result)
-        total = addition.left * (one - meaning.zero_point) + addition.right * (other - other_meaning.zero_point)
-        return clip((total + (1 << (addition.shift - 1)) >> addition.shift) + result.zero_point)
-
-    def after(index: int) -> tuple[str, Quantization]:
-        if index < 0:
-            return "head", network.head.output
-        if network.slopes:
-            return f"prelu{index}", network.slopes[index].output
-        return f"body{index}", network.body[index].output
-
-    def compute(name: str, c: int, i: int, j: int) -> int:
-        if name == "source":
-            return int(source[i, j]) - 128
-        if name == "head":
-            return convolved(network.head, "source", SHIFTED, c, i, j)
-        if name.startswith("body"):
-            previous, meaning = after(int(name[4:]) - 1)
-            return convolved(network.body[int(name[4:])], previous, meaning, c, i, j)
-        if name.startswith("prelu"):
-            index = int(name[5:])
-            before, slope = network.body[index].output, network.slopes[index]
-            value = plane(f"body{index}", c, i, j) - before.zero_point
-            factor = np.float32(before.scale) / np.float32(slope.output.scale)
-            if value < 0:
-                factor = np.float32(before.scale) * np.float32(slope.scale) / np.float32(slope.output.scale)
-                value *= int(slope.weight[c])
-            return clip(rounded_twice(value, Fraction(float(factor))) + slope.output.zero_point)
-        if name == "total":
-            last, meaning = after(config.m - 1)
-            head = plane("head", c, i, j)
-            return added(plane(last, c, i, j), meaning, head, network.head.output, network.residual_sum)
-        tail = convolved(network.tail, "total", network.residual_sum, c, i, j)
-        if not config.input_residual:
-            return tail
-        return added(tail, network.tail.output, plane("source", 0, i, j), PIXELS, PIXELS)
-
-    channel = config.scale * (y % config.scale) + x % config.scale
-    return plane("y", channel, y // config.scale, x // config.scale) + 128
-
-
-@pytest.mark.parametrize("config", KINDS, ids=str)
-def test_reference_equals_arithmetic_by_hand(config: SESRConfig) -> None:
-    network, source = random_network(config), picture(5, 6)
-    result = run_int8(network, source)
-    assert result.shape == (5 * config.scale, 6 * config.scale)
-    places = [(0, 0), (0, 1), (2, 3), (4 * config.scale, 0), (5 * config.scale - 1, 6 * config.scale - 1)]
-    for y, x in places:
-        assert result[y, x] == pixel(network, source, y, x)
-
-
-def test_pixels_reach_both_ends() -> None:
-    result = run_int8(random_network(SESRConfig(m=2, f=3, activation="relu")), picture(40, 50))
-    assert (result.min(), result.max()) == (0, 255)
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.floats(1e-4, 10), st.floats(1e-4, 10), st.floats(1e-3, 10))
-def test_additions_are_the_scales_to_21_bits(one: float, other: float, result: float) -> None:
-    planes = [Quantization(scale(value), 0) for value in (one, other, result)]
-    ratios = [
-        np.float32(planes[0].scale) / np.float32(planes[2].scale),
-        np.float32(planes[1].scale) / np.float32(planes[2].scale),
-    ]
-    if not 2**-10 <= max(ratios) < 2**8:
-        with pytest.raises(UsageError):
-            Addition.of(*planes)
-        return
-    addition = Addition.of(*planes)
-    assert 2**20 <= max(addition.left, addition.right) <= 2**21
-    for multiplier, ratio in zip((addition.left, addition.right), ratios, strict=True):
-        assert abs(Fraction(multiplier, 2**addition.shift) - Fraction(float(ratio))) <= Fraction(
-            1, 2 ** (addition.shift + 1)
-        )
 
 
 @pytest.mark.parametrize("config", KINDS, ids=str)

@@ -20,11 +20,12 @@ import numpy as np
 
 from sesr.benchmarks.rounds import check_rounds, take_turns, timed
 from sesr.benchmarks.rows import Row
-from sesr.engines.base import Luma, LumaEngine
+from sesr.engines.base import LumaEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import run_plane
 from sesr.engines.torch import TorchEngine
 from sesr.errors import UsageError
+from sesr.imaging.arrays import Luma
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.zoo import Network
 

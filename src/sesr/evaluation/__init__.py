@@ -1,1 +1,1 @@
-"""Measuring: quality by the papers' protocol, and speed."""
+"""Quality of networks by the papers' protocol."""

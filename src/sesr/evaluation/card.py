@@ -1,4 +1,4 @@
-"""A network's card tells what it was measured to reach: `sesr evaluate --card` writes it there."""
+"""Measured figures in a network's card, where `sesr evaluate --card` writes them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +10,10 @@ from sesr.tflite.writer import export_tflite
 
 
 def record(evaluation: Evaluation, safetensors: Path) -> None:
-    """Puts the mean PSNR in dB of each set into the card, entry ``psnr_db``, of a network's file.
+    """Write the mean PSNR of each set, in dB, into the card of a network's file, entry ``psnr_db``.
 
-    The `.tflite` beside it, which carries the same card, is written anew. Raises `WeightsError` for a file that cannot
-    be read or written, `EngineError` where the extra ``export`` is missing.
+    The `.tflite` next to the file carries the same card and is written again. Raises `WeightsError` if a file cannot be
+    read or written, `EngineError` if the extra ``export`` is missing.
     """
     network = load_network(safetensors)
     figures = {row.set_name: round(row.psnr, 2) for row in evaluation.rows if row.method == OURS}

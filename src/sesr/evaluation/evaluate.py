@@ -1,7 +1,7 @@
-"""Measures a network on benchmark sets beside bicubic and the paper.
+"""Measure a network on benchmark sets, next to bicubic and the paper.
 
-Per picture first, then the mean of each set. Takes a network as a plain function of luma (`LumaUpscaler`), so it does
-not matter which engine runs it or where its weights came from.
+Every picture is measured first, then each set gets the mean of its pictures. The network is a plain function of luma
+(`LumaUpscaler`), so it does not matter which engine runs it or where its weights come from.
 """
 
 from collections.abc import Sequence
@@ -38,13 +38,13 @@ class SetRow:
 
     Attributes:
         set_name: the set.
-        images: how many pictures.
+        images: number of pictures.
         method: `BICUBIC`, `OURS` or `PAPER`.
-        psnr: dB, of the 8-bit RGB picture's Y.
-        ssim: likewise.
-        psnr_y: dB of unrounded Y; None for the paper.
-        psnr_y8: dB of Y rounded to integers; None for the paper.
-        status: `MEASURED`, or how sure the paper's figure is.
+        psnr: dB, for Y of the 8-bit RGB picture.
+        ssim: for the same Y.
+        psnr_y: dB, for unrounded Y; None for the paper.
+        psnr_y8: dB, for Y rounded to integers; None for the paper.
+        status: `MEASURED`, or how certain the paper's figure is.
     """
 
     set_name: str
@@ -62,11 +62,11 @@ class Evaluation:
     """All figures of one network.
 
     Attributes:
-        name: the network's.
+        name: name of the network.
         scale: its scale.
-        jpeg: the quality at which LR was JPEG before it was enlarged; None for LR as the papers have it.
-        rows: bicubic, ours and, where it has one, the paper's for each set.
-        pictures: bicubic and ours for each picture.
+        jpeg: quality of the JPEG that LR passed through before it was enlarged; None for LR as in the papers.
+        rows: for each set bicubic, ours and, if the paper measured it, the paper's.
+        pictures: for each picture bicubic and ours.
     """
 
     name: str
@@ -85,14 +85,14 @@ def evaluate(
     jpeg: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
-    """Measures a network and bicubic on every set in a folder.
+    """Measure a network and bicubic on every set in a folder.
 
     Args:
         upscaler: the network: Y / 255, float32 (H, W), to (scale H, scale W) within 0..1.
-        name: the network's; for "m3" .. "xl" the paper's figures are put beside, unless LR is made JPEG.
+        name: name of the network; "m3" .. "xl" also get the paper's figures, unless LR passes through JPEG.
         data: see `sesr.evaluation.sets.find_sets`.
-        scale: the network's.
-        jpeg: makes LR pass through JPEG of this quality first (`sesr.files.jpeg`), for every method.
+        scale: scale of the network.
+        jpeg: quality of the JPEG that LR passes through first (`sesr.files.jpeg`), for every method.
         progress: show a bar.
 
     Raises:
@@ -107,9 +107,9 @@ def evaluate(
             measured: list[PictureRow] = []
             for pair in benchmark.pairs:
                 hr, lr = read_to_measure(pair, scale)
-                seen = lr if jpeg is None else through_jpeg(lr, jpeg)
-                qualities = _measured(upscaler, hr, seen, scale)
-                measured += [PictureRow(benchmark.name, pair.name, *found) for found in qualities.items()]
+                lr = lr if jpeg is None else through_jpeg(lr, jpeg)
+                for method, quality in _measure_methods(upscaler, hr, lr, scale).items():
+                    measured.append(PictureRow(benchmark.name, pair.name, method, quality))
                 bar.update()
             pictures += measured
             rows += [_mean(measured, method) for method in (BICUBIC, OURS)]
@@ -119,23 +119,25 @@ def evaluate(
     return Evaluation(name, scale, jpeg, tuple(rows), tuple(pictures))
 
 
-def _measured(upscaler: LumaUpscaler, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> dict[str, Quality]:
-    """One picture by both methods."""
+def _measure_methods(
+    upscaler: LumaUpscaler, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int
+) -> dict[str, Quality]:
+    """Enlarge one picture by both methods and measure both results."""
     enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale)}
     return {method: measure(picture, hr, scale) for method, picture in enlarged.items()}
 
 
 def _mean(pictures: Sequence[PictureRow], method: str) -> SetRow:
-    """The papers' mean: of the pictures' decibels, not of their errors."""
-    found = [row.quality for row in pictures if row.method == method]
+    """Average as the papers do: the pictures' decibels, not their errors."""
+    qualities = [row.quality for row in pictures if row.method == method]
     return SetRow(
         set_name=pictures[0].set_name,
-        images=len(found),
+        images=len(qualities),
         method=method,
-        psnr=fmean(quality.psnr for quality in found),
-        ssim=fmean(quality.ssim for quality in found),
-        psnr_y=fmean(quality.psnr_y for quality in found),
-        psnr_y8=fmean(quality.psnr_y8 for quality in found),
+        psnr=fmean(quality.psnr for quality in qualities),
+        ssim=fmean(quality.ssim for quality in qualities),
+        psnr_y=fmean(quality.psnr_y for quality in qualities),
+        psnr_y8=fmean(quality.psnr_y8 for quality in qualities),
         status=MEASURED,
     )
 

@@ -1,20 +1,20 @@
-"""How one enlarged picture is measured: the super-resolution papers' protocol.
+"""The super-resolution papers' protocol: how one enlarged picture is measured.
 
-Low-resolution picture in, enlarged picture out, and then the luma of both compared with `scale` pixels shaved off
-each side (`sesr.imaging.metrics`). Luma is limited BT.601 Y, unrounded; a grey file's values are Y directly, as
-papers have it, although a viewer takes them as full range.
+A low-resolution picture is enlarged, and the luma of the result is compared with the original's, without the outermost
+`scale` pixels on each side (`sesr.imaging.metrics`). Luma is limited-range BT.601 Y, unrounded. The values of a gray
+file count as Y directly, as in the papers, although a viewer takes them as full range.
 
-What is rounded *before* luma is taken makes three figures of one network, and each has its name:
+A network gets three figures, depending on what is rounded *before* luma is taken. Each has a name:
 
-- ``rgb8``: the 8-bit RGB picture that a user gets, whose Y is then taken. The papers' figure, and ours wherever
-  nothing else is said. The rounding costs a float network 0.007 dB at 37 dB.
-- ``y``: the network's Y as it comes, never rounded. What the published code prints.
-- ``y8``: Y rounded to whole numbers, of which there are 219: 0.04 dB lower at 37 dB. What a network pays whose result
-  is 8-bit luma, so compare an int8 network with this column of its float one.
+- ``rgb8``: Y of the 8-bit RGB picture that a user gets. This is the papers' figure, and ours wherever nothing else is
+  said. The rounding costs a float network 0.007 dB at 37 dB.
+- ``y``: the network's Y, never rounded. The published code prints this one.
+- ``y8``: Y rounded to integers, of which there are 219: 0.04 dB lower at 37 dB. A network whose result is 8-bit luma
+  pays this, so compare an int8 network with this column of its float network.
 
-An int8 network is measured as its engine runs it. Ours adds what the convolutions find to luma as it came, and rounds
-nothing before the end (`sesr.engines.native`). Others, and the file itself, see 8-bit luma and give 8-bit luma: there
-all three figures are of that.
+An int8 network is measured as its engine runs it. Our engine adds the convolutions' result to unrounded luma and rounds
+nothing before the end (`sesr.engines.native`). Other engines, and the file itself, take and give 8-bit luma: with them
+all three figures are of that luma.
 """
 
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ from sesr.imaging.resize import upscale
 
 
 class LumaUpscaler(Protocol):
-    """A network ready to run, whatever engine it runs on."""
+    """A network that is ready to run, on any engine."""
 
     def __call__(self, luma: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """Y / 255, float32 (H, W), to (scale H, scale W), clipped to 0..1."""
+        """Enlarge Y / 255, float32 (H, W), to (scale H, scale W), clipped to 0..1."""
         ...
 
 
@@ -45,7 +45,7 @@ class Enlarged:
     """An enlarged picture before and after rounding.
 
     Attributes:
-        picture: the 8-bit picture, (H, W) grey or (H, W, 3) RGB.
+        picture: the 8-bit picture, (H, W) gray or (H, W, 3) RGB.
         luma: its Y before any rounding, code values, float64 (H, W).
     """
 
@@ -55,7 +55,7 @@ class Enlarged:
 
 @dataclass(frozen=True)
 class Quality:
-    """One picture's figures, or their mean over a set: PSNR in decibels by each rounding, SSIM of rgb8."""
+    """One picture's figures: PSNR in decibels by each rounding, and SSIM of ``rgb8``."""
 
     psnr: float
     ssim: float
@@ -64,25 +64,26 @@ class Quality:
 
 
 def rounded_input(engine: LumaEngine) -> LumaUpscaler:
-    """The network on luma that is rounded to 8 bits first, which is all that an int8 network sees of a picture.
+    """Return the network on luma that is rounded to 8 bits first, which is all that an int8 network sees of a picture.
 
-    A picture's luma is not whole: 8-bit RGB has finer steps of it. This tells what that costs from what int8 costs.
+    The luma of 8-bit RGB has finer steps than integers. Measuring a float network with and without them separates the
+    cost of rounding the input from the cost of int8 arithmetic.
     """
     return lambda luma: run_plane(engine, from_int8(to_int8(luma)))
 
 
 def as_run(engine: LumaEngine) -> LumaUpscaler:
-    """The network's luma as the engine makes pictures of it."""
+    """Return the network as the engine runs it for pictures."""
     return picture_engine(engine).enlarge_luma
 
 
 def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int) -> Enlarged:
-    """Y by the network, chroma by bicubic; grey values count as Y.
+    """Enlarge Y by the network and chroma by bicubic; gray values count as Y.
 
     Args:
         upscaler: the network.
-        lr: (H, W) grey or (H, W, 3) RGB.
-        scale: the network's.
+        lr: (H, W) gray or (H, W, 3) RGB.
+        scale: scale of the network.
     """
     luma = upscaler(lr.astype(np.float32) / np.float32(255) if lr.ndim == 2 else network_luma(lr))
     picture = to_uint8(luma * np.float32(255)) if lr.ndim == 2 else compose_rgb(luma, lr, scale)
@@ -90,23 +91,23 @@ def enlarge_by_network(upscaler: LumaUpscaler, lr: NDArray[np.uint8], scale: int
 
 
 def enlarge_by_bicubic(lr: NDArray[np.uint8], scale: int) -> Enlarged:
-    """The papers' baseline: MATLAB's bicubic of the 8-bit picture. Arguments as `enlarge_by_network`."""
+    """Enlarge by the papers' baseline, MATLAB's bicubic of the 8-bit picture. Arguments as for `enlarge_by_network`."""
     unrounded = np.clip(upscale(lr.astype(np.float64), scale), 0, 255)
     return Enlarged(upscale(lr, scale), picture_luma(unrounded))
 
 
 def picture_luma(picture: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """(H, W, 3) RGB to its limited Y; (H, W) grey as it is. Code values, float64."""
+    """Return the limited Y of (H, W, 3) RGB; (H, W) gray as it is. Code values, float64."""
     values = picture.astype(np.float64)
     return values if values.ndim == 2 else BT601_LIMITED.luma(values)
 
 
 def measure(enlarged: Enlarged, hr: NDArray[np.uint8], scale: int) -> Quality:
-    """Compares an enlarged picture with the original of the same size, `scale` pixels shaved."""
-    truth, seen = picture_luma(hr), picture_luma(enlarged.picture)
+    """Compare an enlarged picture with the original of the same size, without `scale` pixels on each side."""
+    truth, luma = picture_luma(hr), picture_luma(enlarged.picture)
     return Quality(
-        psnr=psnr(seen, truth, scale),
-        ssim=ssim(seen, truth, scale),
+        psnr=psnr(luma, truth, scale),
+        ssim=ssim(luma, truth, scale),
         psnr_y=psnr(enlarged.luma, truth, scale),
         psnr_y8=psnr(np.floor(enlarged.luma + 0.5), truth, scale),
     )

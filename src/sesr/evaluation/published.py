@@ -1,7 +1,7 @@
-"""What the SESR paper (arXiv 2103.09404, MLSys 2022) prints for its networks, and how sure that is.
+"""Figures that the SESR paper (arXiv 2103.09404, MLSys 2022) prints for its networks, and how certain each one is.
 
-PSNR in decibels and SSIM on luma, networks trained on DIV2K for 300 epochs. The paper's own text could not be opened
-when this was gathered, so every cell carries a status:
+PSNR in decibels and SSIM on luma, for networks trained on DIV2K for 300 epochs. The paper's own text could not be
+opened when these figures were gathered, so every cell carries a status:
 
 - ``V``: verified, read off the plot that the authors publish beside their code.
 - ``V2``: quoted by a third party.
@@ -18,7 +18,7 @@ STATUS_MEANING = "V: read off the authors' plot. V2: quoted by others. R: recall
 
 @dataclass(frozen=True)
 class Published:
-    """One cell of the paper: PSNR (dB) and SSIM, each with its status."""
+    """One cell of the paper's table: PSNR (dB) and SSIM, each with its status."""
 
     psnr: float
     ssim: float
@@ -27,7 +27,7 @@ class Published:
 
     @property
     def status(self) -> str:
-        """Both statuses as one word: "R", or "V/R" where PSNR is surer than SSIM."""
+        """Both statuses as one word: "R", or "V/R" where PSNR and SSIM differ."""
         same = self.psnr_status == self.ssim_status
         return self.psnr_status if same else f"{self.psnr_status}/{self.ssim_status}"
 
@@ -56,7 +56,7 @@ _COLUMNS = {"set5": 0, "set14": 1, "bsd100": 2, "b100": 2}
 
 
 def published(variant: str, scale: int, set_name: str) -> Published | None:
-    """The paper's cell for "m3" .. "xl", a scale and a set's folder name (any case); None where it has none."""
+    """Return the paper's cell for "m3" .. "xl", a scale and a set's folder name in any case, or None."""
     row = {2: _X2, 4: _X4}.get(scale, {}).get(variant.lower())
     column = _COLUMNS.get(set_name.lower())
     return None if row is None or column is None else row[column]

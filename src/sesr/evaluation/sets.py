@@ -1,4 +1,4 @@
-"""Benchmark sets on disk: the pictures that are measured, and what they are measured against.
+"""Benchmark sets on disk: pairs of a low-resolution picture and the original that its enlargement is compared with.
 
 Sets usually come in the layout of EDSR, with low-resolution (LR) pictures that MATLAB made::
 
@@ -23,7 +23,7 @@ _USUAL_ORDER = ("set5", "set14", "bsd100", "b100", "urban100", "manga109")
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """Pictures whose mean is one figure in a table."""
+    """A set of pictures, whose mean is one figure in a table."""
 
     name: str
     pairs: tuple[Pair, ...]

@@ -1,11 +1,13 @@
 """Figures as a table for people and as CSV files for other programs.
 
-The printed table has one line a set, PSNR in decibels and SSIM; the notes under it say what was measured and how sure
-the paper's figures are. Two CSV files hold everything: ``NAME_x2.csv`` a line for each set and method with all three
-roundings (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. Where LR was JPEG
-first, the names say so, ``NAME_x2_jpeg75.csv``, so that such figures never stand in for the others. Of several networks
-``quality.csv`` has all lines of sets together. Figures have a
-fixed number of decimals and lines a fixed order, so the same network gives the same files.
+The printed table has one line per set, with PSNR in decibels and SSIM. Notes under the table say what was measured and
+how certain the paper's figures are.
+
+Two CSV files hold everything: ``NAME_x2.csv`` has a line for each set and method with all three roundings
+(`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. If LR passed through JPEG,
+the names say so (``NAME_x2_jpeg75.csv``), so that nobody takes these figures for the usual ones. For several networks,
+``quality.csv`` gathers the lines of all sets. Figures have a fixed number of decimals and lines a fixed order, so the
+same network gives the same files.
 """
 
 import csv
@@ -25,21 +27,21 @@ _NOTE_WIDTH = 100
 
 
 def text_table(evaluation: Evaluation) -> str:
-    """The table and its notes, several lines without a newline at the end."""
+    """Return the table and its notes, several lines without a newline at the end."""
     by_set: dict[str, dict[str, SetRow]] = {}
     for row in evaluation.rows:
         by_set.setdefault(row.set_name, {})[row.method] = row
     with_paper = any(PAPER in methods for methods in by_set.values())
     head = [_label(evaluation), "pictures", "bicubic", evaluation.name, "8-bit Y"]
     head += ["paper", "status", "to the paper"] if with_paper else []
-    lines = [_line(name, methods, with_paper) for name, methods in by_set.items()]
+    lines = [_table_line(name, methods, with_paper) for name, methods in by_set.items()]
     return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
 
 
 def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
-    """Writes both files into `folder`, which is made if need be; returns their paths (sets, pictures).
+    """Write both files into `folder`, which is created if necessary, and return their paths (sets, pictures).
 
-    Raises `SesrError` where they cannot be written.
+    Raises `SesrError` if they cannot be written.
     """
     stem = f"{evaluation.name}_{_label(evaluation, '_')}"
     sets, pictures = folder / f"{stem}.csv", folder / f"{stem}_pictures.csv"
@@ -54,9 +56,9 @@ def write_csv(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 
 
 def write_quality(evaluations: Sequence[Evaluation], folder: Path) -> Path:
-    """Writes the lines of sets of several networks as ``quality.csv`` into a folder that there is; returns its path.
+    """Write the sets of several networks as ``quality.csv`` into an existing folder, and return its path.
 
-    Raises `SesrError` where it cannot be written.
+    Raises `SesrError` if it cannot be written.
     """
     path = folder / ("quality.csv" if evaluations[0].jpeg is None else f"quality_jpeg{evaluations[0].jpeg}.csv")
     lines = ([evaluation.name, *line] for evaluation in evaluations for line in _set_lines(evaluation))
@@ -68,27 +70,27 @@ def write_quality(evaluations: Sequence[Evaluation], folder: Path) -> Path:
 
 
 def _label(evaluation: Evaluation, between: str = " ") -> str:
-    """``x2``, or ``x2 jpeg75``."""
+    """Return ``x2``, or ``x2 jpeg75``."""
     return f"x{evaluation.scale}" + ("" if evaluation.jpeg is None else f"{between}jpeg{evaluation.jpeg}")
 
 
-def _line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
+def _table_line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
     ours = methods[OURS]
-    cells = [name, str(ours.images), _pair(methods[BICUBIC]), _pair(ours), f"{ours.psnr_y8:.2f}"]
+    cells = [name, str(ours.images), _psnr_and_ssim(methods[BICUBIC]), _psnr_and_ssim(ours), f"{ours.psnr_y8:.2f}"]
     if PAPER in methods:
         paper = methods[PAPER]
-        cells += [_pair(paper), paper.status, f"{ours.psnr - paper.psnr:+.2f} dB"]
+        cells += [_psnr_and_ssim(paper), paper.status, f"{ours.psnr - paper.psnr:+.2f} dB"]
     elif with_paper:
         cells += ["-", "-", "-"]
     return cells
 
 
-def _pair(row: SetRow) -> str:
+def _psnr_and_ssim(row: SetRow) -> str:
     return f"{row.psnr:.2f} / {row.ssim:.4f}"
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width, the first to the left, the others to the right."""
+    """Return the lines in columns of equal width, the first column flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
@@ -98,7 +100,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
     notes = [
-        "PSNR (dB) / SSIM of the 8-bit RGB picture's BT.601 luma (limited range, unrounded; a grey file's values as "
+        "PSNR (dB) / SSIM of the 8-bit RGB picture's BT.601 luma (limited range, unrounded; a gray file's values as "
         f"they are), {evaluation.scale} pixels shaved off each side, mean over the pictures."
     ]
     notes.append(

@@ -20,19 +20,16 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, Command, add_command, plain
+from sesr.commands.arguments import Command, plain
 from sesr.commands.benchmark import add_benchmark
 from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
+from sesr.commands.info import add_info
 from sesr.commands.stop import Stopped, stoppable
 from sesr.commands.train import add_train
 from sesr.commands.upscale import add_upscale
 from sesr.errors import SesrError, UsageError
-
-if TYPE_CHECKING:
-    from sesr.commands.arguments import Commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_train(commands)
     add_evaluate(commands)
     add_export(commands)
-    _add_info(commands)
+    add_info(commands)
     add_benchmark(commands)
     return parser
 
@@ -87,18 +84,6 @@ class _Version(argparse.Action):
 
         print(f"sesr {sesr.__version__}")
         parser.exit()
-
-
-def _add_info(commands: "Commands") -> None:
-    add_command(commands, "info", _info, "list the networks that come with the package")
-
-
-def _info(arguments: Arguments) -> int:
-    from sesr.commands.info import networks_table
-    from sesr.network.zoo import list_networks
-
-    print(networks_table(list_networks()))
-    return 0
 
 
 def _open_closed_streams() -> None:

@@ -1,4 +1,4 @@
-"""What was measured goes into the network's own files."""
+"""Measured figures go into the network's own files."""
 
 from pathlib import Path
 

@@ -1,6 +1,5 @@
-"""From a folder to rows, a printed table and CSV files."""
+"""From a folder of pictures to rows of figures."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.errors import PictureError, SesrError
+from sesr.errors import PictureError
 from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, evaluate
-from sesr.evaluation.table import text_table, write_csv
 from sesr.files.jpeg import through_jpeg
 from sesr.imaging.resize import downscale, upscale
 
@@ -24,7 +22,7 @@ def nearest_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fill(folder: Path, count: int) -> None:
-    """An EDSR set of drawn pictures, the first one grey."""
+    """Make a set in EDSR's layout from drawn pictures, the first one gray."""
     (folder / "HR").mkdir(parents=True)
     (folder / "LR_bicubic" / "X2").mkdir(parents=True)
     y, x = np.mgrid[:46, :52]
@@ -79,62 +77,8 @@ def test_network_that_repeats_pixels_is_worse_than_bicubic(measured: Evaluation)
     assert ours.ssim < bicubic.ssim
 
 
-def test_table(measured: Evaluation) -> None:
-    lines = text_table(measured).splitlines()
-    bicubic, ours = measured.rows[:2]
-    assert " ".join(lines[0].split()) == "x2 pictures bicubic m5 8-bit Y paper status to the paper"
-    figures = f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f} {ours.psnr:.2f} / {ours.ssim:.4f} {ours.psnr_y8:.2f}"
-    paper = f"37.39 / 0.9585 R {ours.psnr - 37.39:+.2f} dB"
-    assert lines[1].split() == ["Set5", "3", *figures.split(), *paper.split()]
-    assert lines[2].split()[-3:] == ["-", "-", "-"]
-    assert len({len(line) for line in lines[:3]}) == 1
-    notes = " ".join(lines[3:])
-    assert "DIV2K" in notes
-    assert "R: recalled" in notes
-    assert max(map(len, lines)) <= 100
-
-
-def test_table_without_the_paper(tmp_path: Path) -> None:
-    fill(tmp_path / "own", 1)
-    text = text_table(evaluate(bicubic_network, "mine", tmp_path, 2))
-    assert text.splitlines()[0].split() == ["x2", "pictures", "bicubic", "mine", "8-bit", "Y"]
-    assert "DIV2K" not in text
-
-
-def test_csv_files(measured: Evaluation, tmp_path: Path) -> None:
-    sets, pictures = write_csv(measured, tmp_path / "new" / "results")
-    assert (sets.name, pictures.name) == ("m5_x2.csv", "m5_x2_pictures.csv")
-    with sets.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["method"] for row in rows] == [row.method for row in measured.rows]
-    assert float(rows[1]["psnr"]) == pytest.approx(measured.rows[1].psnr, abs=5.1e-5)
-    assert rows[2] == {
-        "scale": "2",
-        "set": "Set5",
-        "images": "3",
-        "method": "paper",
-        "psnr": "37.3900",
-        "ssim": "0.95850",
-        "psnr_y": "",
-        "psnr_y8": "",
-        "status": "R",
-    }
-    with pictures.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == len(measured.pictures) == 10
-    assert float(rows[3]["psnr_y8"]) == pytest.approx(measured.pictures[3].quality.psnr_y8, abs=5.1e-5)
-
-
-def test_same_figures_give_the_same_bytes(measured: Evaluation, tmp_path: Path) -> None:
-    again = evaluate(nearest_network, "m5", tmp_path / "data", 2)
-    first = [path.read_bytes() for path in write_csv(measured, tmp_path / "a")]
-    assert first == [path.read_bytes() for path in write_csv(again, tmp_path / "b")]
-
-
-def test_csv_in_an_impossible_place(measured: Evaluation, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SesrError, match=r"file: tables cannot be written there"):
-        write_csv(measured, tmp_path / "file")
+def test_same_pictures_give_the_same_figures(measured: Evaluation, tmp_path: Path) -> None:
+    assert evaluate(nearest_network, "m5", tmp_path / "data", 2) == measured
 
 
 def test_damaged_picture_is_named(tmp_path: Path) -> None:
@@ -144,7 +88,7 @@ def test_damaged_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_bicubic_rows_of_the_papers(shared: Path) -> None:
-    """With bicubic as the network, too: it differs from the baseline by what rounding is worth."""
+    """Bicubic stands in for the network, too; it differs from the baseline by rounding alone."""
     result = evaluate(bicubic_network, "m5", shared / "benchmark" / "Set5", 2)
     bicubic, ours, paper = result.rows
     assert (bicubic.images, round(bicubic.psnr, 2), paper.psnr) == (5, 33.67, 37.39)
@@ -156,7 +100,7 @@ def test_bicubic_rows_of_the_papers(shared: Path) -> None:
 
 
 def test_lr_may_pass_through_jpeg(tmp_path: Path) -> None:
-    """Every method sees it; the paper, which did not, is left out, and so are its names."""
+    """Every method sees the JPEG. The paper's networks did not, so its figures are left out."""
     fill(tmp_path / "data" / "Set5", 3)
     seen: list[NDArray[np.float32]] = []
 
@@ -166,10 +110,9 @@ def test_lr_may_pass_through_jpeg(tmp_path: Path) -> None:
 
     clean = evaluate(noting, "m5", tmp_path / "data", 2)
     jpeg = evaluate(noting, "m5", tmp_path / "data", 2, jpeg=30)
+    assert (clean.jpeg, jpeg.jpeg) == (None, 30)
     assert [row.method for row in jpeg.rows] == [BICUBIC, OURS]
     assert all(worse.psnr < better.psnr - 0.5 for worse, better in zip(jpeg.rows, clean.rows, strict=False))
     with Image.open(tmp_path / "data" / "Set5" / "LR_bicubic" / "X2" / "p0x2.png") as lr:
         expected = through_jpeg(np.asarray(lr), 30).astype(np.float32) / 255
     np.testing.assert_allclose(seen[3], expected, atol=1e-6)
-    assert "jpeg30" in text_table(jpeg)
-    assert [path.name for path in write_csv(jpeg, tmp_path)] == ["m5_x2_jpeg30.csv", "m5_x2_jpeg30_pictures.csv"]

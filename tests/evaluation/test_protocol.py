@@ -1,4 +1,4 @@
-"""The three roundings, grey and colour, and bicubic as the network's stand-in."""
+"""The three roundings, gray and color, with bicubic in place of a network."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,14 @@ from sesr.network.zoo import find_network
 
 
 def bicubic_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Stands in for a network at x2."""
+    """Enlarge by bicubic in place of a network at x2."""
     assert luma.dtype == np.float32
     assert luma.ndim == 2
     return np.clip(upscale(luma, 2), 0, 1)
 
 
 def smooth(height: int, width: int) -> NDArray[np.uint8]:
-    """A colour picture without hard edges, well inside the range, so that nothing is clipped."""
+    """Return a color picture without hard edges, well inside the range, so that nothing is clipped."""
     y, x = np.mgrid[:height, :width]
     planes = [128 + 70 * np.sin(x / (3 + c)) * np.cos(y / (5 - c)) for c in range(3)]
     return np.stack(planes, axis=-1).astype(np.uint8)
@@ -41,7 +41,7 @@ def test_luma_of_pictures() -> None:
     assert np.array_equal(picture_luma(rgb[..., 1]), rgb[..., 1])
 
 
-def test_grey_values_are_luma_directly() -> None:
+def test_gray_values_are_luma_directly() -> None:
     lr = smooth(20, 22)[..., 0]
     seen: list[NDArray[np.float32]] = []
 
@@ -55,7 +55,7 @@ def test_grey_values_are_luma_directly() -> None:
     assert float(np.abs(enlarged.picture - enlarged.luma).max()) <= 0.5
 
 
-def test_colour_gives_the_network_limited_luma() -> None:
+def test_color_gives_the_network_limited_luma() -> None:
     lr = smooth(20, 22)
     enlarged = enlarge_by_network(bicubic_network, lr, 2)
     by_hand = upscale(BT601_LIMITED.luma(lr.astype(np.float64)), 2)
@@ -119,5 +119,5 @@ def test_an_int8_network_is_measured_as_its_engine_runs_it(backend: Backend, who
     assert network is not None
     luma = np.random.default_rng(1).random((12, 14), np.float32)
     result = as_run(load_engine(network, backend))(luma) * 255
-    assert (float(np.abs(result - np.rint(result)).max()) < 1e-4) == whole
+    assert bool(np.abs(result - np.rint(result)).max() < 1e-4) == whole
     assert float(np.abs(np.rint(result) - as_run(load_engine(network, "litert"))(luma) * 255).max()) <= 1.001

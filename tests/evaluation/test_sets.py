@@ -24,7 +24,7 @@ def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
 
 
 def edsr_set(folder: Path, names: list[str], scale: int = 2) -> Path:
-    """A set of even-sized pictures whose LR are turned upside down, to be told apart from made ones."""
+    """Make a set of even-sized pictures whose LR is turned upside down, unlike LR that is made from HR."""
     for seed, name in enumerate(names):
         hr = drawn(40, 36, seed)
         save(folder / "HR" / f"{name}.png", hr)
@@ -70,7 +70,7 @@ def test_plain_folder_takes_pictures_only(tmp_path: Path) -> None:
     assert np.array_equal(hr, drawn(41, 37)[:40, :36])
 
 
-def test_hr_is_cut_to_the_lr_at_the_top_left(tmp_path: Path) -> None:
+def test_hr_is_cropped_to_the_lr_at_the_top_left(tmp_path: Path) -> None:
     """EDSR's HR files are even; at x4 they may be two pixels larger than four times LR."""
     hr = drawn(42, 38)
     pair = Pair(save(tmp_path / "a.png", hr), save(tmp_path / "ax4.png", downscale(hr, 4)))

@@ -1,4 +1,4 @@
-"""`sesr evaluate`: networks by the papers' protocol, as tables and CSV."""
+"""`sesr evaluate`: measure networks by the papers' protocol, as printed tables and CSV files."""
 
 import sys
 from collections import Counter
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_evaluate(commands: "Commands") -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = add_command(commands, "evaluate", _evaluate, "measure a network by the papers' protocol")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="name or file of a network")
     parser.add_argument(
@@ -64,21 +64,21 @@ def _evaluate(arguments: Arguments) -> int:
         if arguments.card and getattr(arguments, option):
             name = f"--{option.replace('_', '-')}"
             raise UsageError(f"--card keeps the protocol's figures, and {name} gives others; take one of them")
-    chosen = [(model, scale) for model in arguments.models for scale in arguments.scale or [None]]
-    ready = [_make_ready(arguments, *choice) for choice in chosen]
-    names = Counter((network.name, engine.scale) for network, engine in ready)
+    scales: list[int | None] = arguments.scale or [None]
+    loaded = [_load(arguments, model, scale) for model in arguments.models for scale in scales]
+    names = Counter((network.name, engine.scale) for network, engine in loaded)
     for (name, scale), count in names.items():
         if count > 1:
             raise UsageError(f"{name} x{scale} is asked for {count} times, and its tables have one name; give it once")
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
-    measured = [_evaluate_one(arguments, *one) for one in ready]
-    if len(measured) > 1:
-        print(f"all: {plain(write_quality(measured, arguments.output))}")
+    evaluations = [_evaluate_one(arguments, network, engine) for network, engine in loaded]
+    if len(evaluations) > 1:
+        print(f"all: {plain(write_quality(evaluations, arguments.output))}")
     return 0
 
 
-def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, LumaEngine]":
+def _load(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network, LumaEngine]":
     """Find a network and load it."""
     from sesr.engines.load import load_engine
     from sesr.network.zoo import check_int8, find_network, resolve
@@ -94,19 +94,19 @@ def _make_ready(arguments: Arguments, model: str, scale: int | None) -> "tuple[N
 
 
 def _evaluate_one(arguments: Arguments, network: "Network", engine: "LumaEngine") -> "Evaluation":
-    """Measures a network, prints its table and writes its files."""
+    """Measure a network, print its table and write its files."""
     from sesr.evaluation.evaluate import evaluate
     from sesr.evaluation.protocol import as_run, rounded_input
     from sesr.evaluation.table import text_table, write_csv
 
     upscale = (rounded_input if arguments.round_input else as_run)(engine)
-    show = sys.stderr.isatty()
-    measured = evaluate(upscale, network.name, arguments.data, engine.scale, jpeg=arguments.jpeg, progress=show)
-    print(text_table(measured))
-    print("\nwritten:", *(plain(path) for path in write_csv(measured, arguments.output)))
+    progress = sys.stderr.isatty()
+    evaluation = evaluate(upscale, network.name, arguments.data, engine.scale, jpeg=arguments.jpeg, progress=progress)
+    print(text_table(evaluation))
+    print("\nwritten:", *(plain(path) for path in write_csv(evaluation, arguments.output)))
     if arguments.card and network.safetensors is not None:
         from sesr.evaluation.card import record
 
-        record(measured, network.safetensors)
+        record(evaluation, network.safetensors)
         print(f"card: {plain(network.safetensors)}")
-    return measured
+    return evaluation

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.sample_files import grey_profile, profile, whole_exif
 
 from sesr.errors import PictureError
@@ -180,6 +181,15 @@ def test_own_xmp_ranks_above_iptc_and_comment() -> None:
     found = fitted(PNG, xmp=own, iptc=b"\x1c\2\x19\0\4word", comment=b"hello")
     assert found.metadata.xmp == own
     assert found.lost == ("IPTC dc:subject", "comment")
+
+
+def test_exif_on_layout_alone_is_no_loss() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[282], exif[283], exif[296] = 6, 300, 300, 2
+    exif.get_ifd(0x8769)[0xA002] = 40
+    assert fitted(BMP, exif=exif.tobytes()[6:]).lost == ()
+    exif[0x010F] = "Maker"
+    assert fitted(BMP, exif=exif.tobytes()[6:]).lost == ("EXIF",)
 
 
 def test_what_is_too_long_for_jpeg_is_listed() -> None:

@@ -19,6 +19,7 @@ from io import BytesIO
 from sesr.files.ifd import (
     ENTRY_BYTES,
     EXIF_IFD,
+    GPS_IFD,
     INTEROPERABILITY_IFD,
     LONG,
     MAKER_NOTES,
@@ -42,6 +43,11 @@ _WIDTHS, _HEIGHTS = (0x0100, 0xA002, 0x1001), (0x0101, 0xA003, 0x1002)
 """Tags for sizes in the main directory, the exposure's and interoperability's."""
 _PLACES = (0x9214, 0xA214, 0xA20E, 0xA20F)
 """SubjectArea, SubjectLocation, and the focal plane's resolution across and down: counted in old pixels."""
+_LAYOUT = frozenset(
+    {ORIENTATION, RESOLUTION_X, RESOLUTION_Y, RESOLUTION_UNIT, EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD}
+    | {*_WIDTHS, *_HEIGHTS, 0x0213, 0x9000, 0x9101, 0xA000, 0xA001}
+)
+"""Tags that say how pixels are stored, and that every writer adds: versions, YCbCr's places, sRGB or not."""
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _STRIPS = 0x0111
 _INCH = 2
@@ -80,6 +86,14 @@ def compact_exif(exif: bytes | None) -> bytes | None:
 def written_exif(directory: Directory) -> bytes | None:
     """Write a directory, and those inside it, as EXIF; None if it is empty."""
     return b"II*\0" + struct.pack("<I", 8) + directory_bytes(directory, 8) if directory else None
+
+
+def says_more_than_layout(exif: bytes | None) -> bool:
+    """Tell if EXIF holds anything besides orientation, sizes, resolution and its own version."""
+    content = exif or b""
+    main = directory_start(content, 0)
+    starts = (main, pointed_directory(content, main, EXIF_IFD), pointed_directory(content, main, GPS_IFD))
+    return any(entry.tag not in _LAYOUT for start in starts for entry in entries_at(content, start))
 
 
 def has_maker_notes(exif: bytes | None) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from sesr.errors import PictureError
 from sesr.files.cicp import COLOR_CHUNKS, Color, color_of_chunks
 from sesr.files.encoders import EXIF_NAME, XMP_NAME, fits_segment
-from sesr.files.exif import compact_exif, has_maker_notes
+from sesr.files.exif import compact_exif, has_maker_notes, says_more_than_layout
 from sesr.files.formats import JPEG, TIFF, Format
 from sesr.files.icc import color_profile
 from sesr.files.iptc import decoded, wrapped_iptc, xmp_properties
@@ -55,13 +55,23 @@ def fit(metadata: Metadata, form: Format, mode: str) -> Fitted:
     return replace(fitted, lost=lost)
 
 
+def profile_for(metadata: Metadata, *, gray: bool) -> bytes | None:
+    """Return the ICC profile that says what a picture's numbers mean; None for sRGB.
+
+    Colors that no profile expresses count as sRGB. Narrow-range numbers are taken as stretched.
+    """
+    if metadata.cicp is None:
+        return metadata.icc or _profile(color_of_chunks(metadata.chunks), gray=gray)
+    color = metadata.cicp.color()
+    return None if color is None or color.curve is None else _profile(replace(color, narrow=False), gray=gray)
+
+
 def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
     if form.color_codes == "cicp":
         return Fitted(_with_fallback_profile(metadata, gray=gray))
     bare = replace(metadata, cicp=None, chunks=_without_colors(metadata.chunks))
     if metadata.cicp is None:
-        color = color_of_chunks(metadata.chunks) if metadata.icc is None else None
-        return Fitted(bare if color is None else replace(bare, icc=_profile(color, gray=gray)))
+        return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)))
     widened = to_full_range if metadata.cicp.narrow else None
     if form.color_codes == "nclx":  # which a profile would overrule there
         return Fitted(replace(bare, icc=None, cicp=replace(metadata.cicp, narrow=False)), widened)
@@ -72,7 +82,7 @@ def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
     if color.hdr is not None:
         note = f"HDR ({color.hdr}) was tone-mapped to sRGB, since {form.name} cannot express it"
         return Fitted(replace(bare, icc=None), tone_mapping(color, brightest(metadata.chunks)), (note,))
-    return Fitted(replace(bare, icc=_profile(replace(color, narrow=False), gray=gray)), widened)
+    return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)), widened)
 
 
 def _with_fallback_profile(metadata: Metadata, *, gray: bool) -> Metadata:
@@ -99,7 +109,7 @@ def _without_colors(chunks: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[byte
 def _fit_notes(metadata: Metadata, form: Format) -> tuple[Metadata, tuple[str, ...]]:
     """Move notes to where the format keeps them, and name those without a place."""
     moved, lost = _as_xmp(metadata, form) if "XMP" in form.notes else (metadata, [])
-    said = {"EXIF": moved.exif, "XMP": moved.xmp, "IPTC": moved.iptc, "comment": moved.comment}
+    said = {"EXIF": says_more_than_layout(moved.exif), "XMP": moved.xmp, "IPTC": moved.iptc, "comment": moved.comment}
     lost += [name for name, content in said.items() if content and name not in form.notes]
     if "text" not in form.notes and any(name not in COLOR_CHUNKS + BRIGHTNESS_CHUNKS for name, _ in moved.chunks):
         lost.append("PNG text")

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sesr.files.cicp import SRGB_GAMUT, Color, Gamut
+from sesr.files.cicp import SRGB_CURVE, SRGB_GAMUT, Color, Gamut
 from sesr.imaging.arrays import Pixels
 
 Light = NDArray[np.floating]
@@ -101,6 +101,24 @@ def tone_mapping(color: Color, peak: float | None = None) -> Callable[[Pixels], 
         return result.reshape(pixels.shape)
 
     return convert
+
+
+def hdr_codes(color: tuple[int, int, int], space: Color) -> tuple[int, int, int]:
+    """Return an sRGB color, 0 to 255, in an HDR picture's code values, with sRGB's white at `SDR_WHITE`."""
+    light = _between(SRGB_GAMUT, space.gamut) @ SRGB_CURVE.light(np.array(color) / 255) * SDR_WHITE
+    codes = np.asarray(pq_code(np.maximum(light, 0)))
+    if space.hdr == "HLG":
+        luma = max(float(space.gamut.to_xyz()[1] @ light) / _HLG_PEAK, 1e-9)
+        codes = _hlg_code(np.maximum(light, 0) / _HLG_PEAK * luma ** (1 / _HLG_GAMMA - 1))
+    stretched = 16 + codes * 219 if space.narrow else codes * 255
+    red, green, blue = (round(float(value)) for value in np.clip(stretched, 0, 255))
+    return red, green, blue
+
+
+def _hlg_code(light: Light) -> Light:
+    """Return HLG code values from 0 to 1 for the scene's linear light."""
+    curved = _HLG_A * np.log(np.maximum(12 * light - _HLG_B, 1e-9)) + _HLG_C
+    return np.where(light <= 1 / 12, np.sqrt(3 * light), curved)
 
 
 def _gain(light: Light, peak: float) -> Light:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesr.files.deflate import WORKERS, deflated, in_parallel, strategy, zlib_stream
+from sesr.files.deflate import MOST_THREADS, deflated, in_parallel, strategy, zlib_stream
 
 
 @given(st.lists(st.binary(min_size=1, max_size=2000), max_size=6))
@@ -48,12 +48,30 @@ def test_results_come_in_order_and_items_are_not_taken_ahead() -> None:
 
     for done, result in enumerate(in_parallel(slow_at_first, items())):
         assert result == done * done
-        assert taken <= done + WORKERS + 2
+        assert taken <= done + MOST_THREADS + 2
 
 
 def test_some_at_a_time() -> None:
-    together = threading.Barrier(WORKERS, timeout=10)
-    assert list(in_parallel(lambda _: together.wait() >= 0, range(WORKERS))) == [True] * WORKERS
+    together = threading.Barrier(MOST_THREADS, timeout=10)
+    made = in_parallel(lambda _: together.wait() >= 0, range(MOST_THREADS), 64)
+    assert list(made) == [True] * MOST_THREADS
+
+
+def test_no_more_than_allowed() -> None:
+    busy, most, alone = 0, 0, threading.Lock()
+
+    def count(item: int) -> int:
+        nonlocal busy, most
+        with alone:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.01)
+        with alone:
+            busy -= 1
+        return item
+
+    assert list(in_parallel(count, range(12), 2)) == list(range(12))
+    assert most == 2
 
 
 def test_failure_of_a_piece() -> None:

@@ -149,12 +149,15 @@ def _upscale_in(places: "Places", arguments: Arguments) -> int:
     work = with_pages(find_pictures(map(Path, places.inputs), search, results, passed_over), arguments.page)
     if places.to_stdout and len(work) > 1:
         raise UsageError(f"stdout takes one picture, not {len(work)}; name a folder with -o")
+    jobs, threads = _shared_processors(arguments, len(work))
     outcomes = upscale_files(
-        _upscalers(arguments, len(work)),
+        _upscalers(arguments, jobs, threads),
         work,
         places.output,
         file_format=arguments.format,
-        writing=Output(arguments.quality, arguments.overwrite, keep_notes=not arguments.strip_metadata),
+        writing=Output(
+            arguments.quality, arguments.overwrite, keep_notes=not arguments.strip_metadata, threads=threads
+        ),
         memory=arguments.memory,
     )
     with closing(outcomes):
@@ -163,16 +166,21 @@ def _upscale_in(places: "Places", arguments: Arguments) -> int:
         return report_text(outcomes, places, passed_over)
 
 
-def _upscalers(arguments: Arguments, pictures: int) -> "list[Upscaler]":
-    """Make one for each picture at a time; together they use all processors."""
+def _shared_processors(arguments: Arguments, pictures: int) -> tuple[int, int]:
+    """Return how many pictures to work on at a time, and how many threads each of them gets."""
     from sesr.processors import available_threads
 
     threads = arguments.threads or available_threads()
+    usual = min(threads, pictures) if arguments.engine == "native" else 1
+    jobs = arguments.jobs or max(1, usual)
+    return jobs, max(1, threads // jobs)
+
+
+def _upscalers(arguments: Arguments, jobs: int, threads: int) -> "list[Upscaler]":
+    """Make one for each picture at a time. Our engine serves any number of threads, the others one."""
     if arguments.engine == "native":
-        jobs = arguments.jobs or max(1, min(threads, pictures))
-        return [_ready(arguments, max(1, threads // jobs))] * jobs  # it serves any number of threads
-    jobs = arguments.jobs or 1
-    return [_ready(arguments, arguments.threads if jobs == 1 else max(1, threads // jobs)) for _ in range(jobs)]
+        return [_ready(arguments, threads)] * jobs
+    return [_ready(arguments, arguments.threads if jobs == 1 else threads) for _ in range(jobs)]
 
 
 def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":

@@ -20,11 +20,12 @@ from typing import TypeVar
 from zlib_ng import zlib_ng
 
 from sesr.imaging.arrays import Bytes
+from sesr.processors import available_threads
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-WORKERS = 4
+MOST_THREADS = 4
 """Pieces at a time. More processors than that wait for the network anyway."""
 
 _RUNS = 0.5
@@ -50,13 +51,20 @@ def strategy(piece: Bytes) -> int:
     return zlib_ng.Z_RLE if runs > _RUNS else zlib_ng.Z_HUFFMAN_ONLY
 
 
-def in_parallel(make: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
-    """`make` of each item, in order, some at a time; items are taken as results are."""
+def in_parallel(make: Callable[[Given], Made], items: Iterable[Given], threads: int | None = None) -> Iterator[Made]:
+    """Yield `make` of each item, in order. Items are taken as results are.
+
+    Args:
+        make: runs in several threads at once.
+        items: what it is called with.
+        threads: items at a time, at most `MOST_THREADS`; None takes the processors that the process may use.
+    """
+    workers = min(threads or available_threads(), MOST_THREADS)
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(make, item))
-            if len(waiting) > WORKERS:
+            if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -46,6 +46,7 @@ def write_png(
     channels: int,
     depth: int = 8,
     metadata: Metadata = NOTHING,
+    threads: int | None = None,
 ) -> None:
     """Writes a PNG.
 
@@ -57,6 +58,7 @@ def write_png(
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         depth: 8 or 16 bits a channel, which the bands' type must be.
         metadata: what to say beside; of an upright picture of this size.
+        threads: to compress in; None takes the processors that the process may use.
 
     Raises `ValueError` if the bands do not make up the picture.
     """
@@ -65,7 +67,7 @@ def write_png(
     _write_chunk(file, b"IHDR", header)
     _write_metadata(file, metadata)
     pixel = channels * depth // 8
-    _write_rows(file, bands, width * pixel, height, pixel)
+    _write_rows(file, bands, width * pixel, height, pixel, threads)
     _write_chunk(file, b"IEND", b"")
 
 
@@ -85,10 +87,13 @@ def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
         _write_chunk(file, b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp)
 
 
-def _write_rows(file: BinaryIO, bands: Iterable[Pixels], stride: int, height: int, pixel: int) -> None:
+def _write_rows(
+    file: BinaryIO, bands: Iterable[Pixels], stride: int, height: int, pixel: int, threads: int | None
+) -> None:
     check, written = zlib.adler32(b""), 0
     header = _ZLIB_HEADER
-    for rows, compressed, filtered in in_parallel(lambda piece: _packed(piece, pixel), _pieces(bands, stride)):
+    packed = in_parallel(lambda piece: _packed(piece, pixel), _pieces(bands, stride), threads)
+    for rows, compressed, filtered in packed:
         _write_chunk(file, b"IDAT", header + compressed)
         check, header, written = zlib.adler32(filtered.data, check), b"", written + rows
     if written != height:

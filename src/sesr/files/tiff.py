@@ -53,7 +53,14 @@ _BLACK_IS_ZERO, _RGB = 1, 2
 
 
 def write_tiff(
-    file: BinaryIO, bands: Iterable[Pixels], width: int, height: int, channels: int, depth: int, metadata: Metadata
+    file: BinaryIO,
+    bands: Iterable[Pixels],
+    width: int,
+    height: int,
+    channels: int,
+    depth: int,
+    metadata: Metadata,
+    threads: int | None = None,
 ) -> None:
     """Writes a TIFF.
 
@@ -64,6 +71,7 @@ def write_tiff(
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         depth: 8 or 16 bits a channel, which the bands' type must be.
         metadata: what to say beside; of an upright picture of this size.
+        threads: to compress in; None takes the processors that the process may use.
 
     Raises `ValueError` if the bands do not make up the picture.
     """
@@ -74,7 +82,7 @@ def write_tiff(
     rows = max(STRIP_BYTES // row_bytes, 1)
     offsets, lengths, written = [], [], 0
     strips = _strips(bands, rows, width * channels)
-    for count, packed in in_parallel(lambda strip: _packed(strip, channels), strips):
+    for count, packed in in_parallel(lambda strip: _packed(strip, channels), strips, threads):
         offsets.append(file.tell())
         lengths.append(file.write(packed))
         written += count

@@ -42,12 +42,14 @@ class Output:
         overwrite: whether a file that exists, or appears meanwhile, may be replaced.
         keep_notes: whether the file keeps EXIF, XMP, text and the like; what decides how colors look is always kept.
         format: the file's format; None takes the one that the path's suffix names.
+        threads: processor threads to compress PNG and TIFF in; None takes those that the process may use.
     """
 
     quality: int | None = None
     overwrite: bool = True
     keep_notes: bool = True
     format: Format | None = None
+    threads: int | None = None
 
     def format_for(self, path: Path) -> Format:
         """Return the format to write. Raises `UsageError` for an unknown suffix."""
@@ -78,7 +80,7 @@ def write_picture(path: Path, stream: Stream, metadata: Metadata = NOTHING, outp
         else:
             write = write_png if form is PNG else write_tiff
             size, channels = (stream.width, stream.height), CHANNELS[stream.mode]
-            write(file, bands, *size, channels, stream.depth, fitted.metadata)
+            write(file, bands, *size, channels, stream.depth, fitted.metadata, output.threads)
     return fitted
 
 

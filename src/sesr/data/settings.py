@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from sesr.data.fields import Count, NotNegative, Patterns, Weights
+
 
 @dataclass(frozen=True)
 class DataRecipe:
@@ -26,10 +28,10 @@ class DataRecipe:
     """
 
     grey_range: Literal["full", "limited"] = "full"
-    crop: int = 64
-    pictures: tuple[str, ...] = ("*",)
-    weights: tuple[tuple[str, float], ...] = ()
+    crop: Count = 64
+    pictures: Patterns = ("*",)
+    weights: Weights = ()
     sampling: Literal["pixels", "images"] = "images"
-    crops_per_image: int = 64
-    detail: float = 0.0
+    crops_per_image: Count = 64
+    detail: NotNegative = 0.0
     degradation: Literal["none", "photo"] = "none"

@@ -1,21 +1,24 @@
 """A recipe: everything that decides what a training run computes, as a strict TOML file.
 
-A recipe has the tables ``[network]``, ``[data]``, ``[training]`` and ``[card]``; their keys are the fields of the
-dataclasses below, and a key left out takes the field's default, which is what the published training script does. A
-key that does not exist is an error that names the nearest one that does, because a misspelt setting that is silently
-ignored costs hours. Where the images lie is no part of a recipe: folders are given on the command line.
+A recipe has the tables ``[network]``, ``[data]``, ``[training]`` and ``[card]``. Their keys are the fields of the
+dataclasses below. A key left out takes the field's default, which is what the published training script does. A key
+that does not exist is an error that names the nearest one that does, because a misspelled setting that is silently
+ignored costs hours. Where the images are is not part of a recipe: folders are given on the command line.
 """
 
 import dataclasses
 import difflib
 import json
 import math
-import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+import msgspec
+
+from sesr.data.fields import Betas, Count, CountOrZero, Decay, FileName, NotNegative, Positive, Share
 from sesr.data.settings import DataRecipe
 from sesr.errors import RecipeError, UsageError
 from sesr.network.variants import Form, SESRConfig
@@ -25,72 +28,72 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How the network learns.
+    """Settings that decide how the network learns.
 
     Attributes:
         seed: decides the initial weights and, together with the step's number, every batch.
-        epochs: how long to train; an epoch is `crops_per_image` crops of every picture.
-        steps: how long to train in gradient steps; 0 goes by `epochs`.
-        batch: crops a step, over all processes.
+        epochs: length of the training; an epoch is `crops_per_image` crops of every picture.
+        steps: length of the training in gradient steps; 0 goes by `epochs`.
+        batch: crops per step, over all processes.
         optimizer: ``adam``; ``soap``, Adam in a better basis; or ``gauss-newton``, which turns gradients by the
             curvature in all weights together: for networks that are trained already, with ``loss`` ``rmse`` or ``l2``
             (`sesr.training.optimizers`).
-        learning_rate: the optimiser's rate after the warm-up.
+        learning_rate: the optimizer's rate after the warm-up.
         warmup: steps over which the rate climbs linearly from zero.
         schedule: ``constant``, or ``cosine`` down to zero at the last step.
         betas: Adam's two decay rates; the first is also Gauss-Newton's.
         amsgrad: the variant of Adam that the published code uses.
-        ema: decay a step of the running mean of the weights; the mean is what is validated and kept.
+        ema: decay per step of the running mean of the weights; the mean is what is validated and kept.
         loss: ``l1``, the mean absolute error; ``l2``, the mean squared error, which is what PSNR measures; or ``rmse``,
-            the root of each crop's mean squared error: crops that are hard count less than in ``l2``, as they do when
-            PSNR is averaged over pictures.
+            the root of each crop's mean squared error: hard crops count less than in ``l2``, as they do when PSNR is
+            averaged over pictures.
         damping: Gauss-Newton's.
         curvature_crops: crops that Gauss-Newton's curvature is measured on.
         quant_w: trains for weights of 8 bits (`sesr.training.quantization`).
         quant_a: trains for features of 8 bits; with both, the run's network is int8.
-        form: in which of the equal ways the blocks compute while training.
+        form: which of the equal ways the blocks compute while training.
         precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
             ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
-        init_from: what to start from: a network's name, its `.safetensors`, or a run's folder; nothing draws fresh
-            weights. Of a network of another scale all but the last block is taken.
+        init_from: a network to start from: its name, its `.safetensors`, or a run's folder; nothing draws fresh
+            weights. If the network has another scale, all but the last block is taken.
         teacher: a network of the same scale whose answers stand in for HR (`sesr.training.teacher`): a shipped
             network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
-            the learner does: where that is degraded, name a teacher that is for such pictures.
-        teacher_share: of the answers in the targets, above 0; the rest is HR.
+            the learner does: if LR is degraded, name a teacher for such pictures.
+        teacher_share: share of the answers in the targets, above 0; the rest is HR.
         validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
     """
 
-    seed: int = 0
-    epochs: int = 300
-    steps: int = 0
-    batch: int = 32
+    seed: CountOrZero = 0
+    epochs: Count = 300
+    steps: CountOrZero = 0
+    batch: Count = 32
     optimizer: Literal["adam", "soap", "gauss-newton"] = "adam"
-    learning_rate: float = 2e-4
-    warmup: int = 0
+    learning_rate: Positive = 2e-4
+    warmup: CountOrZero = 0
     schedule: Literal["constant", "cosine"] = "constant"
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: Betas = (0.9, 0.999)
     amsgrad: bool = True
-    ema: float = 0.0
+    ema: Decay = 0.0
     loss: Literal["l1", "l2", "rmse"] = "l1"
-    damping: float = 0.1
-    curvature_crops: int = 24576
+    damping: Positive = 0.1
+    curvature_crops: Count = 24576
     quant_w: bool = False
     quant_a: bool = False
     form: Form = "collapsed"
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     init_from: str = ""
     teacher: str = ""
-    teacher_share: float = 1.0
-    validate_every: int = 0
-    checkpoint_minutes: float = 3.0
+    teacher_share: Share = 1.0
+    validate_every: CountOrZero = 0
+    checkpoint_minutes: NotNegative = 3.0
 
 
 @dataclass(frozen=True)
 class CardRecipe:
-    """What the finished network says of itself beside what the run itself knows."""
+    """Facts for the finished network's file, in addition to those that the run itself knows."""
 
-    name: str = ""
+    name: FileName = ""
     data: str = ""
     licence: str = ""
     hardware: str = ""
@@ -100,7 +103,7 @@ class CardRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe."""
+    """A whole recipe. Raises `RecipeError` for values that do not fit, alone or together."""
 
     network: SESRConfig = field(default_factory=lambda: SESRConfig(m=5))
     data: DataRecipe = field(default_factory=DataRecipe)
@@ -108,71 +111,53 @@ class Recipe:
     card: CardRecipe = field(default_factory=CardRecipe)
 
     def __post_init__(self) -> None:
+        for section in dataclasses.fields(self):
+            table = getattr(self, section.name)
+            for key, kind in _kinds(type(table)).items():
+                _converted(kind, section.name, key, getattr(table, key))
         training = self.training
-        quantised = training.quant_w or training.quant_a
-        weights = [weight for _, weight in self.data.weights]
-        checks = {
-            "[data] crop must be at least 1": self.data.crop >= 1,
-            "[data] crops_per_image must be at least 1": self.data.crops_per_image >= 1,
-            "[data] pictures must be a list of at least one value": self.data.pictures,
-            "[data] weights must lie above 0 and be finite": all(0 < weight < math.inf for weight in weights),
-            '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or not weights,
-            "[data] detail must not be negative and must be finite": 0 <= self.data.detail < math.inf,
-            "[training] epochs must be at least 1": training.epochs >= 1,
-            "[training] steps must not be negative": training.steps >= 0,
-            "[training] batch must be at least 1": training.batch >= 1,
-            "[training] warmup must lie between 0 and steps; lower it": (
-                training.warmup >= 0 and not 0 < training.steps < training.warmup
-            ),
-            "[training] learning_rate must lie above 0 and be finite": 0 < training.learning_rate < math.inf,
+        quantized = training.quant_w or training.quant_a
+        newton = training.optimizer == "gauss-newton"
+        rules = {
+            '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or not self.data.weights,
+            "[training] warmup must not be above steps; lower it": not 0 < training.steps < training.warmup,
             "[training] amsgrad is Adam's; set it to false": training.optimizer == "adam" or not training.amsgrad,
-            "[training] gauss-newton needs loss rmse or l2": (
-                training.optimizer != "gauss-newton" or training.loss != "l1"
-            ),
+            "[training] gauss-newton needs loss rmse or l2": not newton or training.loss != "l1",
             "[training] gauss-newton cannot train for int8; recipes/m5-int8_x2.toml shows what can": (
-                training.optimizer != "gauss-newton" or not quantised
+                not newton or not quantized
             ),
-            "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantised,
-            "[training] teacher_share must lie above 0 and not above 1": 0 < training.teacher_share <= 1,
+            "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantized,
             "[training] teacher_share is a teacher's; name one": training.teacher or training.teacher_share == 1,
-            "[training] damping must lie above 0 and be finite": 0 < training.damping < math.inf,
-            "[training] curvature_crops must be at least 1": training.curvature_crops >= 1,
-            "[training] ema must lie in [0, 1)": 0 <= training.ema < 1,
-            "[training] betas must lie in [0, 1)": all(0 <= beta < 1 for beta in training.betas),
-            "[training] validate_every must not be negative": training.validate_every >= 0,
-            "[training] checkpoint_minutes must not be negative": training.checkpoint_minutes >= 0,
-            "[training] seed must not be negative": training.seed >= 0,
-            "[card] name must be of letters, digits, '.', '_' and '-'": re.fullmatch(r"[\w.-]*", self.card.name),
         }
-        for rule, holds in checks.items():
+        for rule, holds in rules.items():
             if not holds:
                 raise RecipeError(rule)
 
     @property
     def stem(self) -> str:
-        """What the trained network is called: ``m5_x2``, ``m5-int8_x2``, ``m5-photo_x2``."""
+        """Name of the trained network with its scale: ``m5_x2``, ``m5-int8_x2``, ``m5-photo_x2``."""
         return f"{self.name}_x{self.network.scale}"
 
     @property
     def name(self) -> str:
-        """The same without its scale; the card's name, if it has one."""
+        """Name of the trained network without its scale: the card's name if it has one."""
         if self.card.name:
             return self.card.name
         alone = "-w8" if self.training.quant_w else "-a8" if self.training.quant_a else ""
-        flavour = "" if self.data.degradation == "none" else f"-{self.data.degradation}"
-        return (self.network.int8_name if self.int8 else self.network.name + alone) + flavour
+        flavor = "" if self.data.degradation == "none" else f"-{self.data.degradation}"
+        return (self.network.int8_name if self.int8 else self.network.name + alone) + flavor
 
     @property
     def int8(self) -> bool:
-        """Whether an int8 network comes out."""
+        """True if the result is an int8 network."""
         return self.training.quant_w and self.training.quant_a
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain tables, as in the file."""
+        """Return plain tables, as in the file."""
         return dataclasses.asdict(self)
 
     def to_toml(self) -> str:
-        """The text of a recipe file that says the same, nothing left out."""
+        """Return the text of a recipe file with the same content, nothing left to defaults."""
         lines = []
         for name, table in self.to_dict().items():
             values = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
@@ -180,7 +165,7 @@ class Recipe:
         return "\n".join(lines)
 
     def with_steps(self, steps_per_epoch: float) -> "Recipe":
-        """The same with its length, and the time between validations, in steps. Raises `RecipeError`."""
+        """Return the recipe with its length, and the time between validations, in steps. Raises `RecipeError`."""
         training = self.training
         steps = training.steps or math.ceil(training.epochs * steps_per_epoch)
         warmup = min(training.warmup, steps)
@@ -207,20 +192,20 @@ OPTIONS = {
     "quant_w": ("training", "quant_w"),
     "quant_a": ("training", "quant_a"),
 }
-"""The published script's names of settings, and more, with the table and key that each is in a recipe."""
+"""Table and key of each setting, by the name that the published script gives it; and some more settings."""
 
 
 def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
-    """A recipe with some settings changed.
+    """Return a recipe with some settings changed.
 
-    Another network has nothing of the recipe's card. Another scale brings what the paper does for it: crops of 50 LR
-    pixels for x4, and for x3 and x4 weights that start from the x2 network of the same name.
+    A changed network loses the recipe's card. A changed scale brings what the paper does for it: crops of 50 LR pixels
+    for x4, and for x3 and x4 weights that start from the x2 network of the same name.
 
     Args:
-        recipe: stays as it is.
+        recipe: the recipe, which stays as it is.
         options: values by the names in `OPTIONS`; None changes nothing.
 
-    Raises `RecipeError` or `UsageError` for values that cannot be.
+    Raises `RecipeError` or `UsageError` for values that do not fit.
     """
     tables = recipe.to_dict()
     given = {name: value for name, value in options.items() if value is not None}
@@ -239,10 +224,10 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
         tables[table][key] = value
     if tables["training"]["steps"]:
         tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
-    changed = parse_recipe(json.loads(json.dumps(tables)))
-    quantised = [(each.training.quant_w, each.training.quant_a) for each in (changed, recipe)]
-    if changed.network != recipe.network or quantised[0] != quantised[1]:
-        changed = dataclasses.replace(changed, card=CardRecipe())  # which tells of another network
+    changed = parse_recipe(tables)
+    quantized = [(each.training.quant_w, each.training.quant_a) for each in (changed, recipe)]
+    if changed.network != recipe.network or quantized[0] != quantized[1]:
+        changed = dataclasses.replace(changed, card=CardRecipe())  # it describes the other network
     if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
         return changed
     training = dataclasses.replace(changed.training, init_from=changed.network.name)
@@ -250,7 +235,7 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Reads a recipe file. Raises `RecipeError` when it is missing, no TOML, or says what cannot be."""
+    """Read a recipe file. Raises `RecipeError` if it is missing, no TOML, or has a value that does not fit."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -264,7 +249,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(tables: dict[str, Any]) -> Recipe:
-    """Tables to a checked recipe. Raises `RecipeError` or `UsageError`."""
+    """Turn tables into a checked recipe. Raises `RecipeError`, or `UsageError` for a network that cannot exist."""
     sections = get_type_hints(Recipe)
     _refuse_unknown(tables, sections, "table")
     return Recipe(**{name: _parse_section(sections[name], name, table) for name, table in tables.items()})
@@ -273,16 +258,21 @@ def parse_recipe(tables: dict[str, Any]) -> Recipe:
 def _parse_section(section: type[Section], name: str, table: Any) -> Section:  # noqa: ANN401 - from a file
     if not isinstance(table, dict):
         raise RecipeError(f"[{name}] must be a table, not {table!r}")
-    kinds = get_type_hints(section)
+    kinds = _kinds(section)
     _refuse_unknown(table, kinds, "key", f"[{name}] ")
-    values = {key: _parse_key(kinds[key], name, key, value) for key, value in table.items()}
+    values = {key: _converted(kinds[key], name, key, value) for key, value in table.items()}
     for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
         if field_.name not in values and field_.default is dataclasses.MISSING:
             raise RecipeError(f"[{name}] lacks the key {field_.name!r}; add it")
     return section(**values)
 
 
-def _refuse_unknown(table: dict[str, Any], known: dict[str, Any], what: str, where: str = "") -> None:
+def _kinds(section: type[Any]) -> dict[str, Any]:
+    """Return the types of a section's fields, with what `sesr.data.fields` says about them."""
+    return get_type_hints(section, include_extras=True)
+
+
+def _refuse_unknown(table: Iterable[str], known: dict[str, Any], what: str, where: str = "") -> None:
     for key in table:
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
@@ -290,41 +280,20 @@ def _refuse_unknown(table: dict[str, Any], known: dict[str, Any], what: str, whe
             raise RecipeError(f"{where}unknown {what} {key!r}: {hint}")
 
 
-_EXAMPLES = {"weights": '[["bsd200_*", 8]]'}
-"""Of keys whose form is not plain."""
-
-
-def _parse_key(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
+def _converted(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
+    """Convert a value to a field's type: lists to tuples and whole numbers to floats. Raises `RecipeError`."""
     try:
-        return _parse_value(kind, f"[{table}] {key}", value)
-    except RecipeError as error:
-        if key not in _EXAMPLES:
-            raise
-        raise RecipeError(f"{error}; write {key} = {_EXAMPLES[key]}") from error
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"[{table}] {key} must be {_description(kind)}, not {value!r}") from error
 
 
-def _listed(kinds: tuple[type, ...]) -> str:
-    words = {float: "number", int: "number", str: "text", bool: "truth value"}
-    if len(set(kinds)) == 1:
-        return f"{len(kinds)} {words[kinds[0]]}s"
-    return " and ".join(f"a {words[kind]}" for kind in kinds)
+_PLAIN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def _parse_value(kind: Any, where: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
+def _description(kind: Any) -> str:  # noqa: ANN401 - any field's type
+    """Return the values that a field takes, in words."""
     if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise RecipeError(f"{where} must be one of {', '.join(get_args(kind))}, not {value!r}")
-        return value
-    if get_origin(kind) is tuple and get_args(kind)[1] is Ellipsis:
-        if not isinstance(value, list):
-            raise RecipeError(f"{where} must be a list, not {value!r}")
-        return tuple(_parse_value(get_args(kind)[0], where, part) for part in value)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list) or len(value) != len(get_args(kind)):
-            raise RecipeError(f"{where} must be a list of {_listed(get_args(kind))}, not {value!r}")
-        return tuple(_parse_value(item, where, part) for item, part in zip(get_args(kind), value, strict=True))
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise RecipeError(f"{where} must be a value of type {kind.__name__}, not {value!r}")
-    return value
+        return f"one of {', '.join(get_args(kind))}"
+    described = [meta.description for meta in getattr(kind, "__metadata__", ()) if meta.description]
+    return described[0] if described else _PLAIN[kind]

@@ -75,7 +75,7 @@ def test_ycck_is_cmyk(tmp_path: Path) -> None:
     assert "CMYK" in picture.notes[0]
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "lzma"])
 def test_tiff_is_converted_by_its_profile(tmp_path: Path, compression: str) -> None:
     path = saved(tmp_path / "a.tif", compression=compression, icc_profile=ink_profile())
     picture, pixels = opened(path)

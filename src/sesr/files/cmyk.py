@@ -40,12 +40,21 @@ def in_srgb(image: "pyvips.Image", icc: bytes | None) -> tuple["pyvips.Image", s
     return None
 
 
-def shallow_lab_in_srgb(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image of mode LAB, 8 bits a channel, which libvips does not read."""
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+def whole_in_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str] | None:
+    """Convert a Pillow image of mode CMYK or LAB, for files that libvips does not read.
+
+    Returns the image and a note, and None as `in_srgb` does.
+    """
+    srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
+    if image.mode == "CMYK" and icc is not None and _describes_cmyk(icc):
+        source, note = ImageCms.ImageCmsProfile(BytesIO(icc)), CMYK_NOTE
+    elif image.mode == "LAB" and icc is not None:
+        source, note = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), LAB_NOTE
+    else:
+        return None
+    converted = ImageCms.profileToProfile(image, source, srgb, renderingIntent=intent, outputMode="RGB")
     assert converted is not None
-    return converted
+    return converted, note
 
 
 def _describes_cmyk(icc: bytes | None) -> bool:

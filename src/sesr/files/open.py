@@ -21,7 +21,7 @@ from PIL import Image
 
 from sesr.errors import PictureError
 from sesr.files.animation import Animated, read_animation
-from sesr.files.cmyk import LAB_NOTE, shallow_lab_in_srgb
+from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
 from sesr.files.formats import HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
 from sesr.files.jpeg import open_jpeg
@@ -192,8 +192,9 @@ def _open_tiff(opening: _Opening) -> Still | Animated:
             image.seek(page.index)
             check_memory(path, 4 * image.width * image.height, "to read it")
             metadata = Metadata.of_tiff(opening.file)
-            if image.mode == "LAB":
-                return read_picture(shallow_lab_in_srgb(image), str(path), replace(metadata, icc=None), (LAB_NOTE,))
+            converted = whole_in_srgb(image, metadata.icc)
+            if converted is not None:
+                return read_picture(converted[0], str(path), replace(metadata, icc=None), converted[1:])
             return read_picture(image, str(path), metadata)
     return _row_by_row(opening, open_tiff(path, opening.file, page))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -379,6 +380,17 @@ class TestFolders:
             "skipped": 0,
             "failed": 1,
         }
+
+    def test_every_key_of_json_is_in_the_documentation(
+        self, network: str, album: Path, tmp_path: Path, capsys: Captured
+    ) -> None:
+        text = (Path(__file__).parents[2] / "docs" / "folders.md").read_text(encoding="utf-8")
+        table = text.partition("`--json` prints")[2].partition("Without `--json`")[0]
+        cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+        documented = set(re.findall(r"`(\w+)`", " ".join(cells)))
+        upscale(network, album, "-o", tmp_path / "out", "--json")
+        printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert set().union(*printed) == documented
 
     def test_what_is_passed_over_is_told(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
         for name in ("a.txt", "b.txt", "c.psd"):

@@ -1,5 +1,6 @@
 """`sesr benchmark`."""
 
+import re
 import sys
 from dataclasses import fields, replace
 from functools import partial
@@ -10,15 +11,33 @@ import pytest
 from sesr.benchmarks.npu import Estimate
 from sesr.benchmarks.training import measure_training
 from sesr.benchmarks.training_probe import StepMemory
-from sesr.cli import main
+from sesr.cli import build_parser, main
 
 Captured = pytest.CaptureFixture[str]
-RESULTS = Path(__file__).parents[2] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
 
 
 def columns(table: Path) -> str:
     """Return a CSV file's header, which readers of `results/` rely on."""
     return table.read_text(encoding="utf-8").splitlines()[0]
+
+
+def documented() -> list[str]:
+    """Return the commands that the README and the docs quote, as one line each."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+    quoted = [" ".join(command.split()) for text in texts for command in re.findall(r"`(sesr benchmark [^`]+)`", text)]
+    return sorted({command for command in quoted if "-o" in command})
+
+
+@pytest.mark.parametrize("command", documented())
+def test_documented_commands_fit_and_name_their_table(command: str) -> None:
+    arguments = build_parser().parse_args(command.split()[1:])
+    assert (ROOT / arguments.output).is_file()
+
+
+def test_docs_quote_commands() -> None:
+    assert len(documented()) >= 8
 
 
 def test_npu_columns() -> None:

@@ -1,4 +1,4 @@
-"""What a picture's numbers mean, through `upscale_file`: from every color description into every format.
+"""Meaning of a picture's numbers, through `upscale_file`: from every color description into every format.
 
 The judge is LittleCMS where the result has an ICC profile, and the standards' formulas, written down here once more,
 where it has code points or nothing. Colors lie inside sRGB, so that nothing is clipped.

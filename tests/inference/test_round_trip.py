@@ -1,4 +1,4 @@
-"""What a picture file says, through `upscale_file`: every format, and every property that it can hold.
+"""Metadata of a picture file, through `upscale_file`: every format, and every property that it can hold.
 
 Files get their properties by hand or from Pillow and are read back by Pillow and libvips. exiftool does both once more
 where it is installed. The table in docs/pictures.md is this file in words.
@@ -56,7 +56,7 @@ LOSSLESS |= {"heic": {"quality": -1, "chroma": 444}}
 PLUGINS = {"heic": "pillow_heif", "jxl": "pillow_jxl"}
 
 Tags = dict[str, Any]
-"""Of exiftool: group and name, to value."""
+"""Values by group and name, as exiftool prints them."""
 
 DOUBLE = Upscaler.of_engine(Nearest())
 SAME = Upscaler(OneNetwork(Nearest()), parse_scale(1))
@@ -126,7 +126,7 @@ def told(folder: Path, suffix: str) -> Path:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tags]:
-    """What exiftool reads, by file: `png.png` before, `png.jpg` what was made of it."""
+    """Tags that exiftool reads, by file: `png.png` before, `png.jpg` what was made of it."""
     folder = tmp_path_factory.mktemp("told")
     formats = [suffix for suffix in FORMATS if find_spec(PLUGINS.get(suffix, "PIL"))]
     for suffix in formats:

@@ -142,7 +142,7 @@ class Color:
 
     @property
     def is_srgb(self) -> bool:
-        """Whether this is plain sRGB, which needs no description."""
+        """Tell if this is plain sRGB, which needs no description."""
         return self == SRGB
 
 
@@ -211,7 +211,7 @@ _SRGB_STAND_IN = {
     b"gAMA": struct.pack(">I", 45455),
     b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
 }
-"""What encoders write for sRGB, as the PNG specification asks them to, so that old decoders come close to it."""
+"""Stand-in for sRGB that the PNG specification asks encoders to write, so that old decoders come close to it."""
 
 
 def color_of_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> Color:

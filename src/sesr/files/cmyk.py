@@ -58,7 +58,7 @@ def whole_in_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, s
 
 
 def _describes_cmyk(icc: bytes | None) -> bool:
-    """Whether LittleCMS can convert from CMYK by this profile. libvips would quietly take another one."""
+    """Tell if LittleCMS can convert from CMYK by this profile. libvips would quietly take another one."""
     if icc is None or icc[16:20] != b"CMYK":
         return False
     try:

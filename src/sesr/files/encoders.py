@@ -100,7 +100,7 @@ def jpeg(metadata: Metadata, mode: str, quality: int | None) -> dict[str, Any]:
 
 
 def fits_segment(content: bytes | None, name: bytes = b"") -> bool:
-    """Whether a JPEG's segment is long enough for this content behind its name."""
+    """Tell if a JPEG's segment is long enough for this content behind its name."""
     return content is None or len(name) + len(content) <= _LARGEST_SEGMENT
 
 

@@ -1,4 +1,4 @@
-"""What a picture file says besides its pixels, and what of that still holds for a larger picture.
+"""Metadata: the notes of a picture file besides its pixels, and what of them still holds for a larger picture.
 
 Carried over: color descriptions, EXIF with date, place and camera, XMP, IPTC, the resolution in dots per inch, comments
 and PNG's text. Bytes stay as they are wherever a format allows it, since only the camera's maker understands some of

@@ -25,7 +25,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Rounds:
-    """Results of all rounds that counted.
+    """Results of the rounds that counted.
 
     Attributes:
         results: each contender's results, in the order of the rounds.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What is measured.
+    """A step to measure.
 
     Attributes:
         config: the network.

@@ -108,7 +108,7 @@ def _frame(width: int, height: int) -> list[Option]:
 
 
 def _rounds(default: int) -> Option:
-    return _count("--rounds", default, "to count")
+    return _count("--rounds", default, "rounds that count")
 
 
 _DEFAULT = "(default: %(default)s)"
@@ -174,7 +174,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         "npu",
-        "speed on Arm's NPUs beside FSRCNN's, as their compiler expects",
+        "speed on Arm's NPUs against FSRCNN's, as Arm's compiler estimates it",
         [_INT8_MODEL, add_scale],
         lambda a: benchmarks.estimate_npu(_network(a, int8=True)),
         lambda rows: benchmarks.fsrcnn_ratios(rows),

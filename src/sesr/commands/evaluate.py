@@ -41,17 +41,17 @@ def add_evaluate(commands: "Commands") -> None:
         type=Path,
         default=Path("results"),
         metavar="DIR",
-        help="for the tables (default: %(default)s)",
+        help="folder for the tables (default: %(default)s)",
     )
-    parser.add_argument("--card", action="store_true", help="write the figures into the network's own files too")
+    parser.add_argument("--card", action="store_true", help="also write the figures into the network's own files")
     parser.add_argument(
-        "--round-input", action="store_true", help="give the network luma rounded to 8 bits, as int8 networks see it"
+        "--round-input", action="store_true", help="round the network's input luma to 8 bits, as int8 networks see it"
     )
     parser.add_argument(
         "--jpeg",
         type=positive,
         metavar="QUALITY",
-        help="make the small pictures JPEG of a quality, such as 75, before they are enlarged",
+        help="pass the small pictures through JPEG of this quality first, such as 75",
     )
     add_engine(parser)
 

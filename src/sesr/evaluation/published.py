@@ -3,7 +3,7 @@
 PSNR in decibels and SSIM on luma, for networks trained on DIV2K for 300 epochs. The paper's own text could not be
 opened when these figures were gathered, so every cell carries a status:
 
-- ``V``: verified, read off the plot that the authors publish beside their code.
+- ``V``: verified, read off the plot that the authors publish with their code.
 - ``V2``: quoted by a third party.
 - ``R``: recalled, not checked against the paper. Do not quote without looking it up.
 """

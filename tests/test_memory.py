@@ -1,4 +1,4 @@
-"""How much memory there is."""
+"""Free memory."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def test_the_least_that_is_known(
 
 
 def test_address_space_of_the_process() -> None:
-    """What `ulimit -v` leaves: in a process of its own, whose limit is never lifted again."""
+    """`ulimit -v` counts. In a process of its own, whose limit is never lifted again."""
     code = (
         "import resource; from sesr.memory import free_memory\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32)); print(free_memory())"

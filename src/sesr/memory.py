@@ -1,4 +1,4 @@
-"""How much memory there is, for a word before the work instead of a crash in its middle."""
+"""Free memory, so that a job that cannot fit is refused up front."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,16 +11,16 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
-    """Bytes that could be used without pushing others out, within the limits of the process and its groups (cgroup v2).
+    """Return the bytes that are free, within the limits of the process and its control groups (cgroup v2).
 
-    None where the system does not say.
+    Memory that the system would have to take from others does not count. None where the system does not say.
     """
     known = [size for size in (_free_of_machine(), _free_of_process(), *_free_of_groups()) if size is not None]
     return min(known, default=None)
 
 
 def gigabytes(size: int) -> str:
-    """A size for people."""
+    """Return a size for people: 3.5 GB."""
     return f"{size / 1e9:.1f} GB"
 
 
@@ -33,7 +33,7 @@ def _free_of_machine() -> int | None:
 
 
 def _free_of_process() -> int | None:
-    """Of the address space that `ulimit -v` leaves to it."""
+    """Return what is left of the address space that `ulimit -v` allows."""
     with suppress(ImportError, OSError, ValueError, IndexError):
         import resource  # there is none on Windows
 
@@ -44,7 +44,7 @@ def _free_of_process() -> int | None:
 
 
 def _free_of_groups() -> Iterator[int]:
-    """Of the process's group, and of those around it."""
+    """Yield what is free in the process's group and in those around it."""
     paths: list[str] = []
     with suppress(OSError):
         paths = [line[3:].strip("/") for line in _OWN_GROUP.read_text().splitlines() if line.startswith("0::")]
@@ -56,7 +56,7 @@ def _free_of_groups() -> Iterator[int]:
 
 
 def _cached(statistics: Path) -> int:
-    """Of what a group has taken, the copies of files, which go when the room is needed."""
+    """Return how much of a group's memory holds copies of files, which go when the room is needed."""
     with suppress(OSError, ValueError):
         numbers = dict(line.split() for line in statistics.read_text().splitlines())
         return sum(int(numbers.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))

@@ -16,7 +16,7 @@ from sesr.tflite.writer import export_tflite
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A network with random weights, x2: a `.safetensors`, its `.tflite` beside where that can be written."""
+    """A network with random weights, x2: a `.safetensors`, with its `.tflite` where that can be written."""
     config = SESRConfig(m=3)
     generator = np.random.default_rng(1)
     shapes = tensor_shapes(config).items()
@@ -30,7 +30,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def int8_network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An int8 ReLU network, x2: a `.safetensors`, its `.tflite` beside where that can be written."""
+    """An int8 ReLU network, x2: a `.safetensors`, with its `.tflite` where that can be written."""
     path = tmp_path_factory.mktemp("int8") / "own.safetensors"
     network = calm_network(SESRConfig(m=1, f=4, activation="relu"))
     network.save(path)

@@ -130,6 +130,31 @@ def test_a_library_that_swallows_the_stop(tmp_path: Path, sent: str, code: int, 
     assert not any(tmp_path.iterdir())
 
 
+FORK = """
+import os, signal, sys, time
+from sesr.commands import stop
+
+stop.PATIENCE, stop.DOUBLE = 0.2, 0.1
+with stop.stoppable():
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    time.sleep(1)
+print("still here")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_signal_to_a_child_is_not_ours() -> None:
+    """As when a pool of workers is terminated."""
+    with start("-c", FORK) as process:
+        shown, _ = process.communicate(timeout=30)
+    assert (process.returncode, shown) == (0, "still here\n")
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals")
 @pytest.mark.parametrize("ending", [[], ["--json"]])
 def test_a_terminal_that_is_closed(network: str, large: Path, ending: list[str]) -> None:

@@ -31,7 +31,7 @@ def size(path: Path) -> tuple[int, int]:
 class TestUpscale:
     """Files that are named."""
 
-    def test_default_output_lies_beside(self, network: str, photo: Path, capsys: Captured) -> None:
+    def test_default_output_lies_next_to_the_input(self, network: str, photo: Path, capsys: Captured) -> None:
         assert upscale(network, photo) == 0
         target = photo.with_name("photo_x2.png")
         assert size(target) == (60, 40)
@@ -327,16 +327,16 @@ class TestFolders:
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == ["a.jpg_x2.png", "a.png_x2.png", "b_x2.png", "trip"]
 
-    def test_pictures_that_were_changed_are_told_of(self, network: str, album: Path, capsys: Captured) -> None:
+    def test_changed_pictures_are_reported(self, network: str, album: Path, capsys: Captured) -> None:
         command = ["upscale", "-m", network, str(album)]
         assert main(command) == 0
         capsys.readouterr()
         os.utime(album / "b.png", (2e9, 2e9))
         assert main(command) == 0
-        told = capsys.readouterr().out.splitlines()
-        assert told[0] == f"{album}/b.png is newer than {album}/b_x2.png: skipped"
-        assert told[1].startswith("enlarged 0, skipped 2, failed 0")
-        assert told[2].startswith("add --overwrite")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"{album}/b.png is newer than {album}/b_x2.png: skipped"
+        assert lines[1].startswith("enlarged 0, skipped 2, failed 0")
+        assert lines[2].startswith("add --overwrite")
         assert main([*command, "--json"]) == 0
         reasons = [json.loads(line).get("reason") for line in capsys.readouterr().out.splitlines()]
         assert reasons == [None, "older than its picture", None]
@@ -392,7 +392,7 @@ class TestFolders:
         printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert set().union(*printed) == documented
 
-    def test_what_is_passed_over_is_told(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
+    def test_what_is_passed_over_is_reported(self, network: str, album: Path, tmp_path: Path, capsys: Captured) -> None:
         for name in ("a.txt", "b.txt", "c.psd"):
             (album / name).touch()
         assert upscale(network, album, "-o", tmp_path / "out") == 0

@@ -61,8 +61,8 @@ def outcomes_of(
     engine: LumaEngine, sources: list[Path], *, tile: int | None = None, overwrite: bool = False
 ) -> list[Outcome]:
     """One picture after another."""
-    enlargers = [Upscaler.of_engine(engine, tile)]
-    return list(upscale_files(enlargers, find_pictures(sources), writing=Output(overwrite=overwrite)))
+    upscalers = [Upscaler.of_engine(engine, tile)]
+    return list(upscale_files(upscalers, find_pictures(sources), writing=Output(overwrite=overwrite)))
 
 
 def test_full_disk_leaves_the_engine_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_result_that_appears_meanwhile(tmp_path: Path, overwrite: bool) -> None:
 
 @dataclass
 class Together:
-    """An enlarger that goes on only when another picture is worked on too."""
+    """An upscaler that continues only when another picture is worked on too."""
 
     label: str = "x2"
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=20))
@@ -196,10 +196,10 @@ def test_a_fault_of_ours_is_one_pictures_too(tmp_path: Path, monkeypatch: pytest
 
 
 def test_memory_of_a_picture_counts_its_result() -> None:
-    enlarger = Upscaler.of_engine(Nearest())
-    reading = enlarger.memory((100, 50), Path("a.png"))
+    upscaler = Upscaler.of_engine(Nearest())
+    reading = upscaler.memory((100, 50), Path("a.png"))
     assert 4 * 5000 <= reading <= 8 * 5000
-    assert enlarger.memory((100, 50), Path("a.jpg")) == reading + JPEG.writing_memory("RGB", 20_000)
+    assert upscaler.memory((100, 50), Path("a.jpg")) == reading + JPEG.writing_memory("RGB", 20_000)
 
 
 def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +211,8 @@ def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("sesr.files.write.write_png", full_for_dark_pictures)
     sources = [picture(tmp_path / f"{grey}.png", grey) for grey in (100, 50, 150, 60)]
-    enlargers = [Upscaler.of_engine(Nearest()), Upscaler.of_engine(Nearest())]
-    found = list(upscale_files(enlargers, find_pictures(sources)))
+    upscalers = [Upscaler.of_engine(Nearest()), Upscaler.of_engine(Nearest())]
+    found = list(upscale_files(upscalers, find_pictures(sources)))
     assert [isinstance(outcome, Done) for outcome in found] == [True, False, True, False]
     for outcome in (found[1], found[3]):
         assert isinstance(outcome, Failed)

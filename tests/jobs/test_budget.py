@@ -6,7 +6,7 @@ from sesr.jobs.budget import MemoryBudget
 
 
 def waits(budget: MemoryBudget, first: int, second: int) -> bool:
-    """Whether a second picture waits until the first is done with."""
+    """Tell whether a second picture waits until the first is finished."""
     came = threading.Event()
 
     def take() -> None:

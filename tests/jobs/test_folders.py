@@ -1,4 +1,4 @@
-"""What of a folder is a picture to enlarge, and what is passed over."""
+"""Pictures found in folders, and what is passed over."""
 
 import os
 import subprocess
@@ -120,7 +120,7 @@ def test_folder_for_results_is_not_gone_into(tmp_path: Path) -> None:
     assert found(tmp_path, DOWN, tmp_path / "sub" / ".." / "link") == ["a.png", "sub/out/b.png"]
 
 
-def test_results_beside_by_naming_the_folder(tmp_path: Path) -> None:
+def test_results_next_to_the_pictures_by_naming_the_folder(tmp_path: Path) -> None:
     assert found(fill(tmp_path, ["a.png", "sub/b.png"]), DOWN, tmp_path) == ["a.png", "sub/b.png"]
 
 
@@ -144,7 +144,7 @@ def test_link_that_was_named(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_links_to_nothing_are_told_of(tmp_path: Path) -> None:
+def test_links_to_nothing_are_reported(tmp_path: Path) -> None:
     """They are tried, and fail with a line; so do links to themselves."""
     (tmp_path / "gone.png").symlink_to(tmp_path / "none.png")
     (tmp_path / "round.png").symlink_to(tmp_path / "round.png")
@@ -202,8 +202,9 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
 
 
 @POSIX
+@pytest.mark.slow
 def test_very_deep_folders(tmp_path: Path) -> None:
-    """Deeper than Python recurses. What is too deep for the system's paths is told of."""
+    """Deeper than Python recurses. What is too deep for the system's paths is reported."""
     before, depth = Path.cwd(), 1500
     try:
         os.chdir(tmp_path)

@@ -29,7 +29,7 @@ def test_without_a_wish_nothing_changes(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["document.tif", "photo.jpg", "none.png"])
 def test_one_page(folder: Path, name: str) -> None:
-    """Whether there is such a page shows when it is read."""
+    """A page that there is not shows when it is read."""
     assert with_pages([Found(folder / name, named=False)], 2) == [Found(folder / name, named=False, page=2)]
 
 

@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("album[1]/**/*.jpg", ["album[1]/d.jpg", "album[1]/in/e.jpg"]),
         ("album*", ["album[1]"]),
         (".*.jpg", [".h.jpg"]),
-        ("*.gif", ["*.gif"]),  # nothing: somebody is told
+        ("*.gif", ["*.gif"]),  # nothing: it will be reported
         ("none", ["none"]),
         ("-", ["-"]),
         ("./-", ["./-"]),

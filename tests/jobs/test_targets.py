@@ -1,4 +1,4 @@
-"""Where results go: names, folders, formats, and what is refused."""
+"""Places for results: names, folders, formats, and what is refused."""
 
 import os
 from pathlib import Path
@@ -137,7 +137,7 @@ def test_quality_is_for_formats_that_lose_something(suffix: str) -> None:
 
 
 def test_quality_with_the_same_format() -> None:
-    """Where a file's format loses something, it gets the quality."""
+    """The quality applies to the files whose format loses something."""
     Targets([Found(Path("a.jpg"))], None, "x2", SAME).check_quality(50)
 
 

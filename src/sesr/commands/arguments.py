@@ -1,4 +1,4 @@
-"""Arguments that several subcommands have, so that they mean the same everywhere."""
+"""Arguments that several subcommands share, so that they mean the same everywhere."""
 
 import argparse
 from collections.abc import Callable
@@ -9,79 +9,79 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 Command = Callable[[Arguments], int]
-"""What runs a subcommand: its exit code."""
+"""Runs a subcommand and returns its exit code."""
 
 
 def add_command(commands: "Commands", name: str, run: Command, purpose: str) -> argparse.ArgumentParser:
-    """A subcommand that calls `run`."""
+    """Add a subcommand that calls `run`."""
     parser = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
     parser.set_defaults(run_command=run)
     return parser
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Which network, and at which scale."""
+    """Add the choice of a network and its scale."""
     add_model(parser)
     add_scale(parser)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Which network."""
+    """Add the choice of a network."""
     parser.add_argument(
         "-m", "--model", default="m5", metavar="NAME|FILE", help="network: a name, or a file (default: %(default)s)"
     )
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
-    """The scale of a network that has a name."""
+    """Add the scale of a named network."""
     parser.add_argument(
         "-s", "--scale", type=int, choices=(2, 3, 4), help="how many times larger (default: 2, or what the file has)"
     )
 
 
 def add_int8(parser: argparse.ArgumentParser) -> None:
-    """The int8 network instead of the float one."""
+    """Add the choice of the int8 network."""
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="the int8 network beside the one that is named: m5-int8, a ReLU network, for m5",
+        help="the int8 network of this name: m5-int8, a ReLU network, for m5",
     )
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """What runs the network."""
+    """Add the choice of an engine, and its threads."""
     parser.add_argument(
         "--engine",
         choices=("native", "openvino", "litert", "torch"),
         default="native",
-        help="what runs the network (default: %(default)s)",
+        help="engine that runs the network (default: %(default)s)",
     )
     add_threads(parser)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """How many threads."""
+    """Add the number of threads."""
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="processor threads (default: the engine's choice)"
     )
 
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
-"""Of all characters that end a line or steer a terminal."""
+"""Escapes for every character that ends a line or steers a terminal."""
 
 
 def plain(text: object) -> str:
-    """One line, whatever characters the names in it have."""
+    """Return a text as one line, whatever characters the names in it have."""
     return str(text).translate(_ESCAPES)
 
 
 def tile(text: str) -> int | None:
-    """A tile's side; None for ``auto``."""
+    """Parse a tile's side; None for ``auto``."""
     return None if text == "auto" else positive(text)
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parse a whole number from 1 on."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_export(commands: "Commands") -> None:
-    """Adds the subcommand."""
+    """Add the subcommand."""
     parser = add_command(commands, "export", _export, "write a network for another runtime, and check it there")
     parser.add_argument("model", metavar="MODEL", help="name or .safetensors file of a network")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.tflite", help="file to write")
@@ -21,11 +21,11 @@ def add_export(commands: "Commands") -> None:
     size = "at which the file opens; it can be resized (default: %(default)s)"
     parser.add_argument("--height", type=positive, default=256, metavar="N", help=f"rows {size}")
     parser.add_argument("--width", type=positive, default=256, metavar="N", help=f"columns {size}")
-    parser.add_argument("--fixed-size", action="store_true", help="for NPU compilers, which want one size for good")
+    parser.add_argument("--fixed-size", action="store_true", help="only ever this size, as NPU compilers want it")
     parser.add_argument(
         "--transpose-conv",
         action="store_true",
-        help="enlarge by a transposed convolution, for NPUs without depth-to-space; one size, LiteRT only",
+        help="upscale by a transposed convolution, for NPUs without depth-to-space; one size, LiteRT only",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
 

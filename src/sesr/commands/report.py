@@ -1,4 +1,4 @@
-"""What `sesr upscale` prints: lines for people, or JSON for scripts.
+"""Reports of `sesr upscale`: lines for people, or JSON for scripts.
 
 For people, what was done goes to stdout, failures and remarks go to stderr. When the picture itself goes to stdout,
 nothing else does.

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from types import FrameType
 
 from sesr.atomic import remove_unfinished
@@ -72,6 +73,7 @@ def stoppable() -> Iterator[None]:
 @contextmanager
 def _watched() -> Iterator[None]:
     """Run a thread that reads each signal as the system delivers it, whatever the main thread does."""
+    _keep_from_children()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -84,6 +86,17 @@ def _watched() -> Iterator[None]:
         os.close(writer)  # the watcher reads the end, and ends
         watcher.join()
         os.close(reader)
+
+
+@cache
+def _keep_from_children() -> None:
+    """Make forked processes let go of the pipe. A signal sent to one of them would stop this process otherwise."""
+
+    def forget() -> None:
+        with suppress(ValueError):  # not in the main thread
+            signal.set_wakeup_fd(-1)
+
+    os.register_at_fork(after_in_child=forget)
 
 
 def _watch(reader: int) -> None:

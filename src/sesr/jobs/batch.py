@@ -1,4 +1,4 @@
-"""Many pictures: several at a time, one's failure apart from the others, and all stopped cleanly when asked to.
+"""Many pictures: several at a time, a failure of one harms no other, and all stop cleanly.
 
 `sesr.jobs.folders` finds what there is to do, `sesr.jobs.targets` says where results go. Here the work is done, a
 thread a picture: our engine, decoders and encoders compute outside of Python's lock.

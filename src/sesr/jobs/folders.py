@@ -91,7 +91,7 @@ class Unread:
 
 
 Work = Sequence[Found | Unread]
-"""What there is to do, and what could not be looked at."""
+"""Pictures to upscale, and folders that could not be looked at."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What became of each picture of a batch."""
+"""Outcomes: what became of each picture of a batch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where results go, and that nothing is lost there.
+"""Places for results, and the guarantee that nothing is lost there.
 
 Without an output, a result lies next to its source. With a folder as output, it lies in the same tree there:
 ``in/a/b.jpg`` becomes ``out/a/b_x2.png``. Page 3 of a file becomes ``b_x2_p3.png``. Where two pictures of a folder

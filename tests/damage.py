@@ -1,6 +1,6 @@
 """Damaged picture files, many: none may crash, hang, leave half a file or change its source.
 
-``python tests/damage.py --inputs 5000`` prints figures. Files are damaged by a seeded generator, so that a
+``python tests/damage.py --inputs 8000`` prints figures. Files are damaged by a seeded generator, so that a
 fault can be found again: ``--first`` starts at that number. The engine repeats pixels, since nothing but the way
 through the file formats is tried. A worker process does the work, so that a crash in a C library is seen as one.
 """

@@ -113,7 +113,7 @@ class TestWriting:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the most of memory is asked of Linux")
     @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".webp", ".avif", JXL])
+    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".webp", pytest.param(".avif", marks=pytest.mark.slow), JXL])
     def test_memory_is_as_much_as_said(self, tmp_path: Path, suffix: str, mode: str) -> None:
         """Of a process of its own, whose most is its own. HEIC, which takes as long as all others, was measured too."""
         if suffix in (".jpg", ".bmp") and mode == "RGBA":

@@ -15,7 +15,7 @@ from sesr.files.limits import MOST_FRAMES
 from sesr.inference.upscale import Upscaler
 
 MANY = "SESR_FUZZ_INPUTS"
-"""Environment variable: how many inputs the long run takes, 5,000 unless it says otherwise."""
+"""Environment variable: how many inputs the long run takes, 8,000 unless it says otherwise."""
 
 ONE_ROW = zlib.compress((b"\0" + bytes(12)) * 4)
 
@@ -33,15 +33,15 @@ def test_undamaged_samples_go_through(tmp_path: Path, name: str) -> None:
 
 
 def test_no_damage_does_harm() -> None:
-    report = fuzz(first=0, count=600, timeout=120)
+    report = fuzz(first=0, count=400, timeout=120)
     assert report.faults == []
-    assert report.outcomes["ok"] > 60
-    assert report.outcomes["refused"] > 60
+    assert report.outcomes["ok"] > 40
+    assert report.outcomes["refused"] > 40
 
 
 @pytest.mark.slow
 def test_no_damage_does_harm_at_length() -> None:
-    count = int(os.environ.get(MANY, "5000"))
+    count = int(os.environ.get(MANY, "8000"))
     report = fuzz(first=1000, count=count, timeout=3600)
     assert report.faults == []
     assert sum(report.outcomes.values()) == count

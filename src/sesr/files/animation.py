@@ -81,7 +81,6 @@ def read_animation(
     places: list[tuple[int, int]] = []
     content, notes = whole_webp(file) if form is WEBP else (file, ())
     if form is GIF:
-        file.seek(0)
         places, notes = _gif_frames(path, file)
     content.seek(0)
     with Image.open(content, formats=[form.codec]) as image:
@@ -122,6 +121,8 @@ def _gif_frames(path: Path, file: BinaryIO) -> tuple[list[tuple[int, int]], tupl
     Returns how far each frame reaches, right and below, for `MOST_FRAMES` + 1 at most, and notes. Bytes between blocks,
     which some programs leave, are skipped. Raises `PictureError` if the file ends within a frame, or before the first.
     """
+    size = file.seek(0, 2)
+    file.seek(0)
     flags = file.read(13)[10:11]
     _skip_table(file, flags)
     places: list[tuple[int, int]] = []
@@ -138,7 +139,7 @@ def _gif_frames(path: Path, file: BinaryIO) -> tuple[list[tuple[int, int]], tupl
             if length == b"\0":
                 break
             file.seek(length[0], 1)
-        whole = bool(length)
+        whole = bool(length) or (kind == b"," and file.tell() == size)  # Pillow sees whether pixels are missing
         if kind == b"," and whole:
             places.append((left + width, top + height))
     if not places or not whole:

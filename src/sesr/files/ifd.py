@@ -171,10 +171,13 @@ def pointed_directory(exif: bytes, start: int, tag: int) -> int:
     return next((entry.number() for entry in entries_at(exif, start) if entry.tag == tag), 0)
 
 
-def read_directory(file: BinaryIO) -> Directory:
-    """Read what a TIFF or EXIF block says about the picture, without maker's notes. Damaged entries are skipped."""
+def read_directory(file: BinaryIO, start: int | None = None) -> Directory:
+    """Read what a TIFF or EXIF block says about the picture, without maker's notes. Damaged entries are skipped.
+
+    `start` is the directory's offset; None takes the first one.
+    """
     reader = _DirectoryReader(file)
-    return reader.directory(reader.start)
+    return reader.directory(reader.start if start is None else start)
 
 
 def directory_bytes(directory: Directory, at: int, *, big: bool = False) -> bytes:

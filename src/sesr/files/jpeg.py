@@ -57,6 +57,7 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     content = Extended(path, _END)
     with together():
         image = open_image(content.source(), unlimited=True)  # with any number of warnings
+    content.reached = False  # looking for what else is in the file may have gone to its end
 
     def finish(has_warnings: bool) -> tuple[str, ...]:
         if has_warnings and _lacks_data(path):

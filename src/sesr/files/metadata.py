@@ -18,7 +18,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -152,14 +152,14 @@ class Metadata:
         return replace(found, chunks=tuple(chunks), dpi=found.dpi or _exif_dpi(found.exif))
 
     @classmethod
-    def of_tiff(cls, file: BinaryIO) -> "Metadata":
-        """Read a TIFF's first directory. IPTC is left to whoever decodes the pixels."""
+    def of_tiff(cls, file: BinaryIO, start: int | None = None) -> "Metadata":
+        """Read a TIFF's directory at `start`, by default the first. IPTC is left to whoever decodes the pixels."""
         try:
-            tags = tiff_tags(file)
+            tags = tiff_tags(file, start)
             icc, xmp = tags.get(_TIFF_ICC), tags.get(_TIFF_XMP)
             return cls(
                 icc=_filled(icc),
-                exif=written_exif(read_directory(file)),
+                exif=written_exif(read_directory(file, start)),
                 xmp=_filled(xmp),
                 dpi=_tiff_dpi(tags),
             )
@@ -188,13 +188,16 @@ def brightest(chunks: Iterable[tuple[bytes, bytes]]) -> float | None:
     return None
 
 
-def tiff_tags(file: BinaryIO) -> ImageFileDirectory_v2:
-    """Read a TIFF's first directory. Raises nearly anything on a damaged one."""
+def tiff_tags(file: BinaryIO, start: int | None = None) -> ImageFileDirectory_v2:
+    """Read a TIFF's directory at offset `start`, by default the first. Raises nearly anything on a damaged one."""
     file.seek(0)
-    header = file.read(8)
+    header = file.read(16)
     big = header[2:4] in BIG_TIFF_MARKS
-    tags = ImageFileDirectory_v2(header + file.read(8) if big else header)
-    file.seek(tags.next)
+    order: Literal["little", "big"] = "big" if header[:2] == b"MM" else "little"
+    first = int.from_bytes(header[8:16] if big else header[4:8], order)
+    tags = ImageFileDirectory_v2(header[:2] + (b"*\0" if order == "little" else b"\0*") + bytes(4))
+    tags._bigtiff = big  # Pillow looks for the mark of a BigTIFF in little-endian ones only
+    file.seek(first if start is None else start)
     tags.load(file)
     return tags
 

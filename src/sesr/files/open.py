@@ -191,7 +191,7 @@ def _open_tiff(opening: _Opening) -> Still | Animated:
         with Image.open(opening.file, formats=["TIFF"]) as image:
             image.seek(page.index)
             check_memory(path, 4 * image.width * image.height, "to read it")
-            metadata = Metadata.of_tiff(opening.file)
+            metadata = Metadata.of_tiff(opening.file, page.start)
             converted = whole_in_srgb(image, metadata.icc)
             if converted is not None:
                 return read_picture(converted[0], str(path), replace(metadata, icc=None), converted[1:])

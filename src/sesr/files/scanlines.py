@@ -21,8 +21,9 @@ import pyvips
 from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
 from sesr.files.metadata import Metadata, fitting_profile
+from sesr.files.png_end import PNG_LACKS_END, missing_end
 from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
-from sesr.files.vips import open_image, together, warned
+from sesr.files.vips import Extended, open_image, together, warned
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
 
@@ -44,6 +45,7 @@ class Scanlines:
         image: opened by libvips for sequential access. Nothing but the header has been read.
         metadata: what the file says besides.
         drop_last: the last channel has no meaning.
+        notes: remarks on what was assumed so far.
         finish: called once all rows have been read, before the last ones are handed out, with whether the decoder had
             warnings. It may raise `PictureError`, and returns notes.
 
@@ -65,14 +67,15 @@ class Scanlines:
         metadata: Metadata,
         *,
         drop_last: bool = False,
+        notes: tuple[str, ...] = (),
         finish: Callable[[bool], tuple[str, ...]] = lambda _: (),
     ) -> None:
         self._path, self._finish = path, finish
-        self.notes: tuple[str, ...] = ()
+        self.notes = notes
         converted = in_srgb(image, metadata.icc)
         if converted is not None:
             image, note = converted
-            metadata, self.notes = replace(metadata, icc=None), (note,)
+            metadata, self.notes = replace(metadata, icc=None), (*notes, note)
         self.mode, self.depth = _kind(path, image, drop_last=drop_last)
         self.metadata = fitting_profile(metadata, self.mode)
         self._orientation = metadata.orientation
@@ -136,15 +139,16 @@ class Scanlines:
 
 def open_png(path: Path, file: BinaryIO) -> Scanlines:
     """Open a PNG for reading row by row. Raises `PictureError` for kinds that are refused, and `pyvips.Error`."""
-    metadata = Metadata.of_png(file)
+    metadata, end = Metadata.of_png(file), missing_end(file)
     with together():
-        image = open_image(file)
-    return Scanlines(path, image, replace(metadata, icc=_block(image, "icc-profile-data")))
+        image = open_image(Extended(path, end).source() if end else file)
+    metadata = replace(metadata, icc=_block(image, "icc-profile-data"))
+    return Scanlines(path, image, metadata, notes=(PNG_LACKS_END,) if end else ())
 
 
 def open_tiff(path: Path, file: BinaryIO, page: TiffPage) -> Scanlines:
     """Open a page of a TIFF for reading row by row. Raises as `open_png`."""
-    metadata = Metadata.of_tiff(file)
+    metadata = Metadata.of_tiff(file, page.start)
     with together():
         image = open_image(file, page=page.index, unlimited=True)  # libtiff takes no packed strip above 50 MB
     icc = _block(image, "icc-profile-data") or metadata.icc

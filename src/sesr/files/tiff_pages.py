@@ -78,10 +78,12 @@ class TiffPage:
 
     Attributes:
         index: its place among all pages of the file, from 0.
+        start: its directory's offset.
         tags: whole numbers by tag, as far as they say how pixels are stored.
     """
 
     index: int
+    start: int
     tags: dict[int, tuple[int, ...]]
 
     def _first(self, tag: int, otherwise: int) -> int:
@@ -183,12 +185,13 @@ def _pages(file: BinaryIO) -> Iterator[TiffPage]:
     while start and start not in seen and len(seen) < MOST_PAGES:  # a damaged chain may lead round in a circle
         seen.add(start)
         try:
-            tags, start = _directory(file, start, order, big=big)
+            tags, following = _directory(file, start, order, big=big)
         except struct.error:
             if len(seen) > 1:  # what follows a whole page is not needed
                 return
             raise
-        yield TiffPage(len(seen) - 1, tags)
+        yield TiffPage(len(seen) - 1, start, tags)
+        start = following
 
 
 def _directory(file: BinaryIO, start: int, order: str, *, big: bool) -> tuple[dict[int, tuple[int, ...]], int]:

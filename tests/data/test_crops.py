@@ -1,4 +1,4 @@
-"""Crops: where they are drawn, that they lie where they should, and that nothing but seed and step decides them."""
+"""Crops: drawn where the recipe says, cut at the right place, and decided by seed and step alone."""
 
 import hashlib
 from dataclasses import replace

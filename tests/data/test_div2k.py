@@ -31,7 +31,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 class Request(NamedTuple):
-    """What was asked for, and how many bytes of a file were answered."""
+    """A file name, the range asked for, and the number of bytes answered."""
 
     name: str
     range: str | None
@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
 @dataclass
 class Site:
-    """A server's files and faults, and what it was asked."""
+    """A server's files and faults, and the requests that it got."""
 
     files: dict[str, bytes]
     url: str = ""

@@ -142,7 +142,7 @@ def test_runs_of_every_kind_give_their_function_to_linear_blocks(
 def test_runs_of_every_kind_give_their_function_to_narrow_convolutions(
     tmp_path: Path, save: Save, activation: Activation
 ) -> None:
-    """As Gauss-Newton trains them: slopes too, and in single precision."""
+    """Gauss-Newton trains these: slopes arrive too, in single precision."""
     trained = network(1, activation=activation)
     fresh = network(2, activation=activation).collapse()
     (tmp_path / "there").mkdir()
@@ -163,7 +163,7 @@ def test_narrow_convolutions_of_x4_keep_their_own_last_block(tmp_path: Path, sav
 
 
 def test_an_int8_file_is_refused(tmp_path: Path) -> None:
-    """Its whole numbers are no start for training; the run that made it is."""
+    """Its integers are no start for training; the run that made it is."""
     path = tmp_path / "int8.safetensors"
     random_network(SESRConfig(m=2, f=4)).save(path)
     with pytest.raises(TrainingError, match=r"cannot start from .*int8\.safetensors: an int8 network, where a float"):

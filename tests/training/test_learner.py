@@ -66,7 +66,7 @@ def collapsed(learner: Learner) -> CollapsedSESR:
 
 @pytest.mark.parametrize("form", ["expanded", "delta"])
 def test_all_forms_reach_the_same_weights_within_rounding(form: str) -> None:
-    """As training runs, in single precision: kernels differ by less than a hundredth of what 20 steps changed."""
+    """In single precision, which training uses: kernels differ by less than a hundredth of what 20 steps changed."""
     kinds = ("collapsed", form)
     learners = [Learner(with_training(form=kind, learning_rate=1e-3), ALONE, compile_step=False) for kind in kinds]
     start = collapsed(learners[0]).state_dict()

@@ -1,4 +1,4 @@
-"""Training's simulation of int8 is the int8 network: the same bits, gradients to all it learns, its pieces alone."""
+"""Training's simulation of int8 equals the int8 network in every bit; gradients reach all that it learns."""
 
 import itertools
 
@@ -99,7 +99,7 @@ def test_zero_is_on_every_grid() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_weights_or_features_alone(activation: Activation) -> None:
-    """Each alone costs less than both, and nothing quantised is the float network but for the input's rounding."""
+    """Each alone costs less than both, and nothing quantized is the float network except for the input's rounding."""
     config = SESRConfig(m=2, f=5, activation=activation, feature_size=12)
     pixels = torch.from_numpy(picture(40, 40)).float()[None, None] / 255
     with torch.no_grad():
@@ -131,7 +131,7 @@ def test_ranges_start_at_what_features_reach() -> None:
 
 
 def test_dead_channels_keep_simulation_and_integers_equal() -> None:
-    """Weights that vanish beside their bias would need a bias beyond int32."""
+    """Weights that vanish next to their bias would need a bias beyond int32."""
     model = simulation(SESRConfig(m=2, f=5, activation="relu", feature_size=12)).eval()
     with torch.no_grad():
         model.network.head.expand.zero_()

@@ -64,7 +64,7 @@ def test_recipes_made_in_python_are_checked_too() -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_shipped_recipes_follow_from_recipes(path: Path) -> None:
-    """What a recipe needs is the run of another one, whose command stands before its own."""
+    """A recipe needs the run of another one, whose command comes before its own."""
     training = load_recipe(path).training
     text = path.read_text(encoding="utf-8")
     own = text.index(f"sesr train recipes/{path.name} ")
@@ -175,7 +175,7 @@ def test_int8_networks_have_names_of_their_own() -> None:
 
 
 def test_int8_of_a_recipes_network_is_another_network() -> None:
-    """What the card says of the float network does not hold for it."""
+    """The float network's card does not hold for it."""
     recipe = parse_recipe({"network": {"m": 5}, "card": {"name": "mine", "expected": "38 dB"}})
     assert with_options(recipe, {"steps": 7}).card.name == "mine"
     changed = with_options(recipe, {"quant_w": True, "quant_a": True})

@@ -1,4 +1,4 @@
-"""Teachers: their answers are what they say to whole pictures, in every turn, and what is learnt from."""
+"""Teachers: crops hold their answers to whole pictures, the mean over all turns, and answers are cached."""
 
 import dataclasses
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_the_mean_answer_turns_with_the_picture() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("limited", [False, True])
 def test_crops_hold_the_answers_to_whole_pictures(limited: bool, scale: int) -> None:
-    """To half a step, wherever a crop lies and however it is turned."""
+    """Within half a step, wherever a crop lies and however it is turned."""
     given, network = planes(limited, scale), teacher(scale)
     taught = teach(given, network, TrainingRecipe(), CPU)
     assert torch.equal(taught.lr, given.lr)
@@ -92,7 +92,7 @@ def test_a_share_mixes_answers_and_hr(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mixed.dtype == torch.int16
 
 
-def test_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And made anew for other weights, pictures or precisions; a damaged file is made again."""
     given, network = planes(), teacher()
     asked: list[str] = []

@@ -83,7 +83,7 @@ def test_pictures_are_held_as_bytes(tmp_path: Path) -> None:
 
 
 def test_psnr_is_the_mean_over_pictures_with_shaved_borders(tmp_path: Path) -> None:
-    """Of a network that answers black: a white border of two pixels does not count, the two gray levels do."""
+    """Measured with a network that answers black: a white border of two pixels does not count, the gray levels do."""
     for name, level in (("a", 51), ("b", 102)):
         picture = np.full((24, 20), level, np.uint8)
         picture[:2], picture[-2:], picture[:, :2], picture[:, -2:] = 255, 255, 255, 255
@@ -104,7 +104,7 @@ def test_psnr_is_the_mean_over_pictures_with_shaved_borders(tmp_path: Path) -> N
 
 
 def test_photo_degrades_lr_and_not_hr(tmp_path: Path) -> None:
-    """Of color the gray is degraded, and put into three equal channels."""
+    """For color, the gray is degraded and put into three equal channels."""
     for index in range(6):
         save(tmp_path / f"{index}.png", noise(48, 40, index, channels=3 if index % 2 else 1))
     exact, photo = (

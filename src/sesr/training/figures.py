@@ -1,7 +1,7 @@
 """A run as pictures: its curves, and a detail of a validation picture that sharpens while the network learns.
 
-Both are drawn from what lies in the run's folder, so a resumed run goes on with them. They are for people: a picture
-that cannot be written is told in a line and never ends a training.
+Both are drawn from files in the run's folder, so a resumed run continues them. They are for people: a picture that
+cannot be written is reported in a line and never ends a training.
 """
 
 import csv
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Plane = NDArray[np.float64]
-Grey = NDArray[np.uint8]
+Gray = NDArray[np.uint8]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 CROP = 64
 """Side of the detail in low-resolution pixels."""
 TILES = 12
-"""Most tiles of a `sharpening.png`, the bicubic and the original included."""
+"""Largest number of tiles in a `sharpening.png`, including the bicubic and the original."""
 COLUMNS = 4
 TILE_SIDE = 256
-"""About the side of a tile as drawn: small ones are enlarged by a whole number."""
+"""Approximate side of a tile as drawn; small tiles are enlarged by a whole number."""
 
 EARLY = 0.05
-"""Part of a run whose single losses may leave the picture: they scatter, fall steeply and would flatten the rest."""
+"""Part of a run whose single losses may leave the picture. They scatter, fall steeply and would flatten the rest."""
 SMOOTH = 0.04
 """Part of a run over which the bold line of the loss is a mean."""
 
@@ -49,9 +49,9 @@ LOSS, PSNR, RATE, FAINT = "#1f5f99", "#b3501b", "#666666", "#9dbfdd"
 
 
 def draw_curves(run: Path) -> None:
-    """Draws a run's `log.csv` as `curves.png`: loss, validation PSNR and learning rate against steps.
+    """Draw a run's `log.csv` as `curves.png`: loss, validation PSNR and learning rate against steps.
 
-    Where matplotlib is missing, or the file cannot be written, a line says so and nothing is drawn.
+    If matplotlib is missing, or the file cannot be written, a line says so and nothing is drawn.
     """
     with _never_fatal(run / "curves.png"):
         rows = _read_log(run / "log.csv")
@@ -64,7 +64,7 @@ def _draw(run: Path, loss: Curve, psnr_db: Curve, rate: Curve) -> None:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        _note_missing_matplotlib()
+        note_missing_matplotlib()
         return
     heights = {"loss": 3.0, "psnr": 3.0, "rate": 1.0}
     if not len(psnr_db[0]):
@@ -92,7 +92,7 @@ def _draw_loss(panel: "Axes", loss: Curve) -> None:
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     steps, values = loss
-    smooth = _smoothed(steps, values)
+    smooth = smoothed(steps, values)
     panel.plot(steps, values, color=FAINT, linewidth=0.8)
     panel.plot(steps, smooth, color=LOSS, linewidth=1.8)
     panel.set(ylabel="training loss (luma 0 to 1)", yscale="log")
@@ -119,8 +119,8 @@ def _draw_psnr(panel: "Axes", psnr_db: Curve) -> None:
     panel.set_ylim(bottom, values[best] + 0.08 * max(values[best] - bottom, 0.1))
 
 
-def _smoothed(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Geometric mean over the steps around each, as far as there are any; a line counts for the steps it stands for."""
+def smoothed(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the geometric mean over the steps around each line. A line counts for all steps that it stands for."""
     weights = np.diff(steps, prepend=0).clip(1)
     sums = np.concatenate([[0.0], np.cumsum(weights * np.log(values))])
     counts = np.concatenate([[0.0], np.cumsum(weights)])
@@ -136,78 +136,83 @@ def _read_log(path: Path) -> list[dict[str, str]]:
 
 
 def _curve(rows: list[dict[str, str]], column: str) -> Curve:
-    """Steps and values of a column, where there are any and they can be drawn."""
+    """Return steps and values of a column, without empty cells and values that cannot be drawn."""
     points = [(float(row["step"]), float(row[column])) for row in rows if row.get(column)]
     kept = np.array([point for point in points if math.isfinite(point[1]) and point[1] > 0]).reshape(-1, 2)
     return kept[:, 0], kept[:, 1]
 
 
 @functools.cache
-def _note_missing_matplotlib() -> None:
+def note_missing_matplotlib() -> None:
+    """Print once that curves cannot be drawn."""
     tqdm.write("matplotlib is not installed: no curves.png is drawn; pip install 'sesr[train]'")
 
 
 class Sharpening:
-    """One detail of a picture as the network makes it at some steps, between the bicubic's and the original.
+    """One detail of a picture as the network makes it at some steps, between the bicubic and the original.
 
-    The detail is where the bicubic is most wrong, so that there is something to win. Every step's tile is kept as
-    8-bit grey in the folder `sharpening`; when there are too many, those go that leave the smallest gap, so that the
-    first, the latest and about evenly spread ones between them stay. `sharpening.png` shows them all, each with its
-    step and its own PSNR.
+    The detail is taken where bicubic is most wrong, so that there is something to win. Every step's tile is kept as
+    8-bit gray in the folder `sharpening`. If there are too many, the tiles that leave the smallest gap are dropped, so
+    that the first, the latest and about evenly spread ones between them stay. `sharpening.png` shows them all, each
+    with its step and its own PSNR.
 
     Args:
         run: the run's folder.
         hr: the picture's luma 0..255, (scale H, scale W).
         lr: its luma Y/255 at low resolution, (1, 1, H, W).
         scale: 2, 3 or 4.
+
+    Attributes:
+        rows: the detail's rows, in LR pixels.
+        columns: the detail's columns, in LR pixels.
     """
 
     def __init__(self, run: Path, hr: Plane, lr: Tensor, scale: int) -> None:
         self._run, self._folder, self._lr, self._scale = run, run / "sharpening", lr, scale
         bicubic: Plane = upscale(lr[0, 0].double().cpu().numpy() * 255, scale)
-        self._rows, self._columns = _hardest(np.abs(bicubic - hr), CROP, scale)
-        inside = _scaled(self._rows, scale), _scaled(self._columns, scale)
-        self._bicubic, self._original = _to_grey(bicubic[inside]), _to_grey(hr[inside])
+        self.rows, self.columns = hardest_square(np.abs(bicubic - hr), CROP, scale)
+        inside = scaled(self.rows, scale), scaled(self.columns, scale)
+        self._bicubic, self._original = to_gray(bicubic[inside]), to_gray(hr[inside])
 
     def add(self, step: int, network: Narrow) -> None:
-        """Adds what a network, in evaluation mode, makes of the detail, and draws the picture anew.
+        """Add a network's version of the detail, in evaluation mode, and redraw the picture.
 
-        Tiles of later steps, left by a run that was killed and resumed before them, are dropped. What cannot be
-        written is told in a line.
+        Tiles of later steps, left by a run that was killed and resumed before them, are dropped. A file that cannot
+        be written is reported in a line.
         """
         with _never_fatal(self._run / "sharpening.png"):
-            tiles = {known: tile for known, tile in self._kept().items() if known < step}
-            tiles = _thinned(tiles | {step: self._enlarged(network)}, TILES - 2)
-            self._keep(tiles)
+            tiles = {known: tile for known, tile in self._stored().items() if known < step}
+            tiles = thinned(tiles | {step: self._enlarged(network)}, TILES - 2)
+            self._store(tiles)
             steps = {f"step {known:,}": tile for known, tile in tiles.items()}
             grid = _grid({"bicubic": self._bicubic, **steps, "original": self._original})
             _save(grid, self._run / "sharpening.png")
 
     @torch.no_grad()
-    def _enlarged(self, network: Narrow) -> Grey:
-        """The detail, made with as much around it as it depends on."""
+    def _enlarged(self, network: Narrow) -> Gray:
+        """Return the detail, made with as much around it as it depends on."""
         reach = network.config.receptive_radius
-        rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in (self._rows, self._columns))
+        rows, columns = (slice(max(part.start - reach, 0), part.stop + reach) for part in (self.rows, self.columns))
         lr = self._lr[..., rows, columns].to(next(network.parameters()).device)
         luma = network(lr)[0, 0].double().cpu().numpy() * 255
         inside = (
             slice(part.start - around.start, part.stop - around.start)
-            for part, around in ((self._rows, rows), (self._columns, columns))
+            for part, around in ((self.rows, rows), (self.columns, columns))
         )
-        return _to_grey(luma[tuple(_scaled(part, self._scale) for part in inside)])
+        return to_gray(luma[tuple(scaled(part, self._scale) for part in inside)])
 
-    def _kept(self) -> dict[int, Grey]:
-        """Tiles by step, in order; none where they show another detail."""
+    def _stored(self) -> dict[int, Gray]:
+        """Return the stored tiles by step, in order; none if they show another detail."""
         if not np.array_equal(_load(self._folder / "original.png"), self._original):
             return {}
         loaded = {int(path.stem[5:]): _load(path) for path in sorted(self._folder.glob("step_*.png"))}
         return {step: tile for step, tile in loaded.items() if tile.shape == self._original.shape}
 
-    def _keep(self, tiles: dict[int, Grey]) -> None:
-        """Makes the folder hold these tiles and no others."""
+    def _store(self, tiles: dict[int, Gray]) -> None:
+        """Make the folder hold these tiles and no others."""
         self._folder.mkdir(exist_ok=True)
         wanted = {self._folder / f"step_{step:09}.png": tile for step, tile in tiles.items()}
-        known = self._kept()
+        known = self._stored()
         for path in set(self._folder.glob("step_*.png")) - set(wanted):
             path.unlink()
         if not known:
@@ -217,8 +222,8 @@ class Sharpening:
                 _save(Image.fromarray(tile), path)
 
 
-def _hardest(error: Plane, side: int, scale: int) -> tuple[slice, slice]:
-    """Rows and columns, in LR pixels, of the square with the largest error; less than a square in small pictures."""
+def hardest_square(error: Plane, side: int, scale: int) -> tuple[slice, slice]:
+    """Return rows and columns, in LR pixels, of the square with the largest error; smaller in small pictures."""
     height, width = error.shape[0] // scale, error.shape[1] // scale
     pixels = error.reshape(height, scale, width, scale).sum(axis=(1, 3))
     sums = np.pad(pixels.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
@@ -228,16 +233,18 @@ def _hardest(error: Plane, side: int, scale: int) -> tuple[slice, slice]:
     return slice(top, top + rows), slice(left, left + columns)
 
 
-def _scaled(part: slice, scale: int) -> slice:
+def scaled(part: slice, scale: int) -> slice:
+    """Return the HR pixels of a range of LR pixels."""
     return slice(part.start * scale, part.stop * scale)
 
 
-def _to_grey(luma: Plane) -> Grey:
+def to_gray(luma: Plane) -> Gray:
+    """Convert luma to 8-bit gray, full range; not-a-number becomes black."""
     return to_uint8(np.nan_to_num(grey_from_luma(luma)))
 
 
-def _thinned(tiles: dict[int, Grey], most: int) -> dict[int, Grey]:
-    """At most so many: without those, one by one, whose neighbours are nearest to each other."""
+def thinned(tiles: dict[int, Gray], most: int) -> dict[int, Gray]:
+    """Drop tiles, one by one, whose neighbors are nearest to each other, until at most `most` are left."""
     steps = list(tiles)
     while len(steps) > most:
         gaps = [after - before for before, after in zip(steps, steps[2:], strict=False)]
@@ -245,8 +252,8 @@ def _thinned(tiles: dict[int, Grey], most: int) -> dict[int, Grey]:
     return {step: tiles[step] for step in steps}
 
 
-def _grid(tiles: dict[str, Grey]) -> Image.Image:
-    """Tiles in rows, each under its label and its PSNR against the last one."""
+def _grid(tiles: dict[str, Gray]) -> Image.Image:
+    """Draw tiles in rows, each under its label and its PSNR against the last one."""
     *_, original = tiles.values()
     zoom = max(round(TILE_SIDE / max(original.shape)), 1)
     height, width = (zoom * side for side in original.shape)
@@ -258,18 +265,19 @@ def _grid(tiles: dict[str, Grey]) -> Image.Image:
         left, top = gap + index % columns * (width + gap), index // columns * (head + height + gap)
         draw.text((left, top + head // 2), name, 0, font, anchor="lm")
         if tile is not original:
-            draw.text((left + width, top + head // 2), f"{_psnr(tile, original):.2f} dB", 90, font, anchor="rm")
+            draw.text((left + width, top + head // 2), f"{tile_psnr(tile, original):.2f} dB", 90, font, anchor="rm")
         shown = Image.fromarray(tile).resize((width, height), Image.Resampling.NEAREST)
         grid.paste(shown, (left, top + head))
     return grid
 
 
-def _psnr(tile: Grey, original: Grey) -> float:
+def tile_psnr(tile: Gray, original: Gray) -> float:
+    """Return the PSNR of the luma of two tiles, dB."""
     return psnr(luma_from_grey(tile.astype(np.float64)), luma_from_grey(original.astype(np.float64)))
 
 
-def _load(path: Path) -> Grey:
-    """A tile; an empty one where there is none or it is damaged, which the next step makes good."""
+def _load(path: Path) -> Gray:
+    """Load a tile. A missing or damaged one is empty; the next step replaces it."""
     try:
         with Image.open(path) as image:
             return np.asarray(image)
@@ -284,9 +292,9 @@ def _save(image: Image.Image, path: Path) -> None:
 
 @contextmanager
 def _never_fatal(path: Path) -> Iterator[None]:
-    """Tells in a line why a picture could not be written, and goes on."""
+    """Report in a line why a picture could not be written, and continue."""
     try:
         yield
-    except (OSError, ValueError) as error:  # the latter for what other hands put into the folder
+    except (OSError, ValueError) as error:  # ValueError: other files that somebody put into the folder
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         tqdm.write(f"{path}: {reason}; not drawn, training goes on")

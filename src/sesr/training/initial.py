@@ -1,12 +1,12 @@
-"""Where a run's first weights come from when they are not drawn afresh: another network.
+"""First weights of a run that starts from another network instead of fresh ones.
 
 The paper trains x4 from the trained x2 network: all but the last block, whose outputs are 16 instead of 4
 (section 5.1). The same works for x3, and with the last block too where the scale is the same.
 
-The other network is either a run's folder, whose wide weights are taken over as they are, or a file with the collapsed
-network, which no longer knows its wide weights. A kernel K has many wide weights that collapse into it; taken are those
-nearest to a fresh block's: with W1 and W2 drawn as usual, W1 moves by the least change that makes W2 W1 equal K,
-``W1 + pinv(W2) (K - W2 W1)``. Where the narrow convolutions are trained themselves, kernels are taken over as they are.
+The other network is either a run's folder, whose wide weights are copied, or a file with the collapsed network, which
+no longer holds wide weights. Many wide weights collapse into the same kernel K. Those nearest to a fresh block's are
+taken: with W1 and W2 drawn as usual, W1 moves by the least change that makes W2 W1 equal K, ``W1 + pinv(W2) (K - W2
+W1)``. If the narrow convolutions themselves are trained, kernels are copied.
 """
 
 from pathlib import Path
@@ -25,13 +25,13 @@ from sesr.training.recipe import parse_recipe
 
 
 def start_from(network: SESR | CollapsedSESR, source: Path) -> None:
-    """Gives a fresh network the weights of another.
+    """Give a fresh network the weights of another.
 
     Args:
-        network: changed in place; keeps its own last block where the other's scale differs.
+        network: changed in place; keeps its own last block if the other's scale differs.
         source: a run's folder, or a network's `.safetensors`.
 
-    Raises `TrainingError` when there is nothing to start from, or a network of other hyper-parameters.
+    Raises `TrainingError` if there is nothing to start from, or a network with other hyper-parameters.
     """
     if source.is_dir():
         _from_run(network, source)
@@ -44,7 +44,7 @@ def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
     recipe = parse_recipe(saved["recipe"])
     check_fits(network.config, recipe.network, run)
     other = build_network(recipe)
-    own = list[Tensor](other.parameters())  # the ranges that an int8 run has beside them come after
+    own = list[Tensor](other.parameters())  # the ranges of an int8 run come after them
     with torch.no_grad():
         torch._foreach_copy_(own, saved["mean"][: len(own)])
     if isinstance(other, CollapsedSESR):
@@ -67,7 +67,7 @@ def _from_file(network: SESR | CollapsedSESR, path: Path) -> None:
 
 
 def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
-    """Raises `TrainingError` unless a network of `config` can start from one of `other`."""
+    """Raise `TrainingError` unless a network of `config` can start from one of `other`."""
     for name in ("m", "f", "activation", "input_residual"):
         ours, theirs = getattr(config, name), getattr(other, name)
         if ours != theirs:
@@ -81,7 +81,7 @@ def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
 
 
 def _shared_parts(config: SESRConfig, other: SESRConfig) -> list[str]:
-    """The parts that both have: all, or all but the last block."""
+    """Return the names of the parts that both have: all, or all but the last block."""
     return ["head", "body", *(["tail"] if other.scale == config.scale else [])]
 
 
@@ -102,7 +102,7 @@ def _copy_collapsed(network: SESR | CollapsedSESR, other: CollapsedSESR) -> None
 
 
 def _widen(block: LinearBlock, kernel: Tensor, bias: Tensor) -> None:
-    """Moves a block's wide weights to ones that collapse into `kernel`."""
+    """Move a block's wide weights to ones that collapse into `kernel`."""
     c_out, p = block.project.shape
     if p < c_out:
         raise TrainingError(f"feature_size {p} is too narrow to start from a collapsed network; give {c_out} or more")

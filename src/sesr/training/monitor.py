@@ -19,8 +19,8 @@ class Monitor:
 
     Args:
         run: the run's folder.
-        validation: what to measure with; None measures nothing.
-        step: steps done before; what the log holds of later ones is dropped.
+        validation: pictures to measure with; None measures nothing.
+        step: steps done before; lines of later steps are dropped from the log.
     """
 
     def __init__(self, run: Path, validation: Validation | None, step: int) -> None:
@@ -31,11 +31,11 @@ class Monitor:
             self._sharpening = Sharpening(run, hr, lr, validation.scale)
 
     def loss(self, step: int, loss: float, learning_rate: float) -> None:
-        """Logs the mean loss of the last steps."""
+        """Log the mean loss of the last steps."""
         self.log.write(step, loss=loss, learning_rate=learning_rate)
 
     def validate(self, step: int, network: Narrow) -> float | None:
-        """Measures the network and draws the run's pictures anew; returns the mean PSNR in dB."""
+        """Measure the network and redraw the run's pictures. Return the mean PSNR in dB."""
         if self.validation is None or self._sharpening is None:
             return None
         psnr_db = self.validation(network)
@@ -46,7 +46,7 @@ class Monitor:
         return psnr_db
 
     def close(self) -> None:
-        """Ends the log, and draws its curves a last time."""
+        """Close the log, and draw its curves a last time."""
         self.log.close()
         draw_curves(self.run)
 
@@ -69,7 +69,7 @@ class Log:
         self._board = SummaryWriter(str(run), purge_step=step + 1)
 
     def write(self, step: int, **values: float) -> None:
-        """One line; `values` are columns by name."""
+        """Write one line; `values` are columns by name."""
         seconds = round(self._seconds + time.monotonic() - self._start, 1)
         row = {"step": step, "seconds": seconds} | {name: f"{value:.8g}" for name, value in values.items()}
         csv.DictWriter(self._file, self.COLUMNS).writerow(row)
@@ -78,13 +78,13 @@ class Log:
             self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Ends both files."""
+        """Close both files."""
         self._file.close()
         self._board.close()
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    """The log's whole rows; a kill or a full disk may have torn the last one."""
+    """Read the log's complete rows; a kill or a full disk may have torn the last one."""
     if not path.exists():
         return []
     whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]

@@ -1,11 +1,12 @@
-"""Several processes that train one network: who is who, and how gradients become one.
+"""Several processes that train one network: their ranks, and how their gradients are averaged.
 
-`torchrun` starts the processes, on one machine or many, and says in the environment who each is: RANK of WORLD_SIZE,
-and LOCAL_RANK on its machine. All hold the same weights. Each takes its share of the same batch, gradients are
-averaged, and all take the same step: with equal shares the mean of the shares' means is the batch's mean, so N
-processes train what one process trains, but for the rounding of sums. Rank 0 alone writes files.
+`torchrun` starts the processes, on one machine or many, and numbers them in the environment: RANK of WORLD_SIZE, and
+LOCAL_RANK on its machine. All hold the same weights. Each takes its share of the same batch, gradients are averaged,
+and all take the same step. With equal shares, the mean of the shares' means is the batch's mean, so N processes train
+what one process trains, except for the rounding of sums. Rank 0 alone writes files.
 
-Processes talk through gloo on CPUs and NCCL on GPUs. Started without `torchrun` there is one process and no talk.
+Processes communicate through gloo on CPUs and NCCL on GPUs. Without `torchrun` there is one process and no
+communication.
 """
 
 import os
@@ -25,9 +26,9 @@ class Processes:
     """This process among all.
 
     Attributes:
-        device: where this process computes.
-        rank: 0 .. ranks - 1.
-        ranks: how many there are.
+        device: device that this process computes on.
+        rank: number of this process, 0 .. ranks - 1.
+        ranks: number of processes.
     """
 
     device: torch.device
@@ -36,33 +37,33 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True in the process that writes files."""
         return self.rank == 0
 
     def average(self, tensors: list[Tensor]) -> None:
-        """Replaces each tensor by its mean over all processes, in one message."""
+        """Replace each tensor by its mean over all processes, in one message."""
         if self.ranks == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        with _together():
+        with _reporting_lost_peers():
             distributed.all_reduce(flat)
         flat /= self.ranks
         means = torch.split(flat, [tensor.numel() for tensor in tensors])
         torch._foreach_copy_(tensors, [mean.view_as(tensor) for mean, tensor in zip(means, tensors, strict=True)])
 
     def share(self, tensors: list[Tensor]) -> None:
-        """Replaces each tensor by the first process's."""
+        """Replace each tensor by the first process's."""
         if self.ranks > 1:
-            with _together():
+            with _reporting_lost_peers():
                 for tensor in tensors:
                     distributed.broadcast(tensor, 0)
 
     def agree(self, what: str, value: object) -> None:
-        """Raises `TrainingError` unless the value, `what` for people, is the first process's."""
+        """Raise `TrainingError` if the value, called `what` in the message, differs from the first process's."""
         if self.ranks == 1:
             return
         first = [value]
-        with _together():
+        with _reporting_lost_peers():
             distributed.broadcast_object_list(first, 0, device=self.device)
         if first[0] != value:
             raise TrainingError(
@@ -70,20 +71,20 @@ class Processes:
             )
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.ranks > 1:
-            with _together():
+            with _reporting_lost_peers():
                 distributed.barrier()
 
 
 @contextmanager
 def join_processes(device: str) -> Iterator[Processes]:
-    """Joins the processes that `torchrun` started, and leaves them at the end.
+    """Join the processes that `torchrun` started, and leave them at the end.
 
     Args:
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one. Each process of a machine takes its own GPU.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one. Each process of a machine takes its own GPU.
 
-    Raises `TrainingError` when there is no such device, too few GPUs, or the processes do not find each other.
+    Raises `TrainingError` if there is no such device, there are too few GPUs, or processes do not find each other.
     """
     ranks, local_rank = _number("WORLD_SIZE", 1), _number("LOCAL_RANK", 0)
     place = _device(device, local_rank)
@@ -102,8 +103,8 @@ def join_processes(device: str) -> Iterator[Processes]:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """Around what all processes do at once."""
+def _reporting_lost_peers() -> Iterator[None]:
+    """Turn a lost peer into a `TrainingError` during a collective operation."""
     try:
         yield
     except RuntimeError as error:

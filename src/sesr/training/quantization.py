@@ -1,25 +1,25 @@
-"""Training for int8: the network computes in the whole numbers that it will run with, and learns around them.
+"""Training for int8: the network computes in the integers that it will run with, and learns around them.
 
-The usual *fake quantisation* rounds every weight and feature to what 8 bits can hold and goes on in real numbers. Here
-features are kept as the whole numbers themselves, with their scale beside: a plane is ``units`` (q less its zero
-point) times ``scale``. Then a convolution adds up products of whole numbers, which float32 does without error as long
-as sums stay below 2^24, requantizes by one multiplication, as `sesr.network.reference.run_int8` does, and the forward
-pass *is* the int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding
-of additions and of PReLU is left out; an addition's seldom matters.)
+The usual *fake quantization* rounds every weight and feature to what 8 bits can hold and continues in real numbers.
+Here features are kept as the integers themselves, next to their scale: a plane is ``units`` (q minus its zero point)
+times ``scale``. Then a convolution adds up products of integers, which float32 does without error as long as sums stay
+below 2^24, requantizes by one multiplication, as `sesr.network.reference.run_int8` does, and the forward pass *is* the
+int8 network's arithmetic, bit for bit in evaluation mode. (While training the fixed-point rounding of additions and of
+PReLU is left out; an addition's seldom matters.)
 
 **Gradients.** Rounding has slope zero nearly everywhere, so the gradient passes it as if it were not there
 (straight-through). Clipping passes it inside the range; outside, the gradient goes to the range's end. With a plane's
 scale and zero point computed from its learned ends ``low`` and ``high``, this alone gives both ends the gradients of
-learned step sizes (LSQ, Esser et al., 2020): what rounding loses inside pulls the ends together, what clipping loses
-pushes them apart.
+learned step sizes (LSQ, Esser et al., 2020): rounding errors inside pull the ends together, clipping errors push them
+apart.
 
-**What is rounded to what.** Weights: the collapsed kernels, short residual included, symmetric in -127..127 with one
+**The rounding of each kind.** Weights: the collapsed kernels, short residual included, symmetric in -127..127 with one
 scale a channel from its largest weight. Biases: to int32, with the scale of the sum that they join; left real, they
 alone would make the exported network differ from the simulation. Planes: one scale and zero point each, learned,
 started from what the float network's features reach on real pictures. The input is rounded to 8-bit luma, and the last
-convolution to whole pixel values, which the input is added to without rounding again.
+convolution to whole pixel values. The input is added to these without rounding again.
 
-Weights (``quant_w``) or planes (``quant_a``) alone may be quantised too, to see what each costs. Only both together
+Weights (``quant_w``) or planes (``quant_a``) can also be quantized alone, to see what each costs. Only both together
 make a network that can be exported.
 
 After a ReLU the range starts at zero, so clipping is the ReLU. PReLU works as well, but int8 PReLU has no fast kernel
@@ -42,11 +42,11 @@ from sesr.network.sesr import SESR
 from sesr.network.variants import SESRConfig
 
 LEAST_SCALE = 1e-6
-"""Keeps scales positive where weights or ranges vanish."""
+"""Keeps scales positive if weights or ranges vanish."""
 
 MOST_BIAS = 2**22
-"""The largest bias in units of its sum. A channel whose weights are tiny beside its bias gets a coarser scale for it,
-so that sums stay whole in int32, and in float32 too: below 2^24, as all do that trained networks reach."""
+"""Largest bias in units of its sum. A channel whose weights are tiny compared with its bias gets a coarser scale, so
+that sums fit into int32. In float32 they are exact below 2^24, which no trained network exceeds."""
 
 LEVELS = HIGHEST - LOWEST
 
@@ -63,7 +63,7 @@ class Range(nn.Module):
     """The learned range of one plane: its ends, and the 8-bit grid between them.
 
     Args:
-        signed: whether the range reaches below zero; after a ReLU it does not.
+        signed: the range reaches below zero; after a ReLU it does not.
     """
 
     def __init__(self, *, signed: bool) -> None:
@@ -73,36 +73,36 @@ class Range(nn.Module):
 
     @torch.no_grad()
     def start_at(self, low: float, high: float) -> None:
-        """Sets the ends."""
+        """Set the ends."""
         if self.low is not None:
             self.low.fill_(min(low, -LEAST_SCALE))
         self.high.fill_(max(high, LEAST_SCALE))
 
     def grid(self) -> tuple[Tensor, Tensor]:
-        """Scale and zero point, float32 both, differentiable; zero is always on the grid."""
+        """Return scale and zero point, both float32 and differentiable. Zero is always on the grid."""
         high = self.high.clamp(min=LEAST_SCALE)
         low = torch.zeros_like(high) if self.low is None else self.low.clamp(max=0)
         scale = (high - low) / LEVELS
         return scale, _round((LOWEST - low / scale).clamp(LOWEST, HIGHEST))
 
     def quantization(self) -> Quantization:
-        """The grid as numbers."""
+        """Return the grid as numbers."""
         scale, zero_point = self.grid()
         return Quantization(float(scale.float()), int(zero_point))
 
     def onto(self, units: Tensor, scale: Tensor | float) -> Plane:
-        """Requantises ``units * scale``, real values, onto this grid."""
+        """Requantize ``units * scale``, which are real values, onto this grid."""
         own, zero_point = self.grid()
         return Plane(_round_within(units * (scale / own), zero_point), own)
 
 
 class QuantizedSESR(nn.Module):
-    """A network with learned ranges around it; parameters are the network's and the ranges'.
+    """A network with a learned range for each plane. Its parameters are the network's, then the ranges'.
 
     Args:
         network: the trainable float network.
-        quant_w: whether weights are 8 bits wide.
-        quant_a: whether planes are.
+        quant_w: weights have 8 bits.
+        quant_a: planes have 8 bits.
     """
 
     def __init__(self, network: SESR, *, quant_w: bool = True, quant_a: bool = True) -> None:
@@ -137,7 +137,7 @@ class QuantizedSESR(nn.Module):
 
     @torch.no_grad()
     def start_ranges(self, batches: Iterable[Tensor]) -> None:
-        """Sets every range to what the float network's features reach on luma batches (N, 1, H, W), on average."""
+        """Set every range to what the float network's features reach on luma batches (N, 1, H, W), on average."""
         if not self.quant_a:
             return
         reached: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in self.ranges}
@@ -151,7 +151,7 @@ class QuantizedSESR(nn.Module):
 
     @torch.no_grad()
     def to_integers(self) -> QuantizedNetwork:
-        """The int8 network that this one simulates."""
+        """Return the int8 network that this one simulates."""
         assert self.quant_w
         assert self.quant_a
         config, pixels = self.network.config, torch.tensor(PIXELS.scale)
@@ -172,7 +172,7 @@ class QuantizedSESR(nn.Module):
 
     @torch.no_grad()
     def rounded_weights(self) -> dict[str, Tensor]:
-        """The collapsed network's tensors, real values, with weights as far rounded as `quant_w` has it."""
+        """Return the collapsed network's tensors as real values, with rounded weights if `quant_w` is set."""
         tensors = self.network.collapse().state_dict()
         if self.quant_w:
             for name in [name for name in tensors if name.endswith(".weight")]:
@@ -184,7 +184,7 @@ class QuantizedSESR(nn.Module):
         return tensors
 
     def _integers(self, block: LinearBlock | nn.Module, scale: Tensor, name: str) -> tuple[Convolution, Tensor]:
-        """A convolution in whole numbers, and its result's scale."""
+        """Return a convolution in integers, and the scale of its result."""
         weight, bias, weight_scale = self._weights(block, scale)
         last = SHIFTED if self.config.input_residual else PIXELS
         output = self._range(name).quantization() if name in self.ranges else last
@@ -199,14 +199,14 @@ class QuantizedSESR(nn.Module):
         return found
 
     def _source(self, luma: Tensor) -> Plane:
-        """The shifted input: pixel - 128 as units of 1/255, or luma - 0.5."""
+        """Return the shifted input: pixel - 128 in units of 1/255, or luma - 0.5."""
         if not self.quant_a:
             return Plane(luma - 0.5, torch.ones_like(luma[0, 0, 0, 0]))
         pixels = (luma * 255).round().clamp(0, 255)
         return Plane(pixels + LOWEST, torch.full_like(luma[0, 0, 0, 0], PIXELS.scale))
 
     def _weights(self, block: LinearBlock | nn.Module, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Kernel and bias in units, and the kernel's scale per output channel (c_out, 1, 1)."""
+        """Return kernel and bias in units, and the kernel's scale per output channel (c_out, 1, 1)."""
         assert isinstance(block, LinearBlock)
         kernel = block.kernel()
         if not self.quant_w:
@@ -244,20 +244,20 @@ class QuantizedSESR(nn.Module):
         return Plane(_round_within(units, zero_point), own)
 
     def _exact_prelu(self, plane: Plane, slope: Tensor, slope_scale: Tensor, own: Tensor) -> Tensor:
-        """As the int8 network computes it, in fixed point; units of the result, not yet clipped."""
+        """Compute PReLU in fixed point, as the int8 network does. Return units of the result, not yet clipped."""
         keep, bend = prelu_multipliers(*(float(scale.detach()) for scale in (plane.scale, slope_scale, own)))
         units, bent = plane.units.long(), (slope * plane.units).long()
         return torch.where(units >= 0, keep.times(units), bend.times(bent)).to(plane.units.dtype)
 
     def _total(self, features: Plane, first: Plane) -> Plane:
-        """The long residual."""
+        """Add the long residual."""
         if not self.quant_a:
             return Plane(features.units + first.units, features.scale)
         own, zero_point = self._range("total").grid()
         return Plane(_round_within(self._sum(features, first, own), zero_point), own)
 
     def _output(self, y: Plane, source: Plane) -> Tensor:
-        """Input residual, depth-to-space, and in evaluation mode the clip."""
+        """Apply the input residual, depth-to-space, and in evaluation mode the clip."""
         scale = self.network.config.scale
         if self.quant_a:
             units = y.units
@@ -272,34 +272,34 @@ class QuantizedSESR(nn.Module):
         return luma if self.training else luma.clamp(0, 1)
 
     def _sum(self, one: Plane, other: Plane, scale: Tensor) -> Tensor:
-        """Two planes' sum in units of `scale`; in evaluation mode in fixed point, as the int8 network adds."""
+        """Add two planes in units of `scale`; in evaluation mode in fixed point, as the int8 network does."""
         if self.training or not self.quant_w:
             return one.units * (one.scale / scale) + other.units * (other.scale / scale)
-        meanings = [Quantization(float(value.detach().float()), 0) for value in (one.scale, other.scale, scale)]
-        addition = Addition.of(*meanings)
+        grids = [Quantization(float(value.detach().float()), 0) for value in (one.scale, other.scale, scale)]
+        addition = Addition.of(*grids)
         total = addition.left * one.units.double() + addition.right * other.units.double()
         return torch.floor(total / 2**addition.shift + 0.5).to(one.units.dtype)
 
 
 def _round(value: Tensor) -> Tensor:
-    """Rounds half to even; the gradient passes as if it did not."""
+    """Round half to even. The gradient passes as if nothing were rounded."""
     return value + (value.round() - value).detach()
 
 
 def _round_within(units: Tensor, zero_point: Tensor) -> Tensor:
-    """Rounds, and clips to what 8 bits hold around a zero point; the gradient of what is clipped goes to the bound."""
+    """Round, and clip to what 8 bits hold around a zero point. The gradient of clipped values goes to the bound."""
     return torch.minimum(torch.maximum(_round(units), LOWEST - zero_point), HIGHEST - zero_point)
 
 
 def _rounded_kernel(kernel: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
-    """Units in -127..127, and a scale for each output channel, (c_out, 1, 1), no smaller than |`least`| (c_out,)."""
+    """Return units in -127..127, and a scale per output channel, (c_out, 1, 1), no smaller than |`least`| (c_out,)."""
     scale = kernel.abs().amax((1, 2, 3)).clamp(min=LEAST_SCALE) / HIGHEST
     scale = torch.maximum(scale, least.detach().abs())[:, None, None]
     return _round(kernel / scale[:, None]), scale
 
 
 def _rounded_slope(slope: Tensor) -> tuple[Tensor, Tensor]:
-    """Units in -127..127, and one scale."""
+    """Return units in -127..127, and one scale."""
     scale = slope.abs().amax().clamp(min=LEAST_SCALE) / HIGHEST
     return _round(slope / scale), scale
 
@@ -310,7 +310,7 @@ def _int8(units: Tensor) -> NDArray[np.int8]:
 
 
 def _features(network: SESR, luma: Tensor) -> Iterable[tuple[str, Tensor]]:
-    """The float network's planes by the names of their ranges."""
+    """Yield the float network's planes with the names of their ranges."""
     first = features = network.head(luma - 0.5)
     yield "head", first
     for index, block in enumerate(network.body):

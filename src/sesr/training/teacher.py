@@ -1,18 +1,18 @@
 """A teacher: a larger, trained network whose answers stand in for HR pictures while a smaller one learns.
 
-What a sharp picture holds cannot all be told from its small one. To a network that learns, that rest is noise, which
+A small picture does not determine all that its sharp original holds. To a network that learns, the rest is noise, which
 changes from crop to crop. A trained network's answer to the same LR is a guess without the noise, and a good guess is
-all that the small network can learn anyway. SESR-M11 is further after 3,000 steps so than otherwise after 4,000
-(docs/experiments.md).
+all that the small network can learn anyway. With a teacher, SESR-M11 is better after 3,000 steps than without one after
+4,000 (docs/experiments.md).
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
-crops have: planes that take the place of the HR ones, finer than 8 bits (`FINE`), in the same cache. XL's to 260
-megapixels at x2 take some ten minutes of one core; when that is interrupted, they are begun anew. A picture is turned
-and mirrored in the eight ways of a square and the eight answers, turned back, are averaged: nearer to the truth than
-one, and right for crops however they are turned.
+crops have. They are planes that take the place of HR, finer than 8 bits (`FINE`), in the same cache. XL's answers to
+260 megapixels at x2 take some ten minutes on one core. If that is interrupted, it starts again from the beginning. A
+picture is turned and mirrored in the eight ways of a square, and the eight answers, turned back, are averaged. The mean
+is nearer to the truth than one answer, and right for crops however they are turned.
 
-With a `share` below 1, targets are the weighted mean of answer and HR. What the teacher has learnt wrong counts less
-then, and the noise more.
+With a `share` below 1, targets are the weighted mean of answer and HR. The teacher's errors then count less, and the
+noise counts more.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ from sesr.network.sesr import CollapsedSESR
 from sesr.training.recipe import TrainingRecipe
 
 FORMAT = 2
-"""To be raised whenever the same teacher would give other answers, or their file holds other entries."""
+"""To be raised whenever the same teacher would give other answers, or their file would hold other entries."""
 
 TURNS = 8
 
@@ -42,7 +42,7 @@ _AT_ONCE = 2**24
 
 
 def load_teacher(path: Path, scale: int) -> CollapsedSESR:
-    """The teacher of a `.safetensors`. Raises `TrainingError` where it is none, or none for this scale."""
+    """Load a teacher from a `.safetensors`. Raises `TrainingError` if it is no network, or none for this scale."""
     if path.suffix == ".tflite":
         raise TrainingError(f"{path}: a teacher is a float network's .safetensors; name that")
     try:
@@ -51,7 +51,7 @@ def load_teacher(path: Path, scale: int) -> CollapsedSESR:
         raise TrainingError(f"cannot learn from {error}") from error
     if network.config.scale != scale:
         raise TrainingError(f"{path}: a teacher for x{network.config.scale}; name one for x{scale}")
-    return network.train()  # unclipped: what lies beyond black and white is an answer too
+    return network.train()  # unclipped: values beyond black and white are answers too
 
 
 def teach(
@@ -63,15 +63,15 @@ def teach(
     *,
     quiet: bool = False,
 ) -> LumaPlanes:
-    """The same planes with the teacher's answers in place of HR, or their mean with it.
+    """Return the planes with the teacher's answers in place of HR, or the mean of both.
 
     Args:
         planes: a training set.
-        teacher: of the same scale; its weights' order in memory is changed.
+        teacher: a network of the same scale; the order of its weights in memory is changed.
         recipe: its `teacher_share` and `precision`.
-        device: where the teacher works.
-        cache: where answers are kept for the next time; None keeps nothing.
-        quiet: says nothing, for all but the first of several processes.
+        device: device that the teacher runs on.
+        cache: folder to keep the answers in for the next time; None keeps nothing.
+        quiet: print nothing; for all but the first of several processes.
     """
     teacher = teacher.to(device)
     convert_conv2d_weight_memory_format(teacher, torch.channels_last)  # a fifth faster in bfloat16
@@ -88,7 +88,7 @@ def teach(
 
 
 def identity(teacher: CollapsedSESR) -> int:
-    """A checksum of a teacher's weights."""
+    """Return a checksum of a teacher's weights."""
     value = 0
     for _, tensor in sorted(teacher.state_dict().items()):
         value = zlib.crc32(tensor.cpu().numpy().tobytes(), value)
@@ -96,7 +96,7 @@ def identity(teacher: CollapsedSESR) -> int:
 
 
 def _key(planes: LumaPlanes, teacher: CollapsedSESR, precision: str) -> str:
-    """A hash over all that decides the answers, but for rounding."""
+    """Return a hash over all that decides the answers, except for rounding."""
     seen = [zlib.crc32(planes.lr.numpy().data), planes.sizes.tolist(), planes.limited.tolist()]
     text = json.dumps([FORMAT, precision, dataclasses.asdict(teacher.config), identity(teacher), seen])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -104,7 +104,7 @@ def _key(planes: LumaPlanes, teacher: CollapsedSESR, precision: str) -> str:
 
 @torch.inference_mode()
 def _answers(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool, quiet: bool) -> Tensor:
-    """The teacher's answers to all LR planes, end to end, as int16 in steps of 1 / `FINE` grey level."""
+    """Return the answers to all LR planes, end to end, as int16 in steps of 1 / `FINE` gray level."""
     answers = torch.empty(planes.hr.numel(), dtype=torch.int16)
     device, start, area = teacher.head.weight.device, 0, planes.scale**2
     hidden = True if quiet else None  # None: shown on a terminal
@@ -115,15 +115,15 @@ def _answers(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool, quie
         lr = planes.lr[start:end].view(1, 1, height, width).to(device).float().mul(gain).add(black).div(255)
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             luma = mean_answer(teacher, lr)
-        grey = luma.mul(255).sub(black).div(gain)
-        fine = grey.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short()
+        gray = luma.mul(255).sub(black).div(gain)
+        fine = gray.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short()
         answers[start * area : end * area] = fine.flatten().cpu()
         start = end
     return answers
 
 
 def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:
-    """Mean of a network's answers to luma (N, 1, H, W) in all eight turns, each turned back: (N, 1, s H, s W)."""
+    """Return the mean of the answers to luma (N, 1, H, W) in all eight turns, each turned back: (N, 1, s H, s W)."""
     total = _turned_back(network(luma).float(), 0)
     for turn in range(1, TURNS):
         total += _turned_back(network(_turned(luma, turn)).float(), turn)
@@ -131,7 +131,7 @@ def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:
 
 
 def _turned(plane: Tensor, turn: int) -> Tensor:
-    """As crops are (`sesr.data.crops.Places`): bit 0 flips rows, bit 1 columns, bit 2 transposes then."""
+    """Turn planes as crops are turned (`sesr.data.crops.Places`): bit 0 flips rows, bit 1 columns; bit 2 transposes."""
     flipped = plane.flip([axis for axis in (2, 3) if turn >> (axis - 2) & 1])
     return flipped.transpose(2, 3).contiguous() if turn & 4 else flipped
 
@@ -142,7 +142,7 @@ def _turned_back(plane: Tensor, turn: int) -> Tensor:
 
 
 def _mixed(answers: Tensor, hr: Tensor, share: float) -> Tensor:
-    """`share` of the answers and the rest of HR, as int16 like the answers."""
+    """Return the mean of answers and HR, with weights `share` and 1 - `share`, as int16 like the answers."""
     if share == 1:
         return answers
     mixed = torch.empty_like(answers)

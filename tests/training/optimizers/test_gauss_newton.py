@@ -79,14 +79,14 @@ def test_solving_undoes_the_matrix(count: int, device: str, monkeypatch: pytest.
     root = torch.randn(count, count, dtype=torch.float64)
     matrix, wanted = root @ root.T + torch.eye(count), torch.randn(count, dtype=torch.float64)
     factor = matrix.masked_fill(torch.ones(count, count).triu(1).bool(), float("nan")).to(device)
-    gauss_newton.factorise(factor)
+    gauss_newton.factorize(factor)
     found = gauss_newton.solve(factor, (matrix @ wanted).to(device))
     torch.testing.assert_close(found.cpu(), wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_an_indefinite_curvature_is_refused() -> None:
     with pytest.raises(TrainingError, match="cannot be inverted"):
-        gauss_newton.factorise(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+        gauss_newton.factorize(torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
 
 
 def test_memory_that_is_not_known_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

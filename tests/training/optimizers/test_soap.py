@@ -13,7 +13,7 @@ from sesr.training.optimizers.soap import SOAP
 
 
 def descend(optimizer: torch.optim.Optimizer, weights: Tensor, curvature: Tensor, steps: int) -> float:
-    """Minimises |curvature weights|^2 / 2 and returns what is left of it."""
+    """Minimize |curvature weights|^2 / 2 and return what is left of it."""
     for _ in range(steps):
         weights.grad = curvature.T @ curvature @ weights.detach()
         optimizer.step()
@@ -48,7 +48,7 @@ def test_vectors_are_adams() -> None:
 
 
 def test_turning_the_weights_turns_the_path() -> None:
-    """What Adam lacks: the path does not depend on the basis in which the weights are written."""
+    """Unlike Adam's, the path does not depend on the basis in which the weights are written."""
     torch.manual_seed(2)
     turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0]
     plain = torch.nn.Parameter(torch.randn(6, 6, dtype=torch.float64))
@@ -62,7 +62,7 @@ def test_turning_the_weights_turns_the_path() -> None:
     torch.testing.assert_close(turn @ plain.detach(), turned.detach(), rtol=1e-6, atol=1e-8)
 
 
-def test_kernels_are_matrices_and_the_state_goes_on_exactly() -> None:
+def test_kernels_are_matrices_and_the_state_continues_exactly() -> None:
     torch.manual_seed(3)
     kernel = torch.nn.Parameter(torch.randn(8, 3, 3, 3))
     optimizer = SOAP([kernel], 0.01)

@@ -1,26 +1,26 @@
 """Gauss-Newton: every step looks at how all weights act together.
 
-Adam scales each weight's step on its own, SOAP each layer's. These networks are so small that one can do what is out
-of reach elsewhere: take the curvature of the loss in *all* weights together, a matrix of 13,700 x 13,700 for M5, and
-turn every gradient by its inverse. Along valleys that need thousands of small steps otherwise, a few hundred suffice:
-where Adam and SOAP stand still, this goes on.
+Adam scales each weight's step on its own, SOAP each layer's. These networks are so small that we can do what is out of
+reach elsewhere: take the curvature of the loss in *all* weights together, a matrix of 13,700 x 13,700 for M5, and
+multiply every gradient by its inverse. Along valleys that need thousands of small steps otherwise, a few hundred
+suffice. Where Adam and SOAP no longer improve, this does.
 
 **The curvature.** For a loss that is a mean of squared errors, weighted by crop, the Gauss-Newton matrix is the mean of
 J^T J, with J the derivative of all output pixels by all weights. J itself would be far too large. But for random signs
-v, one for each output pixel, J^T v is a single backward pass, and the mean of its outer products is J^T J: so the
-matrix is a sum over tens of thousands of small crops with the gradient of each (`curvature`). It is measured once, at
-the weights where a run starts: it changes slowly.
+v, one for each output pixel, J^T v is a single backward pass, and the mean of its outer products is J^T J. The matrix
+is therefore a sum over tens of thousands of small crops with the gradient of each (`curvature`). It is measured once,
+at the weights where a run starts, because it changes slowly.
 
 **The step.** With D the matrix's diagonal, the gradient's running mean is multiplied by the inverse of ``A + damping
-D``: the matrix is turned into its triangular factor once, in its own memory (`factorise`), and each step solves two
-triangular systems (`solve`), which reads the lower half of that memory twice. Undamped, directions that hardly matter
-would be taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages out:
-from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.2, or 0.004 and 0.5 for XL. A step that
-promises far more than usual is one on which the curvature no longer holds; it is shortened (`TRUST`), because such
-steps feed on each other and end in infinities.
+D``. The matrix is replaced by its triangular factor once, in its own memory (`factorize`). Each step then solves two
+triangular systems (`solve`), which reads the lower half of that memory twice. Without damping, directions that hardly
+matter would be taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages
+out: from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.2, or 0.004 and 0.5 for XL. A step that
+promises far more than usual is one for which the measured curvature no longer holds. It is shortened (`TRUST`), because
+such steps reinforce each other and end in infinities.
 
-The *narrow* convolutions are trained here. Wide blocks change which path gradients take; this takes the same path
-however weights are written.
+The *narrow* convolutions are trained here. Wide blocks change the path that gradients take; Gauss-Newton takes the same
+path however weights are written.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -36,13 +36,13 @@ from sesr.memory import free_memory, gigabytes
 from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
 
 CROP, CROPS_AT_ONCE = 24, 64
-"""LR side of the crops that curvature is measured on, and how many go through the network together."""
+"""LR side of the crops that curvature is measured on, and the number that pass through the network together."""
 
 TRUST = 2.0
-"""How much more than steps usually do one may promise to lower the loss, before it is shortened to that."""
+"""Largest decrease of the loss that a step may promise, relative to the usual one; a step above it is shortened."""
 
 _USUAL, _UNTRIED = 0.99, 50
-"""Decay rate of the running mean of what steps promise, and steps before it is trusted."""
+"""Decay rate of the running mean of promised decreases, and the number of steps before it is trusted."""
 
 _BLOCK = 1024
 """Rows and columns of a block of the matrix."""
@@ -51,22 +51,22 @@ _GATHERED = 2048
 """Crops whose gradients are multiplied at once."""
 
 LEAST_SQUARE = 1e-7
-"""Added to a crop's mean square before its root is taken: keeps the gradients of flat crops finite."""
+"""Added to a crop's mean square before the root is taken, to keep the gradients of flat crops finite."""
 
 _LEAST_DIAGONAL = 1e-3
-"""Of the diagonal's median; added to it, so that weights without any effect stay where they are."""
+"""Fraction of the diagonal's median that is added to it, so that weights without any effect stay unchanged."""
 
 
 class GaussNewton(torch.optim.Optimizer):
-    """The optimiser. Before its first step it needs `set_curvature`.
+    """The optimizer. It needs `set_curvature` before its first step.
 
     Args:
-        parameters: what to train, of which the curvature is known.
+        parameters: weights to train, in the order of the curvature.
         lr: fraction of a Newton step.
         momentum: decay rate of the gradient's running mean.
         damping: fraction of the curvature's diagonal that is added to it.
 
-    Raises `TrainingError` where memory is too small for the curvature.
+    Raises `TrainingError` if memory is too small for the curvature.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9, damping: float = 0.1) -> None:
@@ -77,28 +77,28 @@ class GaussNewton(torch.optim.Optimizer):
 
     @property
     def prepared(self) -> list[Tensor]:
-        """What is known of the damped curvature: its factor (P, P), as `factorise` leaves it, and weights' scales."""
+        """Factor (P, P) of the damped curvature, as `factorize` leaves it, and the weights' scales (P,)."""
         assert self._factor is not None
         assert self._scale is not None
         return [self._factor, self._scale]
 
     @torch.no_grad()
     def set_curvature(self, matrix: Tensor) -> None:
-        """Takes the curvature, its lower triangle in (P, P), for the order of all parameters; works in its memory.
+        """Set the curvature: the lower triangle of (P, P), in the order of all parameters. Its memory is reused.
 
-        Raises `TrainingError` when it cannot be inverted.
+        Raises `TrainingError` if it cannot be inverted.
         """
         (group,) = self.param_groups
         diagonal = matrix.diagonal().clone()
         self._scale = (diagonal + _LEAST_DIAGONAL * diagonal.median()).rsqrt()
         matrix.mul_(self._scale[:, None]).mul_(self._scale)
         matrix.diagonal().add_(group["damping"])
-        factorise(matrix)
+        factorize(matrix)
         self._factor = matrix
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step along the turned running mean of the gradient."""
+        """Take one step along the running mean of the gradient, multiplied by the inverse curvature."""
         assert closure is None
         (group,) = self.param_groups
         parameters: list[Tensor] = group["params"]
@@ -115,7 +115,7 @@ class GaussNewton(torch.optim.Optimizer):
 
 
 def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
-    """By what to multiply a step that promises so much; the first `_UNTRIED` only show what is usual."""
+    """Return the factor for a step with this promised decrease. The first `_UNTRIED` steps only show what is usual."""
     state["step"] = step = state.get("step", 0) + 1
     usual = state.setdefault("usual", torch.zeros_like(promise))
     if step <= _UNTRIED:
@@ -126,11 +126,11 @@ def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
     return (trusted / promise.clamp(min=1e-30)).sqrt()
 
 
-def factorise(matrix: Tensor) -> None:
-    """Turns a positive definite matrix, its lower triangle in (P, P), into what `solve` takes, in place.
+def factorize(matrix: Tensor) -> None:
+    """Replace a positive definite matrix, the lower triangle of (P, P), by the factor that `solve` takes.
 
     That is Cholesky's factor L with each block on its diagonal replaced by the block's inverse, so that solving is
-    multiplying only. Raises `TrainingError` where the matrix is not positive definite.
+    multiplying only. Raises `TrainingError` if the matrix is not positive definite.
     """
     upper = matrix.mT  # LAPACK's order of memory, given as the result too: no second matrix is made
     failed = torch.empty((), dtype=torch.int32, device=matrix.device)
@@ -144,9 +144,9 @@ def factorise(matrix: Tensor) -> None:
 
 
 def solve(factor: Tensor, right: Tensor) -> Tensor:
-    """x of L L^T x = right, both (P,), with L as `factorise` leaves it: forward through L, then backward.
+    """Solve L L^T x = right for x, both (P,), with L as `factorize` leaves it: forward through L, then backward.
 
-    Both go through L by blocks of whole rows: as it lies in memory, which on a processor decides.
+    Both passes read L in blocks of whole rows, in the order of memory, which decides the speed on a CPU.
     """
     x = right.clone()
     starts = range(0, len(x), _BLOCK)
@@ -167,11 +167,11 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Tensor:
-    """The Gauss-Newton matrix of all weights, in the order of the network's parameters.
+    """Measure the Gauss-Newton matrix of all weights, in the order of the network's parameters.
 
     Args:
-        network: where it is measured.
-        batches: crops, LR and HR, as training has them; each crop counts alike.
+        network: the network whose weights it is measured at.
+        batches: crops, LR and HR, as in training; all crops count equally.
         loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
             left out.
 
@@ -189,9 +189,9 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
 
 
 def _expect_room(parameters: list[Tensor]) -> None:
-    """Raises `TrainingError` where the matrix, and gradients that are added to it, need more than the free memory.
+    """Raise `TrainingError` if the matrix, and the gradients added to it, need more than the free memory.
 
-    Pictures, and other processes of the machine, come on top.
+    Pictures, and other processes of the machine, are not counted.
     """
     count, device = sum(parameter.numel() for parameter in parameters), parameters[0].device
     needed = 4 * count * (count + 3 * _GATHERED)
@@ -204,7 +204,7 @@ def _expect_room(parameters: list[Tensor]) -> None:
 
 
 def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:
-    """Gradients (n, P), enough of them at a time that their products are worth a matrix multiplication."""
+    """Yield gradients (n, P), enough at a time that their products are worth a matrix multiplication."""
     rows: list[Tensor] = []
     for lr, hr in batches:
         rows.append(_signed_gradients(network, lr, hr, loss))
@@ -217,7 +217,7 @@ def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One convolution's pass over a batch: its input, its output, and that after the activation."""
+    """One convolution's pass over a batch: its input, its output, and its output after the activation."""
 
     name: str
     convolution: nn.Conv2d
@@ -227,7 +227,7 @@ class _Layer:
 
 
 def _signed_gradients(network: CollapsedSESR, lr: Tensor, hr: Tensor, loss: str) -> Tensor:
-    """J^T v of each crop, (n, P), for random signs v weighted as the loss weighs its crop."""
+    """Return J^T v of each crop, (n, P), for random signs v, weighted as the loss weights the crop."""
     with torch.enable_grad():
         prediction, layers = _forward(network, lr)
         signs = torch.randint(0, 2, prediction.shape, device=lr.device).mul_(2).sub_(1).float()
@@ -244,7 +244,7 @@ def _signed_gradients(network: CollapsedSESR, lr: Tensor, hr: Tensor, loss: str)
 
 
 def _forward(network: CollapsedSESR, lr: Tensor) -> tuple[Tensor, list[_Layer]]:
-    """The network's result, and what passed through each convolution."""
+    """Return the network's result, and what passed through each convolution."""
     layers: list[_Layer] = []
 
     def layer(name: str) -> Callable[[Tensor], Tensor]:
@@ -264,7 +264,7 @@ def _forward(network: CollapsedSESR, lr: Tensor) -> tuple[Tensor, list[_Layer]]:
 
 
 def _root_weight(prediction: Tensor, hr: Tensor, loss: str) -> Tensor:
-    """Root of what the loss multiplies each squared error of a crop by, (n, 1, 1, 1)."""
+    """Return the root of the factor by which the loss multiplies a crop's squared errors, (n, 1, 1, 1)."""
     pixels = hr[0].numel()
     if loss == "l2":
         return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)

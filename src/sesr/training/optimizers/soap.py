@@ -1,7 +1,7 @@
 """SOAP: Adam, in a basis where the gradient's entries are nearly independent (Vyas et al., 2024, arXiv 2409.11321).
 
 Adam scales every weight's step by how large its gradient usually is. That helps most when weights do not interact, and
-a convolution's do: neighbouring taps and channels see nearly the same pictures. For a weight matrix with gradients G,
+a convolution's do: neighboring taps and channels see nearly the same pictures. For a weight matrix with gradients G,
 SOAP keeps the running means of ``G G^T`` and ``G^T G``, turns gradients by their eigenvectors, lets Adam work there,
 and turns the step back. The eigenvectors change slowly; every few steps one round of QR iteration keeps them up to
 date.
@@ -17,15 +17,15 @@ from torch import Tensor
 
 
 class SOAP(torch.optim.Optimizer):
-    """The optimiser.
+    """The optimizer.
 
     Args:
-        parameters: what to train.
+        parameters: weights to train.
         lr: the rate, as Adam's.
         betas: decay rates of the running means of gradients and of their squares.
-        basis_beta: decay rate of the running means that the basis is made of.
+        basis_beta: decay rate of the running means from which the basis is computed.
         basis_every: steps between updates of the basis.
-        eps: keeps steps finite where gradients vanish.
+        eps: keeps steps finite if gradients vanish.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SOAP(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step; a matrix's first gradient only sets its basis up."""
+        """Take one step. A matrix's first gradient only sets up its basis."""
         assert closure is None
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -81,13 +81,13 @@ def _start_basis(state: dict[str, Any], matrix: Tensor) -> None:
 
 
 def _turn(matrix: Tensor, state: dict[str, Any]) -> Tensor:
-    """The matrix in the eigenbasis."""
+    """Return the matrix in the eigenbasis."""
     turned: Tensor = state["left"].T @ matrix @ state["right"]
     return turned
 
 
 def _follow(state: dict[str, Any], matrix: Tensor, group: dict[str, Any]) -> None:
-    """Updates the running means, and from time to time the basis; its first steps change it the most."""
+    """Update the running means, and from time to time the basis. The first steps change the basis the most."""
     state["rows"].lerp_(matrix @ matrix.T, 1 - group["basis_beta"])
     state["columns"].lerp_(matrix.T @ matrix, 1 - group["basis_beta"])
     if state["step"] >= 20 and state["step"] % group["basis_every"]:

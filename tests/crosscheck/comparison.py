@@ -1,8 +1,8 @@
-"""Two `.tflite` files of one network side by side: what each operator is, and what each tensor means and holds.
+"""Two `.tflite` files of one network side by side: every operator, and every tensor's type, grid and values.
 
-Reads the flatbuffer through the public schema, so it knows nothing of how either file was written. Operators are
-compared one by one in the order in which they run, and so are an operator's inputs and where these come from: a
-swapped ADD or a bias of another scale shows. Names are left out; they are free.
+Reads the flatbuffer through the public schema, so it does not depend on how either file was written. Operators are
+compared one by one in the order in which they run. So are their inputs, and the operators that these come from: a
+swapped ADD or a bias of another scale shows. Names are free and not compared.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).with_name("golden")
-"""Networks, ``NAME.safetensors``, and what TensorFlow's converter made of them, ``NAME.tflite``."""
+"""Networks, ``NAME.safetensors``, and the files that TensorFlow's converter made of them, ``NAME.tflite``."""
 Plane = NDArray[Any]
 """(H, W): float32 luma in [0, 1], or int8 luma less 128."""
 TFLite = Any
@@ -43,11 +43,11 @@ class Operator:
 
     Attributes:
         kind: ``CONV_2D`` or, with a fused activation, ``CONV_2D+RELU``.
-        version: of the operator.
-        options: without the fused activation.
+        version: the operator's version.
+        options: its options without the fused activation.
         sources: for each input, the number of the operator that makes it; -1 for constants and for the file's input.
-        inputs: what it reads.
-        output: what it makes.
+        inputs: the tensors that it reads.
+        output: the tensor that it writes.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many numbers were compared, how many differ, and by how much at most."""
+    """Counts of numbers compared and of numbers that differ, and the largest difference."""
 
     compared: int
     differing: int
@@ -76,11 +76,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What tells two files apart whose operators are of the same kinds in the same order.
+    """Differences between two files whose operators are of the same kinds in the same order.
 
     Attributes:
-        layout: what differs in version, options, sources, shapes, types and zero points, in words.
-        scales: of planes, weights and biases; the difference is relative.
+        layout: differences of version, options, sources, shapes, types and zero points, in words.
+        scales: scales of planes, weights and biases; the difference is relative.
         weights: int8 or float constants.
         biases: int32 constants of int8 files.
     """
@@ -92,7 +92,7 @@ class Comparison:
 
 
 def read_operators(content: bytes) -> tuple[Operator, ...]:
-    """The operators of a `.tflite` in the order in which they run."""
+    """Read the operators of a `.tflite` in the order in which they run."""
     schema = importlib.import_module("ai_edge_litert.schema_py_generated")
     model = schema.ModelT.InitFromPackedBuf(content)
     (graph,) = model.subgraphs
@@ -102,7 +102,7 @@ def read_operators(content: bytes) -> tuple[Operator, ...]:
 
 
 def compare(ours: tuple[Operator, ...], theirs: tuple[Operator, ...]) -> Comparison:
-    """Raises `ValueError` when the operators differ in kind, number or order."""
+    """Compare two files. Raises `ValueError` when their operators differ in kind, number or order."""
     if [operator.kind for operator in ours] != [operator.kind for operator in theirs]:
         raise ValueError(f"{[operator.kind for operator in ours]} is not {[operator.kind for operator in theirs]}")
     pairs = list(zip(ours, theirs, strict=True))
@@ -118,9 +118,9 @@ def compare(ours: tuple[Operator, ...], theirs: tuple[Operator, ...]) -> Compari
 
 
 def run_tflite(content: bytes, plane: Plane) -> Plane:
-    """What LiteRT makes of a plane."""
+    """Run a `.tflite` on a plane in LiteRT."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own future
+        warnings.simplefilter("ignore")  # LiteRT announces its own future
         interpreter: Any = importlib.import_module("ai_edge_litert.interpreter").Interpreter(
             model_content=content, num_threads=1
         )
@@ -134,7 +134,7 @@ def run_tflite(content: bytes, plane: Plane) -> Plane:
 
 
 def differing(one: Plane, other: Plane) -> Tally:
-    """Of two planes of the same size."""
+    """Compare two planes of the same size."""
     return _tally([(one, other)])
 
 
@@ -142,11 +142,11 @@ def _tensor(schema: TFLite, model: TFLite, tensor: TFLite) -> Tensor:
     shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
     kind, content = _name(schema.TensorType, tensor.type), model.buffers[tensor.buffer].data
     value = None if content is None else np.frombuffer(bytes(content), _TYPES[kind]).reshape(tensor.shape)
-    meaning = tensor.quantization
-    if meaning is None or meaning.scale is None:
+    grid = tensor.quantization
+    if grid is None or grid.scale is None:
         return Tensor(tuple(shape), kind, np.empty(0, np.float32), (), 0, value)
-    scales, zero_points = np.asarray(meaning.scale, np.float32), tuple(int(point) for point in meaning.zeroPoint)
-    return Tensor(tuple(shape), kind, scales, zero_points, int(meaning.quantizedDimension), value)
+    scales, zero_points = np.asarray(grid.scale, np.float32), tuple(int(point) for point in grid.zeroPoint)
+    return Tensor(tuple(shape), kind, scales, zero_points, int(grid.quantizedDimension), value)
 
 
 def _operator(

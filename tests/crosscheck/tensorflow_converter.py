@@ -1,15 +1,15 @@
 """Converts our networks with TensorFlow's own converter, as a check of the `.tflite` that we write ourselves.
 
 Optional: no test needs TensorFlow. Each network is built once more in TensorFlow, as a graph in real numbers with
-fake-quantisation marks, and `tf.lite.TFLiteConverter` makes its own file of it, int8 or float. These files and the
-networks are kept in ``golden/``; ``tests/export/test_crosscheck.py`` compares what our writer makes of the networks
-with them. Run this again when the graph changes, in an environment of its own (1.6 GB)::
+fake-quantization marks, and `tf.lite.TFLiteConverter` makes its own file of it, int8 or float. These files and the
+networks are kept in ``golden/``, and ``tests/tflite/test_crosscheck.py`` compares our writer's files with them. Run
+this again when the graph changes, in an environment of its own (1.6 GB)::
 
     python -m venv tfenv
     tfenv/bin/pip install tensorflow-cpu ai-edge-litert safetensors
     PYTHONPATH=src tfenv/bin/python -m tests.crosscheck.tensorflow_converter
 
-It overwrites the golden files and prints what differs. Found with TensorFlow 2.21.0 and LiteRT 2.3.0:
+It overwrites the golden files and prints the differences. Found with TensorFlow 2.21.0 and LiteRT 2.3.0:
 
 - In all nine files the same operators in the same order: options, fused activations, inputs and their order, shapes
   (free height and width included), types and zero points.
@@ -19,12 +19,12 @@ It overwrites the golden files and prints what differs. Found with TensorFlow 2.
 - Not one pixel differs in LiteRT between the two files; and for int8, none from the reference
   (`sesr.network.reference.run_int8`), PReLU included.
 
-What the TensorFlow graph has to observe for that:
+Rules for the TensorFlow graph that lead to this result:
 
-- The shift's constant carries a mark of its own; else it gets a scale that fits it alone.
+- The shift's constant carries a mark of its own; otherwise it gets a scale that fits it alone.
 - The shift is an ADD of a negative constant (``x - 0.5`` becomes SUB), and constants have shape (1,).
-- PReLU is recognised in ``relu(x) + -slope * relu(-x)``, with a slope of shape (1, 1, C); with one of shape (C,) five
-  operators come out. An int8 slope must have no mark of its own, else PRELU runs in float between DEQUANTIZE and
+- PReLU is recognized in ``relu(x) + -slope * relu(-x)``, with a slope of shape (1, 1, C); with one of shape (C,) five
+  operators come out. An int8 slope must have no mark of its own, or PRELU runs in float between DEQUANTIZE and
   QUANTIZE; unmarked, it gets the scale ``largest / 127``. So the slopes here have a largest value of 127.
 """
 # ruff: noqa: T201 - a script: it prints
@@ -42,7 +42,7 @@ from tests.quantized_networks import picture, random_network
 
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
-from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
+from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork, Slope
 from sesr.network.reference import run_int8
 from sesr.network.variants import SESRConfig
 from sesr.tflite.writer import write_tflite
@@ -51,7 +51,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 tf: Any = importlib.import_module("tensorflow")
 """Without types: TensorFlow is not part of the project's environment, and its own types are not complete."""
 
-Network = Checkpoint | QuantizedNetwork
 Symbol = Any
 """A tensor of the graph that TensorFlow traces."""
 
@@ -82,7 +81,7 @@ def main() -> None:
     print(f"{sum(file.stat().st_size for file in GOLDEN.iterdir()):,} bytes of golden files")
 
 
-def _networks() -> dict[str, Network]:
+def _networks() -> dict[str, AnyNetwork]:
     int8 = {name: _random_int8(config, seed) for seed, (name, config) in enumerate(INT8.items())}
     return int8 | {name: _random_checkpoint(config, seed) for seed, (name, config) in enumerate(FLOAT.items())}
 
@@ -115,14 +114,13 @@ def _random_checkpoint(config: SESRConfig, seed: int) -> Checkpoint:
     return Checkpoint(config, tensors, {"name": "random"})
 
 
-def _convert(network: Network) -> bytes:
-    """The network's `.tflite` as TensorFlow's converter makes it."""
-    int8 = isinstance(network, QuantizedNetwork)
-    body = _int8_graph(network) if isinstance(network, QuantizedNetwork) else _float_graph(network)
+def _convert(network: AnyNetwork) -> bytes:
+    """Return the network's `.tflite` as TensorFlow's converter makes it."""
+    body = _int8_graph(network) if network.int8 else _float_graph(network)
     module = tf.Module()
     module.body = tf.function(body, input_signature=[tf.TensorSpec([1, None, None, 1], tf.float32, "input")])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.body.get_concrete_function()], module)
-    if int8:
+    if network.int8:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return bytes(converter.convert())
@@ -155,12 +153,12 @@ def _int8_graph(network: QuantizedNetwork) -> Callable[[Symbol], Symbol]:
         shift = _fake_quantized(tf.constant([-128 / 255], tf.float32), SHIFTED)
         shifted = _fake_quantized(luma + shift, SHIFTED)
         features = first = _int8_convolution(shifted, SHIFTED, network.head)
-        meaning = network.head.output
+        grid = network.head.output
         for index, convolution in enumerate(network.body):
-            features = _int8_convolution(features, meaning, convolution, relu=config.activation == "relu")
-            meaning = convolution.output
+            features = _int8_convolution(features, grid, convolution, relu=config.activation == "relu")
+            grid = convolution.output
             if network.slopes:
-                features, meaning = _int8_prelu(features, network.slopes[index]), network.slopes[index].output
+                features, grid = _int8_prelu(features, network.slopes[index]), network.slopes[index].output
         total = _fake_quantized(features + first, network.residual_sum)
         y = _int8_convolution(total, network.residual_sum, network.tail)
         y = _fake_quantized(y + luma, PIXELS) if config.input_residual else y
@@ -169,15 +167,15 @@ def _int8_graph(network: QuantizedNetwork) -> Callable[[Symbol], Symbol]:
     return traced
 
 
-def _int8_convolution(source: Symbol, meaning: Quantization, made: Convolution, *, relu: bool = False) -> Symbol:
-    """The convolution in real numbers, marked such that the converter finds back to our whole ones."""
-    scales = made.weight_scale.astype(np.float64)
-    kernel = (made.weight * scales[:, None, None, None]).transpose(2, 3, 1, 0).astype(np.float32)
+def _int8_convolution(source: Symbol, grid: Quantization, layer: Convolution, *, relu: bool = False) -> Symbol:
+    """Write the convolution in real numbers, marked so that the converter arrives at our whole numbers."""
+    scales = layer.weight_scale.astype(np.float64)
+    kernel = (layer.weight * scales[:, None, None, None]).transpose(2, 3, 1, 0).astype(np.float32)
     weight = tf.quantization.fake_quant_with_min_max_vars_per_channel(
         tf.constant(kernel), *((sign * 127 * scales).astype(np.float32) for sign in (-1, 1)), narrow_range=True
     )
-    y = _convolved(source, weight) + (made.bias * meaning.scale * scales).astype(np.float32)
-    return _fake_quantized(tf.nn.relu(y) if relu else y, made.output)
+    y = _convolved(source, weight) + (layer.bias * grid.scale * scales).astype(np.float32)
+    return _fake_quantized(tf.nn.relu(y) if relu else y, layer.output)
 
 
 def _int8_prelu(source: Symbol, slope: Slope) -> Symbol:
@@ -185,8 +183,8 @@ def _int8_prelu(source: Symbol, slope: Slope) -> Symbol:
     return _fake_quantized(_prelu(source, alpha), slope.output)
 
 
-def _fake_quantized(plane: Symbol, meaning: Quantization) -> Symbol:
-    lowest, highest = (meaning.scale * (bound - meaning.zero_point) for bound in (-128, 127))
+def _fake_quantized(plane: Symbol, grid: Quantization) -> Symbol:
+    lowest, highest = (grid.scale * (bound - grid.zero_point) for bound in (-128, 127))
     return tf.quantization.fake_quant_with_min_max_vars(plane, lowest, highest)
 
 
@@ -195,11 +193,11 @@ def _convolved(source: Symbol, weight: Symbol) -> Symbol:
 
 
 def _prelu(source: Symbol, slope: Symbol) -> Symbol:
-    """As Keras writes it; the converter recognises this form."""
+    """Write PReLU as Keras does; the converter recognizes this form."""
     return tf.nn.relu(source) + -slope.reshape(1, 1, -1) * tf.nn.relu(-source)
 
 
-def _report(name: str, network: Network, golden: bytes) -> None:
+def _report(name: str, network: AnyNetwork, golden: bytes) -> None:
     content = write_tflite(network)
     ours, theirs = read_operators(content), read_operators(golden)
     print(f"\n{name}: {len(content):,} bytes, TensorFlow's {len(golden):,}")
@@ -214,14 +212,14 @@ def _report(name: str, network: Network, golden: bytes) -> None:
     _report_pixels(network, content, golden)
 
 
-def _report_pixels(network: Network, content: bytes, golden: bytes) -> None:
+def _report_pixels(network: AnyNetwork, content: bytes, golden: bytes) -> None:
     pixels = picture(211, 307)
     source: Plane = pixels.astype(np.float32) / np.float32(255)
-    if isinstance(network, QuantizedNetwork):
+    if network.int8:
         source = (pixels.astype(np.int16) - 128).astype(np.int8)
     ours, theirs = (run_tflite(file, source) for file in (content, golden))
     print(f"  pixels in LiteRT, ours against theirs: {differing(ours, theirs)}")
-    if isinstance(network, QuantizedNetwork):
+    if network.int8:
         print(
             f"  pixels, theirs in LiteRT against the reference: {differing(theirs + 128.0, run_int8(network, pixels))}"
         )

@@ -21,7 +21,7 @@ from sesr.network.zoo import Network, list_networks
 from sesr.tflite.file import operators
 
 MOST_STEPS = {"sesr_m5-int8_x2": 1, "sesr_m11-int8_x4": 3}
-"""Of OpenVINO; others two."""
+"""Largest difference of OpenVINO; two for the others."""
 
 SHIPPED = [network for network in list_networks() if network.int8]
 PICTURES = [*drawn_pictures(), *drawn_pictures((240, 321)), *drawn_pictures((300, 190))]

@@ -77,7 +77,7 @@ def test_a_file_of_one_size_is_verified_at_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [(0, 0), (0, -1), (-1, 0), (-1, -1)])
 def test_one_step_in_one_corner_is_found(at: tuple[int, int], tmp_path: Path) -> None:
-    """Of an int8 ReLU network in LiteRT; OpenVINO is allowed three steps, and not four."""
+    """LiteRT is allowed no step on an int8 ReLU network; OpenVINO is allowed three, and not four."""
     network, file = random_network(SMALL), tmp_path / "there.tflite"
     verify(network, file, {"litert": Exact(network)})
     with pytest.raises(ExportError) as caught:

@@ -1,4 +1,4 @@
-"""Colour under transparent pixels."""
+"""Color under transparent pixels."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from sesr.imaging.alpha import REACH, spread_color
 
 @settings(deadline=None, max_examples=50)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.sampled_from([2, 4]))))
-def test_visible_colour_is_never_changed(pixels: np.typing.NDArray[np.uint8]) -> None:
+def test_visible_color_is_never_changed(pixels: np.typing.NDArray[np.uint8]) -> None:
     visible = pixels[..., -1] > 0
     assert np.array_equal(spread_color(pixels)[visible], pixels[visible][:, :-1])
 
 
-def test_one_colour_spreads_as_that_colour_and_only_so_far() -> None:
+def test_one_color_spreads_as_that_color_and_only_so_far() -> None:
     pixels = np.zeros((1, 20, 4), np.uint8)
     pixels[0, 0] = (200, 100, 50, 1)
     spread = spread_color(pixels)

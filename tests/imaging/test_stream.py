@@ -165,7 +165,7 @@ def test_larger_pictures_in_their_own_bands(height: int, width: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(["LA", "RGBA"]), DEPTHS, st.floats(0, 1))
-def test_constant_alpha_leaves_colour_as_it_is_without(
+def test_constant_alpha_leaves_color_as_it_is_without(
     h: int, w: int, height: int, width: int, mode: str, depth: int, opacity: float
 ) -> None:
     whole = picture(h, w, mode, depth)
@@ -189,13 +189,13 @@ def test_alpha_is_that_of_the_whole_resized_and_bands_leave_no_trace(
 
 @settings(max_examples=100, deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, DEPTHS, st.integers(0, 99))
-def test_a_cut_out_of_one_colour_stays_so(h: int, w: int, height: int, width: int, depth: int, seed: int) -> None:
-    """What transparent pixels hold does not show: there is no halo."""
+def test_a_cut_out_of_one_color_stays_so(h: int, w: int, height: int, width: int, depth: int, seed: int) -> None:
+    """The color of transparent pixels does not show: there is no halo."""
     whole = picture(h, w, "RGBA", depth, seed)
-    colour = whole.pixels[0, 0, :-1].copy()
-    whole.pixels[whole.pixels[..., -1] > 0, :-1] = colour
+    color = whole.pixels[0, 0, :-1].copy()
+    whole.pixels[whole.pixels[..., -1] > 0, :-1] = color
     result = joined(whole, width, height)
-    assert (result[result[..., -1] > 0][:, :-1] == colour).all()
+    assert (result[result[..., -1] > 0][:, :-1] == color).all()
 
 
 def weights(size: int, wanted: int) -> NDArray[np.float64]:
@@ -205,17 +205,17 @@ def weights(size: int, wanted: int) -> NDArray[np.float64]:
 
 
 def one_pass(matrix: NDArray[np.float64], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Along the first axis of (n, m, C), colour as seen over its alpha, by whole matrices."""
+    """Along the first axis of (n, m, C), color as seen over its alpha, by whole matrices."""
     alpha = np.tensordot(matrix, pixels[..., -1], 1)
     product = np.tensordot(matrix, pixels[..., :-1] * pixels[..., -1:], 1)
     plain = np.tensordot(matrix, pixels[..., :-1], 1)
-    colour = np.where(alpha[..., None] >= 0.5, product / np.maximum(alpha, 0.5)[..., None], plain)
-    rounded: NDArray[np.float64] = np.floor(np.clip(np.dstack([colour, alpha]), 0, 255) + 0.5)
+    color = np.where(alpha[..., None] >= 0.5, product / np.maximum(alpha, 0.5)[..., None], plain)
+    rounded: NDArray[np.float64] = np.floor(np.clip(np.dstack([color, alpha]), 0, 255) + 0.5)
     return rounded
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 21), (37, 29), (60, 63), (13, 90)])
-def test_colour_is_weighted_by_alpha(height: int, width: int) -> None:
+def test_color_is_weighted_by_alpha(height: int, width: int) -> None:
     h, w = 40, 42
     whole = picture(h, w, "RGBA", 8)
     down, across = (weights(h, height), 0), (weights(w, width), 1)

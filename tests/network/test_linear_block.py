@@ -45,8 +45,8 @@ def test_kernel_is_the_sum_over_the_expansion() -> None:
         for i in range(2):
             expected = sum(float(block.project[o, p].detach() * block.expand[p, i, 0, 2].detach()) for p in range(32))
             assert float(kernel[o, i, 0, 2]) == pytest.approx(expected)
-    centre = (block.project @ block.expand.flatten(1)).detach().view(2, 2, 3, 3)[:, :, 1, 1]
-    torch.testing.assert_close(kernel[:, :, 1, 1], centre + torch.eye(2, dtype=torch.float64))
+    center = (block.project @ block.expand.flatten(1)).detach().view(2, 2, 3, 3)[:, :, 1, 1]
+    torch.testing.assert_close(kernel[:, :, 1, 1], center + torch.eye(2, dtype=torch.float64))
 
 
 def gradients(block: LinearBlock, features: Tensor, weight: Tensor) -> list[Tensor]:

@@ -51,7 +51,7 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
             memory[key] = compute(name, c, i, j)
         return memory[key]
 
-    def convolved(layer: Convolution, previous: str, meaning: Quantization, c: int, i: int, j: int) -> int:
+    def convolved(layer: Convolution, previous: str, grid: Quantization, c: int, i: int, j: int) -> int:
         k = layer.weight.shape[-1]
         total = int(layer.bias[c])
         for p in range(layer.weight.shape[1]):
@@ -59,14 +59,14 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
                 for dx in range(k):
                     a, b = i + dy - k // 2, j + dx - k // 2
                     if 0 <= a < height and 0 <= b < width:
-                        value = plane(previous, p, a, b) - meaning.zero_point
+                        value = plane(previous, p, a, b) - grid.zero_point
                         total += int(layer.weight[c, p, dy, dx]) * value
-        factor = np.float32(meaning.scale) * layer.weight_scale[c] / np.float32(layer.output.scale)
+        factor = np.float32(grid.scale) * layer.weight_scale[c] / np.float32(layer.output.scale)
         return clip(int(np.rint(np.float32(total) * factor)) + layer.output.zero_point)
 
-    def added(one: int, meaning: Quantization, other: int, other_meaning: Quantization, result: Quantization) -> int:
-        addition = Addition.of(meaning, other_meaning, result)
-        total = addition.left * (one - meaning.zero_point) + addition.right * (other - other_meaning.zero_point)
+    def added(one: int, grid: Quantization, other: int, right_grid: Quantization, result: Quantization) -> int:
+        addition = Addition.of(grid, right_grid, result)
+        total = addition.left * (one - grid.zero_point) + addition.right * (other - right_grid.zero_point)
         return clip((total + (1 << (addition.shift - 1)) >> addition.shift) + result.zero_point)
 
     def after(index: int) -> tuple[str, Quantization]:
@@ -82,8 +82,8 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
         if name == "head":
             return convolved(network.head, "source", SHIFTED, c, i, j)
         if name.startswith("body"):
-            previous, meaning = after(int(name[4:]) - 1)
-            return convolved(network.body[int(name[4:])], previous, meaning, c, i, j)
+            previous, grid = after(int(name[4:]) - 1)
+            return convolved(network.body[int(name[4:])], previous, grid, c, i, j)
         if name.startswith("prelu"):
             index = int(name[5:])
             before, slope = network.body[index].output, network.slopes[index]
@@ -94,9 +94,9 @@ def pixel(network: QuantizedNetwork, source: NDArray[np.uint8], y: int, x: int) 
                 value *= int(slope.weight[c])
             return clip(rounded_twice(value, Fraction(float(factor))) + slope.output.zero_point)
         if name == "total":
-            last, meaning = after(config.m - 1)
+            last, grid = after(config.m - 1)
             head = plane("head", c, i, j)
-            return added(plane(last, c, i, j), meaning, head, network.head.output, network.residual_sum)
+            return added(plane(last, c, i, j), grid, head, network.head.output, network.residual_sum)
         tail = convolved(network.tail, "total", network.residual_sum, c, i, j)
         if not config.input_residual:
             return tail

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.needs("export")
 
 
 def pixels_of(file: Path, backend: Backend, source: Pixels) -> Pixels:
-    """What an engine makes of 8-bit luma, as 8-bit luma."""
+    """Enlarge 8-bit luma with an engine, to 8-bit luma."""
     enlarged = load_engine(file, backend, threads=1).run(source.astype(np.float32) / np.float32(255))
     rounded: Pixels = np.rint(enlarged * 255).astype(np.uint8)
     assert np.abs(enlarged * 255 - rounded).max() < 1e-3, "an int8 network gives whole numbers"
@@ -73,7 +73,7 @@ def test_litert_computes_the_reference(config: SESRConfig, tmp_path: Path) -> No
 @needs("openvino", int8=True)
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_openvino_comes_within_a_step(config: SESRConfig, tmp_path: Path) -> None:
-    """Its requantisation rounds otherwise, and random weights carry that on: one pixel in a thousand is two steps off.
+    """OpenVINO rounds requantization differently, and random weights amplify that: one pixel in a thousand is two off.
 
     With PReLU it is far off where the whole plane is a single pixel (2026.4); that is left out here.
     """
@@ -212,7 +212,7 @@ def test_cut_and_flipped_files_are_value_errors() -> None:
 
 
 def complaint(read: Callable[[bytes], object], content: bytes) -> str:
-    """What a reader says of a file; nothing where it reads it."""
+    """Return a reader's complaint about a file, or nothing."""
     try:
         read(content)
     except ValueError as error:

@@ -22,10 +22,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tests.fakes import Nearest
 from tests.sample_files import damaged, every_format
 
 from sesr.errors import SesrError
-from sesr.imaging.arrays import Luma
 from sesr.inference.networks import OneNetwork
 from sesr.inference.sizes import parse_scale
 from sesr.inference.upscale import Upscaler
@@ -34,18 +34,6 @@ SLOW = 10.0
 """Seconds that an input may take, on a machine that has other work too."""
 
 PIXEL_LIMIT = 4_000_000
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """An engine that repeats pixels."""
-
-    scale: int = 2
-    receptive_radius: int = 2
-    int8: bool = False
-
-    def run(self, luma: Luma) -> Luma:
-        return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
 
 
 def target_of(index: int, name: str) -> str:

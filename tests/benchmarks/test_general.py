@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.quantized_networks import random_network
+from tests.fakes import random_network
 
 from sesr.benchmarks.general import measure_general
 from sesr.errors import EngineError, UsageError

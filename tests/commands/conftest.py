@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.quantized_networks import calm_network
+from tests.fakes import calm_network
 
 from sesr.errors import NotInstalledError
 from sesr.network.checkpoint import Checkpoint, tensor_shapes

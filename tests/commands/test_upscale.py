@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.backends import backend_params
-from tests.quantized_networks import picture
+from tests.fakes import picture
 
 from sesr.cli import main
 

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tests.crosscheck.comparison import GOLDEN, Plane, compare, differing, read_operators, run_tflite
-from tests.quantized_networks import picture, random_network
+from tests.fakes import picture, random_network
 
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.backends import backend_params, needs
-from tests.quantized_networks import random_network
+from tests.fakes import float_network, random_network
 
 from sesr.engines import load as engine_module
 from sesr.engines import openvino as openvino_module
@@ -25,20 +25,12 @@ from sesr.engines.native import NativeEngine
 from sesr.engines.openvino import OpenVINOEngine
 from sesr.engines.torch import TorchEngine
 from sesr.errors import EngineError, SesrError, UsageError, WeightsError
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import Activation, SESRConfig
 from sesr.network.zoo import find_network
 from sesr.tflite.graph import Graph
 from sesr.tflite.writer import export_tflite
 
 Luma = NDArray[np.float32]
-
-
-def checkpoint(config: SESRConfig) -> Checkpoint:
-    rng = np.random.default_rng(3)
-    shapes = tensor_shapes(config).items()
-    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
-    return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
 
 
 def luma(height: int, width: int) -> Luma:
@@ -66,7 +58,7 @@ KINDS = [
 @pytest.mark.needs("openvino", "export", "torch")
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_engines_agree_and_know_themselves(config: SESRConfig, tmp_path: Path) -> None:
-    checkpoint(config).save(tmp_path / "net.safetensors")
+    float_network(config).save(tmp_path / "net.safetensors")
     backends: tuple[Backend, ...] = ("native", "openvino", "torch")
     engines = [load_engine(tmp_path / "net.safetensors", backend) for backend in backends]
     for engine in engines:
@@ -216,7 +208,7 @@ def test_flipped_bytes_never_crash(pair: Path, tmp_path: Path) -> None:
 def test_flipped_bytes_never_crash_our_own(tmp_path: Path, int8: bool) -> None:
     """No checksum protects these: what loads runs, and gives pixels."""
     path, config = tmp_path / "net.safetensors", SESRConfig(m=2, f=4)
-    (random_network(config) if int8 else checkpoint(config)).save(path)
+    (random_network(config) if int8 else float_network(config)).save(path)
     content = path.read_bytes()
     rng = np.random.default_rng(0)
     refusals = 0
@@ -404,5 +396,5 @@ def test_int8_of_openvino_is_refused_without_vnni(tmp_path: Path, suffix: str, m
         load_engine(path, "openvino")
     assert "\n" not in str(caught.value)
     assert load_engine(path, "openvino", inexact=True).run(luma(9, 12)).shape == (18, 24)
-    checkpoint(SESRConfig(m=1, f=4)).save(tmp_path / "float.safetensors")
+    float_network(SESRConfig(m=1, f=4)).save(tmp_path / "float.safetensors")
     assert not load_engine(tmp_path / "float.safetensors", "openvino").int8

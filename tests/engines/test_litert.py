@@ -13,14 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.backends import backend_params, needs
-from tests.quantized_networks import picture, random_network
+from tests.fakes import float_network, picture, random_network
 
 from sesr.engines.base import Backend, LumaEngine, from_int8, to_int8
 from sesr.engines.litert import LiteRTEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import run_plane
 from sesr.errors import EngineError, UsageError, WeightsError
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 from sesr.tflite.file import sealed
 from sesr.tflite.writer import Layout, export_tflite, write_tflite
@@ -32,13 +31,6 @@ pytestmark = pytest.mark.needs("export")
 CONFIG = SESRConfig(m=1, f=4, activation="relu")
 
 
-def checkpoint(config: SESRConfig) -> Checkpoint:
-    rng = np.random.default_rng(3)
-    shapes = tensor_shapes(config).items()
-    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
-    return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
-
-
 def luma(height: int, width: int) -> Luma:
     return np.random.default_rng(height * 99 + width).random((height, width), np.float32)
 
@@ -47,7 +39,7 @@ def luma(height: int, width: int) -> Luma:
 @pytest.mark.parametrize("config", [SESRConfig(m=2, f=4, scale=2), SESRConfig(m=1, f=3, scale=4, activation="relu")])
 def test_equals_openvino(config: SESRConfig, tmp_path: Path) -> None:
     """From the `.tflite` and from the `.safetensors`; both engines know scale and radius."""
-    network = checkpoint(config)
+    network = float_network(config)
     network.save(tmp_path / "net.safetensors")
     export_tflite(network, tmp_path / "net.tflite")
     engines = [load_engine(tmp_path / f"net.{kind}", "litert", threads=1) for kind in ("tflite", "safetensors")]
@@ -64,7 +56,7 @@ def test_equals_openvino(config: SESRConfig, tmp_path: Path) -> None:
 
 def test_results_are_the_callers_own(tmp_path: Path) -> None:
     """A later run does not write into an earlier result, and the input is left alone."""
-    export_tflite(checkpoint(CONFIG), tmp_path / "net.tflite")
+    export_tflite(float_network(CONFIG), tmp_path / "net.tflite")
     engine, plane = load_engine(tmp_path / "net.tflite", "litert"), luma(9, 12)
     before = plane.copy()
     first = engine.run(plane)
@@ -84,7 +76,7 @@ def refused(path: Path, reason: str, error: type[Exception] = WeightsError) -> N
 def rewritten(change: Callable[[Any], object]) -> bytes:
     """A float network's file with something changed."""
     schema = importlib.import_module("ai_edge_litert.schema_py_generated")
-    model = schema.ModelT.InitFromPackedBuf(write_tflite(checkpoint(CONFIG)))
+    model = schema.ModelT.InitFromPackedBuf(write_tflite(float_network(CONFIG)))
     change(model)
     builder = importlib.import_module("flatbuffers").Builder(1 << 14)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -133,7 +125,7 @@ def test_what_is_no_whole_file(tmp_path: Path) -> None:
 
 
 def test_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export_tflite(checkpoint(CONFIG), tmp_path / "net.tflite")
+    export_tflite(float_network(CONFIG), tmp_path / "net.tflite")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(EngineError, match=r"LiteRT is not installed.*pip install 'sesr\[export\]'"):
         load_engine(tmp_path / "net.tflite", "litert")
@@ -141,7 +133,7 @@ def test_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_of_one_size(tmp_path: Path) -> None:
     """Runs at its size, again and again, and says which it is where another is asked for."""
-    network = checkpoint(CONFIG)
+    network = float_network(CONFIG)
     export_tflite(network, tmp_path / "net.tflite", Layout(6, 8, fixed=True))
     export_tflite(network, tmp_path / "free.tflite")
     engine, free = (load_engine(tmp_path / name, "litert") for name in ("net.tflite", "free.tflite"))

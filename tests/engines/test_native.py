@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.quantized_networks import calm_network, picture, random_network
+from tests.fakes import calm_network, float_network, picture, random_network
 
 from sesr import _native
 from sesr.engines import native
@@ -26,7 +26,7 @@ from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.network import reference as oracle
-from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
+from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.quantized import QuantizedNetwork, load_network
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import list_networks
@@ -68,15 +68,6 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(KERNEL, request.param)
         yield request.param
-
-
-def float_network(config: SESRConfig, seed: int = 0) -> Checkpoint:
-    """Weights that matter throughout, and pixels that reach both ends."""
-    random = np.random.default_rng(seed)
-    shapes = tensor_shapes(config).items()
-    tensors = {name: random.normal(0, 0.6 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
-    tensors["tail.bias"] += 0 if config.input_residual else 0.5
-    return Checkpoint(config, {name: tensor.astype(np.float32) for name, tensor in tensors.items()})
 
 
 def noise(height: int, width: int, channels: int | None, seed: int = 0) -> Bytes:

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.backends import backend_params
+from tests.fakes import float_network
 
 from sesr.engines.base import LumaEngine
 from sesr.engines.load import load_engine
 from sesr.engines.strips import BAND_PIXELS, PIXELS, WORKING_BYTES, Span, plan, plan_rows, run_plane, run_strips
 from sesr.errors import UsageError
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 
 Luma = NDArray[np.float32]
@@ -62,14 +62,8 @@ def test_a_halo_one_pixel_short_shows() -> None:
 @pytest.fixture(scope="module", params=backend_params("native", "openvino"))
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LumaEngine:
     """A small network of random weights that all matter, biases too, so that its padding shows."""
-    config = SESRConfig(m=1, f=4)
-    rng = np.random.default_rng(5)
-    tensors = {
-        name: rng.normal(0, 0.6 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
-        for name, shape in tensor_shapes(config).items()
-    }
     path = tmp_path_factory.mktemp("strips") / "net.safetensors"
-    Checkpoint(config, tensors).save(path)
+    float_network(SESRConfig(m=1, f=4), strength=0.6).save(path)
     return load_engine(path, request.param, threads=1)
 
 

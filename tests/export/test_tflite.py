@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.quantized_networks import calm_network
+from tests.fakes import calm_network
 
 from sesr.engines.openvino import ISA_LIMITS
 from sesr.errors import ExportError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.backends import needs
-from tests.quantized_networks import calm_network, float_network, random_network
+from tests.fakes import calm_network, float_network, random_network
 
 from sesr.engines.base import Backend
 from sesr.engines.load import load_engine

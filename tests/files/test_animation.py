@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import Blend, PngInfo
-from tests.damage import Nearest
+from tests.fakes import Nearest
 from tests.sample_files import XMP, exif, frames
 
 from sesr.errors import PictureError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
-from tests.damage import Nearest
+from tests.fakes import Nearest
 from tests.sample_files import chunk
 
 from sesr.errors import PictureError

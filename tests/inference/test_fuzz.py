@@ -7,7 +7,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.damage import Nearest, fuzz
+from tests.damage import fuzz
+from tests.fakes import Nearest
 from tests.sample_files import every_format, png, png_header
 
 from sesr.errors import PictureError

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.PngImagePlugin import PngInfo
-from tests.damage import Nearest
+from tests.fakes import Nearest
 from tests.sample_files import (
     AUTHOR,
     NOTES,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.backends import needs
-from tests.quantized_networks import random_network
+from tests.fakes import float_network, random_network
 
 from sesr.engines.base import Backend, LumaEngine
 from sesr.engines.load import load_engine
@@ -21,7 +21,6 @@ from sesr.engines.pictures import picture_engine
 from sesr.engines.strips import run_plane
 from sesr.imaging.stream import CHANNELS, Stream
 from sesr.inference.step import Step
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SCALES, VARIANTS, SESRConfig
 from sesr.network.zoo import list_networks
 
@@ -69,13 +68,7 @@ def random_file(name: str, folder: Path) -> Path:
     if "int8" in name:
         random_network(SESRConfig(paper.m, paper.f, int(scale), "relu")).save(path)
         return path
-    config = SESRConfig(paper.m, paper.f, int(scale))
-    random = np.random.default_rng(5)
-    tensors = {
-        name: random.normal(0, 0.6 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
-        for name, shape in tensor_shapes(config).items()
-    }
-    Checkpoint(config, tensors).save(path)
+    float_network(SESRConfig(paper.m, paper.f, int(scale)), strength=0.6).save(path)
     return path
 
 

@@ -1,7 +1,6 @@
 """Pictures through a network: what becomes of colour, grey, alpha, notes and odd inputs."""
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 from tests.backends import backend_params, needs
-from tests.quantized_networks import calm_network
+from tests.fakes import Breaking, Nearest, calm_network, float_network
 
 import sesr
 from sesr.engines.base import Backend
@@ -21,53 +20,20 @@ from sesr.engines.load import load_engine
 from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.files.picture import Picture
-from sesr.imaging.arrays import Luma
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.inference.upscale import Upscaled, Upscaler, load
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import list_networks
 
 Bytes = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """An engine that repeats pixels: what goes around the network shows undisturbed."""
-
-    scale: int = 2
-    receptive_radius: int = 9
-    int8: bool = False
-
-    def run(self, luma: Luma) -> Luma:
-        return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
-
-
-@dataclass(frozen=True)
-class Breaking:
-    """An engine that fails at the second strip."""
-
-    scale: int = 2
-    receptive_radius: int = 2
-    int8: bool = False
-
-    def run(self, luma: Luma) -> Luma:
-        if luma.min() > 0.9:
-            raise EngineError("it broke")
-        return np.ones((2 * luma.shape[0], 2 * luma.shape[1]), np.float32)
-
-
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network with random weights, x2."""
-    config = SESRConfig(m=3)
-    generator = np.random.default_rng(1)
-    tensors = {
-        name: generator.normal(0, 0.08, shape).astype(np.float32) for name, shape in tensor_shapes(config).items()
-    }
     path = tmp_path_factory.mktemp("network") / "random.safetensors"
-    Checkpoint(config, tensors).save(path)
+    float_network(SESRConfig(m=3)).save(path)
     return path
 
 

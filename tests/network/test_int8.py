@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.quantized_networks import scale
+from tests.fakes import scale
 
 from sesr.errors import UsageError
 from sesr.network.int8 import Addition, Multiplier, Quantization, prelu_multipliers

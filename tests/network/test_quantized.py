@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from tests.quantized_networks import picture, random_network
+from tests.fakes import picture, random_network
 
 from sesr.errors import WeightsError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint, read_header, tensor_shapes

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.quantized_networks import float_network, picture, random_network
+from tests.fakes import float_network, picture, random_network
 
 from sesr.imaging.drawn import luma_card
 from sesr.network.int8 import PIXELS, SHIFTED, Addition, Quantization

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.quantized_networks import random_network
+from tests.fakes import random_network
 
 from sesr.errors import UsageError, WeightsError
 from sesr.network.checkpoint import Checkpoint, tensor_shapes

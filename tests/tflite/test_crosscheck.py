@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.crosscheck.comparison import GOLDEN, Plane, compare, differing, read_operators, run_tflite
-from tests.quantized_networks import picture
+from tests.fakes import picture
 
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import Quantization

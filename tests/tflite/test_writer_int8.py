@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.backends import needs
-from tests.quantized_networks import picture, random_network
+from tests.fakes import picture, random_network
 
 from sesr.engines.base import Backend
 from sesr.engines.load import load_engine

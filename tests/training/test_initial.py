@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from tests.quantized_networks import random_network
+from tests.fakes import random_network
 
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR

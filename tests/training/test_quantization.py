@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from tests.quantized_networks import picture
+from tests.fakes import picture
 
 from sesr.network.linear_block import LinearBlock
 from sesr.network.reference import run_int8

@@ -1,10 +1,12 @@
-"""Random networks for tests, int8 and float, made without PyTorch."""
+"""Stand-ins that tests share: random networks, int8 and float, made without PyTorch, and engines without a network."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sesr.errors import EngineError
+from sesr.imaging.arrays import Luma
 from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
@@ -43,11 +45,11 @@ def random_network(config: SESRConfig, seed: int = 0) -> QuantizedNetwork:
     return QuantizedNetwork(config, head, tuple(body), tuple(slopes), total, tail, {"name": "random"})
 
 
-def float_network(config: SESRConfig) -> Checkpoint:
-    """Return a float network with random weights that keep most of the output within the clip."""
-    rng = np.random.default_rng(config.scale)
+def float_network(config: SESRConfig, seed: int = 0, strength: float = 0.4) -> Checkpoint:
+    """Return a float network with random weights, biases too; the weaker, the more pixels stay within the clip."""
+    rng = np.random.default_rng(seed)
     shapes = tensor_shapes(config).items()
-    tensors = {name: rng.normal(0, 0.4 / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
+    tensors = {name: rng.normal(0, strength / np.sqrt(np.prod(shape[1:])), shape) for name, shape in shapes}
     if not config.input_residual:
         tensors["tail.bias"] += 0.5
     return Checkpoint(config, {name: array.astype(np.float32) for name, array in tensors.items()})
@@ -68,3 +70,29 @@ def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     values[:1], values[-1:], values[:, :1] = 255, 0, 0
     clipped: NDArray[np.uint8] = np.clip(values, 0, 255).astype(np.uint8)
     return clipped
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """An engine that repeats pixels: what is done around the network shows undisturbed."""
+
+    scale: int = 2
+    receptive_radius: int = 9
+    int8: bool = False
+
+    def run(self, luma: Luma) -> Luma:
+        return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """An engine that fails at the first bright strip."""
+
+    scale: int = 2
+    receptive_radius: int = 2
+    int8: bool = False
+
+    def run(self, luma: Luma) -> Luma:
+        if luma.min() > 0.9:
+            raise EngineError("it broke")
+        return np.ones((2 * luma.shape[0], 2 * luma.shape[1]), np.float32)

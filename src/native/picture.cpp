@@ -111,7 +111,7 @@ class LumaRows : public Rows {
     Buffer<Other> converted_input_, converted_result_;
 };
 
-// Grey or RGB pixels in and out.
+// Gray or RGB pixels in and out.
 class PictureRows : public Rows {
   public:
     PictureRows(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
@@ -147,7 +147,7 @@ class PictureRows : public Rows {
                 make_luma(network_, output, plane_of_sums(sums, output, stride), input_.data(), luma_.data(), n);
                 std::uint8_t* pixels = planes_.data() + column * stride_;
                 if (channels_ != RGB) {
-                    loops_.luma_to_grey(luma_.data(), pixels, n);
+                    loops_.luma_to_gray(luma_.data(), pixels, n);
                     continue;
                 }
                 const Phase& phase = phases_[static_cast<std::size_t>(column)];
@@ -161,7 +161,7 @@ class PictureRows : public Rows {
   private:
     void make_input(Index y) {
         const std::uint8_t* row = in_.data + y * in_.width * channels_;
-        (channels_ == RGB ? loops_.rgb_to_luma : loops_.grey_to_luma)(row, input_.data(), in_.width);
+        (channels_ == RGB ? loops_.rgb_to_luma : loops_.gray_to_luma)(row, input_.data(), in_.width);
     }
     void make_differences(Index y, float* row) {
         loops_.color_differences(in_.data + y * in_.width * RGB, row, row + stride_, in_.width);

@@ -1,4 +1,4 @@
-// Whole pictures through a network: planes of luma, and grey or RGB pictures with everything around the network.
+// Whole pictures through a network: planes of luma, and gray or RGB pictures with everything around the network.
 #pragma once
 #include "network.hpp"
 #include "plane.hpp"
@@ -15,7 +15,7 @@ void upscale_luma(const Network& network, Plane<const std::uint8_t> in, Plane<st
 // the convolutions' unrounded result is added to the input as it came.
 void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top,
                   Index threads);
-// Grey or RGB (`channels` 1 or 3, bytes side by side): luma by the network, chroma by bicubic. An int8 network's input
+// Gray or RGB (`channels` 1 or 3, bytes side by side): luma by the network, chroma by bicubic. An int8 network's input
 // is rounded; its result stays unrounded until it becomes RGB.
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
                      Index top, Index threads);

@@ -22,7 +22,7 @@ from sesr.engines import native
 from sesr.engines.base import from_int8, to_int8
 from sesr.engines.native import KERNEL, NativeEngine, enlarge_by_bicubic, kernels
 from sesr.errors import EngineError, UsageError, WeightsError
-from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
+from sesr.imaging.color import gray_from_luma, luma_from_gray, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.network import reference as oracle
@@ -113,8 +113,8 @@ def by_numpy(engine: NativeEngine, pixels: Bytes) -> Bytes:
     """A picture enlarged by what other engines have around them."""
     if pixels.ndim == 3:
         return compose_rgb(engine.run(network_luma(pixels), rounded=False), pixels, engine.scale)
-    luma = luma_from_grey(pixels.astype(np.float32)) / np.float32(255)
-    return to_uint8(grey_from_luma(engine.run(luma, rounded=False) * np.float32(255)))
+    luma = luma_from_gray(pixels.astype(np.float32)) / np.float32(255)
+    return to_uint8(gray_from_luma(engine.run(luma, rounded=False) * np.float32(255)))
 
 
 class TestInt8:

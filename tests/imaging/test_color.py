@@ -1,9 +1,9 @@
-"""Luma against the papers' formula, and the ways to and from grey, bytes and 16-bit pixels."""
+"""Luma against the papers' formula, and the ways to and from gray, bytes and 16-bit pixels."""
 
 import numpy as np
 import pytest
 
-from sesr.imaging.color import BT601_LIMITED, code_values, grey_from_luma, luma_from_grey, to_pixels, to_uint8
+from sesr.imaging.color import BT601_LIMITED, code_values, gray_from_luma, luma_from_gray, to_pixels, to_uint8
 
 
 def test_luma_is_the_papers() -> None:
@@ -27,12 +27,12 @@ def test_luma_keeps_the_type_and_its_bits_in_any_strip() -> None:
     assert np.array_equal(BT601_LIMITED.luma(rgb[5:9, 3:4]), luma[5:9, 3:4])
 
 
-def test_grey_is_the_luma_of_a_neutral_color_and_comes_back() -> None:
-    grey = np.arange(256, dtype=np.float32)
-    luma = luma_from_grey(grey)
+def test_gray_is_the_luma_of_a_neutral_color_and_comes_back() -> None:
+    gray = np.arange(256, dtype=np.float32)
+    luma = luma_from_gray(gray)
     assert luma[[0, 255]].tolist() == [16, 235]
-    np.testing.assert_allclose(luma, BT601_LIMITED.luma(np.stack([grey] * 3, axis=-1)), rtol=0, atol=1e-4)
-    assert np.array_equal(to_uint8(grey_from_luma(luma)), grey.astype(np.uint8))
+    np.testing.assert_allclose(luma, BT601_LIMITED.luma(np.stack([gray] * 3, axis=-1)), rtol=0, atol=1e-4)
+    assert np.array_equal(to_uint8(gray_from_luma(luma)), gray.astype(np.uint8))
 
 
 def test_to_uint8_clips_before_rounding() -> None:

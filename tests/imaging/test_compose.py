@@ -1,4 +1,4 @@
-"""The large color picture: against the textbook route, neutral greys, strips."""
+"""The large color picture: against the textbook route, neutral grays, strips."""
 
 import numpy as np
 import pytest
@@ -29,8 +29,8 @@ def to_rgb(ycbcr: NDArray[np.float64]) -> NDArray[np.float64]:
     """The textbook's equations, the other way round."""
     y, cb, cr = np.moveaxis(ycbcr - [16, 128, 128], -1, 0)
     red, blue = 1.402 * 255 / 224 * cr, 1.772 * 255 / 224 * cb
-    grey = y * 255 / 219
-    return np.stack([grey + red, grey - (0.299 * red + 0.114 * blue) / 0.587, grey + blue], axis=-1)
+    gray = y * 255 / 219
+    return np.stack([gray + red, gray - (0.299 * red + 0.114 * blue) / 0.587, gray + blue], axis=-1)
 
 
 def test_network_luma_is_limited_luma_over_255() -> None:
@@ -52,8 +52,8 @@ def test_equals_the_textbook_route(scale: int) -> None:
 
 def test_neutral_stays_neutral() -> None:
     luma, rgb = pair(40, 50, 2)
-    grey = np.repeat(rgb[..., :1], 3, axis=2)
-    result = compose_rgb(luma, grey, 2)
+    gray = np.repeat(rgb[..., :1], 3, axis=2)
+    result = compose_rgb(luma, gray, 2)
     assert np.array_equal(result[..., 0], result[..., 1])
     assert np.array_equal(result[..., 0], result[..., 2])
     assert len(np.unique(result)) == 256

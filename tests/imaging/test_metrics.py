@@ -86,7 +86,7 @@ def test_ssim_needs_a_whole_window() -> None:
 
 
 def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A grey file's values are Y directly."""
+    """A gray file's values are Y directly."""
     values = picture.astype(np.float64)
     return values if values.ndim == 2 else BT601_LIMITED.luma(values)
 

@@ -74,7 +74,7 @@ def reference(image: NDArray[np.generic], height: int, width: int, store: Callab
 
 
 def drawn(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Noise of hard black and white with greys between: it overshoots and clips everywhere."""
+    """Noise of hard black and white with grays between: it overshoots and clips everywhere."""
     values = np.random.default_rng(seed).integers(-200, 456, (height, width))
     return np.clip(values, 0, 255).astype(np.uint8)
 

@@ -484,14 +484,14 @@ Doubles luma_of(const Picture& picture) {
 }
 
 // By the network's luma and, for RGB, bicubic of R - Y and B - Y with Y the full-range luma.
-Wanted coloured(const Model& model, const Picture& picture) {
+Wanted colored(const Model& model, const Picture& picture) {
     constexpr double KR = 0.299, KB = 0.114, KG = 1 - KR - KB;
     const Index scale = model.shape.scale;
     const Doubles large = model.real(luma_of(picture), picture.width);
-    const Planes grey = luma_plane(large, picture.width * scale).mapped([](double value, Index) {
+    const Planes gray = luma_plane(large, picture.width * scale).mapped([](double value, Index) {
         return (value * 255 - 16) * 255 / 219;
     });
-    std::vector<Planes> channels(static_cast<std::size_t>(picture.channels), grey);
+    std::vector<Planes> channels(static_cast<std::size_t>(picture.channels), gray);
     if (picture.channels == 3) {
         Planes difference[3] = {picture.plane(0), picture.plane(1), picture.plane(2)};
         for (Index i = 0; i < picture.height * picture.width; ++i) {
@@ -500,7 +500,7 @@ Wanted coloured(const Model& model, const Picture& picture) {
             for (Index c = 0; c < 3; ++c) of(c) -= luma;
         }
         for (std::size_t c = 0; c < 3; ++c)
-            channels[c] = grey.with(enlarged(difference[c], scale, as_it_is), std::plus<double>());
+            channels[c] = gray.with(enlarged(difference[c], scale, as_it_is), std::plus<double>());
     }
     Doubles values = interleaved(channels);
     for (double& value : values) value = std::clamp(value, 0.0, 255.0);
@@ -591,9 +591,9 @@ void check_floats(const Case& of, const Model& model, const Floats& in, bool rou
                        });
 }
 
-void check_coloured(const Case& of, const Model& model, const Picture& in, Random& random) {
+void check_colored(const Case& of, const Model& model, const Picture& in, Random& random) {
     const std::string what = model.kind() + (" picture of " + std::to_string(in.channels)) + " channels";
-    compare_all<Byte>(what, of, in.channels, coloured(model, in), random,
+    compare_all<Byte>(what, of, in.channels, colored(model, in), random,
                       [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
                           sesr::upscale_picture(model.made(kernels), {in.bytes.data(), of.height, of.width}, out,
                                                 in.channels, part.top, part.threads);
@@ -641,7 +641,7 @@ void check_network(const Case& of, const Model& model, Random& random, Spread& s
     check_floats(of, model, real, true, model.rounded(real, of.width), random);
     const Doubles exact = model.real(Doubles(real.begin(), real.end()), of.width);
     check_floats(of, model, real, false, {exact, FLOAT_ERROR}, random);
-    check_coloured(of, model, random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3), random);
+    check_colored(of, model, random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3), random);
 }
 
 void check_picture(const Case& of, Spread& spread) {

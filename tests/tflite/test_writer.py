@@ -52,7 +52,7 @@ def network(config: SESRConfig) -> CollapsedSESR:
 
 
 def luma(height: int, width: int) -> Luma:
-    """A plane whose border is far from mid-grey, so that padding the unshifted plane would show."""
+    """A plane whose border is far from mid-gray, so that padding the unshifted plane would show."""
     return np.random.default_rng(height * 100 + width).random((height, width)).astype(np.float32) ** 2
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sesr.imaging.color import luma_from_grey
+from sesr.imaging.color import luma_from_gray
 from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import upscale
 from sesr.network.sesr import SESR, CollapsedSESR
@@ -197,7 +197,7 @@ def test_labels_tell_the_psnr_of_luma() -> None:
     bicubic = upscale(lr[0, 0].double().numpy() * 255, 2)
     tile, original = figures.to_gray(bicubic), figures.to_gray(hr)
     assert figures.tile_psnr(tile, original) == pytest.approx(psnr(bicubic, hr), abs=0.01)
-    assert luma_from_grey(np.array([0.0, 255.0])).tolist() == [16, 235]
+    assert luma_from_gray(np.array([0.0, 255.0])).tolist() == [16, 235]
 
 
 def _full(*_: object, **__: object) -> None:

@@ -87,15 +87,15 @@ struct Requantization {
 
 // Conversions between pixels, luma and sums, in loops plain enough for the compiler to vectorize.
 struct PixelLoops {
-    // Luma Y/255 of n grey or RGB pixels.
-    void (*grey_to_luma)(const std::uint8_t* grey, float* luma, Index n);
+    // Luma Y/255 of n gray or RGB pixels.
+    void (*gray_to_luma)(const std::uint8_t* gray, float* luma, Index n);
     void (*rgb_to_luma)(const std::uint8_t* rgb, float* luma, Index n);
     // R - Y and B - Y in code values, where Y is the full-range luma.
     void (*color_differences)(const std::uint8_t* rgb, float* red, float* blue, Index n);
     // out[x] = the weighted sum of rows[0..3][x]
     void (*weighted_sum)(const float* const* rows, const float* weights, float* out, Index n);
     // 8-bit pixels from luma Y/255 and color differences. The three planes of rgb are `stride` bytes apart.
-    void (*luma_to_grey)(const float* luma, std::uint8_t* grey, Index n);
+    void (*luma_to_gray)(const float* luma, std::uint8_t* gray, Index n);
     void (*luma_to_rgb)(const float* luma, const float* red, const float* blue, const float* weights, std::uint8_t* rgb,
                         Index stride, Index n);
     // 8-bit luma to and from Y/255; halves round to even, as int8 networks read it.

@@ -8,8 +8,8 @@ namespace {
 // BT.601's shares of red and blue in luma; everything else follows from them.
 constexpr float KR = 0.299f, KB = 0.114f, KG = 1.0f - KR - KB;
 
-inline void grey_to_luma(const std::uint8_t* grey, float* luma, Index n) {
-    for (Index x = 0; x < n; ++x) luma[x] = (static_cast<float>(grey[x]) * (219.0f / 255.0f) + 16.0f) / 255.0f;
+inline void gray_to_luma(const std::uint8_t* gray, float* luma, Index n) {
+    for (Index x = 0; x < n; ++x) luma[x] = (static_cast<float>(gray[x]) * (219.0f / 255.0f) + 16.0f) / 255.0f;
 }
 
 inline void rgb_to_luma(const std::uint8_t* rgb, float* luma, Index n) {
@@ -38,11 +38,11 @@ inline std::uint8_t to_byte(float value) {
     return static_cast<std::uint8_t>(static_cast<std::int32_t>(clamped(value, 0.0f, 255.0f) + 0.5f));
 }
 
-// Full-range grey of Y/255.
-inline float grey_value(float luma) { return (luma * 255.0f - 16.0f) * (255.0f / 219.0f); }
+// Full-range gray of Y/255.
+inline float gray_value(float luma) { return (luma * 255.0f - 16.0f) * (255.0f / 219.0f); }
 
-inline void luma_to_grey(const float* luma, std::uint8_t* grey, Index n) {
-    for (Index x = 0; x < n; ++x) grey[x] = to_byte(grey_value(luma[x]));
+inline void luma_to_gray(const float* luma, std::uint8_t* gray, Index n) {
+    for (Index x = 0; x < n; ++x) gray[x] = to_byte(gray_value(luma[x]));
 }
 
 // A pointer to bytes may point anywhere, so __restrict tells the compiler that these are not the floats.
@@ -53,10 +53,10 @@ inline void luma_to_rgb(const float* __restrict luma, const float* __restrict re
     for (Index x = 0; x < n; ++x) {
         const float dr = red[x] * wa + red[x + 1] * wb + red[x + 2] * wc + red[x + 3] * wd;
         const float db = blue[x] * wa + blue[x + 1] * wb + blue[x + 2] * wc + blue[x + 3] * wd;
-        const float grey = grey_value(luma[x]);
-        r[x] = to_byte(grey + dr);
-        g[x] = to_byte(grey - dr * (KR / KG) - db * (KB / KG));
-        b[x] = to_byte(grey + db);
+        const float gray = gray_value(luma[x]);
+        r[x] = to_byte(gray + dr);
+        g[x] = to_byte(gray - dr * (KR / KG) - db * (KB / KG));
+        b[x] = to_byte(gray + db);
     }
 }
 
@@ -153,11 +153,11 @@ inline void clip(const float* sums, const float* input, float* luma, Index n) {
 
 template <class V>
 constexpr sesr::PixelLoops pixel_loops() {
-    return {grey_to_luma,
+    return {gray_to_luma,
             rgb_to_luma,
             color_differences,
             weighted_sum,
-            luma_to_grey,
+            luma_to_gray,
             luma_to_rgb,
             bytes_to_luma,
             luma_to_bytes,

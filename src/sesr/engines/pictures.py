@@ -21,7 +21,7 @@ import numpy as np
 from sesr.engines.base import LumaEngine
 from sesr.engines.strips import Band, plan, run_plane
 from sesr.imaging.arrays import Luma, Pixels
-from sesr.imaging.color import code_values, grey_from_luma, luma_from_grey, to_pixels
+from sesr.imaging.color import code_values, gray_from_luma, luma_from_gray, to_pixels
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
@@ -86,7 +86,7 @@ class AroundLuma:
         if picture.ndim == 3:
             result = compose_rgb(near, picture[place.near], self.scale)
         else:
-            result = to_pixels(grey_from_luma(near * np.float32(255)), picture.dtype)
+            result = to_pixels(gray_from_luma(near * np.float32(255)), picture.dtype)
         return result[place.inside]
 
     def enlarge_alpha(self, alpha: Pixels, rows: slice | None = None, columns: slice | None = None) -> Pixels:
@@ -127,4 +127,4 @@ def _luma(picture: Pixels) -> Luma:
     """Return what the network takes of a picture, float32 (H, W)."""
     if picture.ndim == 3:
         return network_luma(picture)
-    return luma_from_grey(code_values(picture)) / np.float32(255)
+    return luma_from_gray(code_values(picture)) / np.float32(255)

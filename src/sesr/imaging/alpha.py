@@ -21,7 +21,7 @@ def spread_color(pixels: Pixels) -> Pixels:
     """Return the colors of a picture with alpha, with visible color spread under transparent pixels.
 
     Args:
-        pixels: uint8 or uint16, (H, W, 2) grey and alpha, or (H, W, 4) RGBA.
+        pixels: uint8 or uint16, (H, W, 2) gray and alpha, or (H, W, 4) RGBA.
 
     Returns:
         (H, W, 1) or (H, W, 3): unchanged where alpha is above 0 and further than `REACH` from there.

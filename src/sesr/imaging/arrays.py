@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[Any]
-"""A picture or some of its rows, uint8 or uint16: (rows, width) for grey, else (rows, width, channels)."""
+"""A picture or some of its rows, uint8 or uint16: (rows, width) for gray, else (rows, width, channels)."""
 
 Luma = NDArray[np.float32]
 """Luma as networks read and write it: limited-range BT.601 Y / 255, (H, W)."""

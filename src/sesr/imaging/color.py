@@ -60,13 +60,13 @@ DEEP_STEPS = 257
 """16-bit steps to one 8-bit step: 255 becomes 65535."""
 
 
-def luma_from_grey(grey: NDArray[Float]) -> NDArray[Float]:
-    """Turn full-range grey 0..255 into limited luma 16..235: the Y of a pixel with R = G = B = grey."""
-    return grey * grey.dtype.type(219 / 255) + grey.dtype.type(16)
+def luma_from_gray(gray: NDArray[Float]) -> NDArray[Float]:
+    """Turn full-range gray 0..255 into limited luma 16..235: the Y of a pixel with R = G = B = gray."""
+    return gray * gray.dtype.type(219 / 255) + gray.dtype.type(16)
 
 
-def grey_from_luma(luma: NDArray[Float]) -> NDArray[Float]:
-    """Turn limited luma into full-range grey, neither rounded nor clipped."""
+def gray_from_luma(luma: NDArray[Float]) -> NDArray[Float]:
+    """Turn limited luma into full-range gray, neither rounded nor clipped."""
     return (luma - luma.dtype.type(16)) * luma.dtype.type(255 / 219)
 
 

@@ -5,7 +5,7 @@ bicubic on the same grid (no half-pixel shift). All three planes are then turned
 
 Instead of Cb and Cr, the planes used here are B - Y and R - Y, where Y is the full-range luma. They differ from Cb and
 Cr by factors that the way back to RGB undoes. Computed from differences between R, G and B, they are exactly zero where
-a picture is grey, so neutral stays neutral.
+a picture is gray, so neutral stays neutral.
 
 Works on strips as on whole pictures: see `sesr.imaging.resize.upscale` for the rows of context.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.imaging.arrays import Luma, Pixels
-from sesr.imaging.color import BT601_LIMITED, code_values, grey_from_luma, to_pixels
+from sesr.imaging.color import BT601_LIMITED, code_values, gray_from_luma, to_pixels
 from sesr.imaging.resize import upscale
 
 _BLOCK_PIXELS = 1 << 16
@@ -62,11 +62,11 @@ def _color_differences(rgb: Pixels) -> tuple[NDArray[np.float32], NDArray[np.flo
 def _mix(luma: Luma, red: NDArray[np.float32], blue: NDArray[np.float32], out: Pixels) -> None:
     """Write RGB into `out`. G - Y follows from the others: weighted as in luma, all three sum to 0."""
     kr, kg, kb = BT601_LIMITED.kr, BT601_LIMITED.kg, BT601_LIMITED.kb
-    grey = grey_from_luma(luma * np.float32(255))
+    gray = gray_from_luma(luma * np.float32(255))
     green = red * (-kr / kg)
     green += blue * (-kb / kg)
     for channel, difference in enumerate((red, green, blue)):
-        out[..., channel] = to_pixels(grey + difference, out.dtype)
+        out[..., channel] = to_pixels(gray + difference, out.dtype)
 
 
 def _row_blocks(height: int, width: int) -> list[slice]:

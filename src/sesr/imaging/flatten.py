@@ -15,7 +15,7 @@ Color = tuple[int, int, int]
 
 
 class Flattened:
-    """A source over a color, opaque. It is grey where source and color are, else RGB.
+    """A source over a color, opaque. It is gray where source and color are, else RGB.
 
     Args:
         source: any picture; one without alpha stays as it is.
@@ -26,8 +26,8 @@ class Flattened:
         self.width, self.height, self.depth = source.width, source.height, source.depth
         self._source, self._color = source, color
         self._has_alpha = source.mode in ("LA", "RGBA")
-        grey = source.mode in ("L", "LA") and (not self._has_alpha or len(set(color)) == 1)
-        self.mode = "L" if grey else "RGB"
+        gray = source.mode in ("L", "LA") and (not self._has_alpha or len(set(color)) == 1)
+        self.mode = "L" if gray else "RGB"
 
     def rows(self, top: int, bottom: int) -> Pixels:
         """Return rows `top` to `bottom` (exclusive), as `sesr.imaging.stream.Source`."""
@@ -43,8 +43,8 @@ def over(pixels: Pixels, behind: tuple[int, ...]) -> Pixels:
     """Lay pixels with straight alpha over a color, rounded to the nearest value.
 
     Args:
-        pixels: uint8 or uint16, (H, W, 2) grey and alpha, or (H, W, 4) RGBA.
-        behind: the color, 0 to 255 a channel. Grey pixels over three channels become RGB.
+        pixels: uint8 or uint16, (H, W, 2) gray and alpha, or (H, W, 4) RGBA.
+        behind: the color, 0 to 255 a channel. Gray pixels over three channels become RGB.
 
     Returns (H, W, channels of `behind`) of the same type.
     """

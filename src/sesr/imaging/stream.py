@@ -18,7 +18,7 @@ from sesr.imaging.arrays import Pixels
 from sesr.imaging.resize import Resizing
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-"""Channels of each mode: grey or color, with or without alpha, which is straight and comes last."""
+"""Channels of each mode: gray or color, with or without alpha, which is straight and comes last."""
 
 _BAND_BYTES = 1 << 22
 _LEAST_ROWS = 8

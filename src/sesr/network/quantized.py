@@ -8,7 +8,7 @@ plane             made by                     scale and zero point
 ================  ==========================  ====================================================================
 input             the picture                 1/255, -128: q = Y - 128 of 8-bit luma Y
 shifted           ADD(input, -128/255)        1/255, 0: the same q. The convolution pads with the real value 0,
-                                              which is q = 0 here: outside the picture lies mid-grey, exactly
+                                              which is q = 0 here: outside the picture lies mid-gray, exactly
 head, body.i      convolutions                learned; after a ReLU the zero point is -128, so that the 8-bit
                                               lower bound *is* the ReLU
 body.i.prelu      PReLU networks only         learned

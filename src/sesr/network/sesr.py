@@ -15,7 +15,7 @@ as it runs, `CollapsedSESR`: m + 2 small convolutions and nothing else. Both com
     depth-to-space: channel scale * dy + dx of a pixel becomes the pixel (dy, dx) of its scale x scale patch
 
 x is Y/255, where Y is BT.601 luma of limited range (16..235). The shift by 0.5 comes before the zero padding, so the
-picture continues as mid-grey beyond its border.
+picture continues as mid-gray beyond its border.
 
 The paper makes x4 by two depth-to-spaces of 2. The single one of 4 used here is equal, except that the last layer's 16
 channels come in another order. Call the offset in the coarse step (y1 x1) and in the fine step (y2 x2): the paper's

@@ -16,7 +16,7 @@ The int8 file has the same operators except MINIMUM: the bounds of 8 bits are th
 a whole number of steps (`sesr.network.quantized`).
 
 - The shift is an operator of its own and not part of the first bias. The convolution pads the *shifted* plane with
-  zeros, so the picture continues as mid-grey beyond its border, as in training.
+  zeros, so the picture continues as mid-gray beyond its border, as in training.
 - One RELU_0_TO_1 would clip too, but older runtimes and delegates lack it.
 - TFLite's depth-to-space reads channel ``dy * scale + dx``, the order of our weights, for x4 too. The paper's code
   makes x4 by two times x2, whose 16 channels come in another order: as 2 x 2 x 2 x 2 with the two middle axes swapped.

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sesr.atomic import writing
-from sesr.imaging.color import grey_from_luma, luma_from_grey, to_uint8
+from sesr.imaging.color import gray_from_luma, luma_from_gray, to_uint8
 from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import upscale
 from sesr.training.learner import Narrow
@@ -240,7 +240,7 @@ def scaled(part: slice, scale: int) -> slice:
 
 def to_gray(luma: Plane) -> Gray:
     """Convert luma to 8-bit gray, full range; not-a-number becomes black."""
-    return to_uint8(np.nan_to_num(grey_from_luma(luma)))
+    return to_uint8(np.nan_to_num(gray_from_luma(luma)))
 
 
 def thinned(tiles: dict[int, Gray], most: int) -> dict[int, Gray]:
@@ -273,7 +273,7 @@ def _grid(tiles: dict[str, Gray]) -> Image.Image:
 
 def tile_psnr(tile: Gray, original: Gray) -> float:
     """Return the PSNR of the luma of two tiles, dB."""
-    return psnr(luma_from_grey(tile.astype(np.float64)), luma_from_grey(original.astype(np.float64)))
+    return psnr(luma_from_gray(tile.astype(np.float64)), luma_from_gray(original.astype(np.float64)))
 
 
 def _load(path: Path) -> Gray:

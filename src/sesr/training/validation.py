@@ -18,7 +18,7 @@ from sesr.data.pairs import Pair, Pixels, find_pairs, read_pair
 from sesr.data.planes import to_gray
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError
-from sesr.imaging.color import BT601_LIMITED, luma_from_grey
+from sesr.imaging.color import BT601_LIMITED, luma_from_gray
 from sesr.imaging.metrics import psnr
 from sesr.training.learner import Narrow
 
@@ -78,7 +78,7 @@ def _luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]:
     values = picture.astype(np.float64)
     if picture.ndim == 3:
         return BT601_LIMITED.luma(values)
-    return values if recipe.grey_range == "limited" else luma_from_grey(values)
+    return values if recipe.grey_range == "limited" else luma_from_gray(values)
 
 
 class Validation:

@@ -59,5 +59,25 @@ def test_address_space_of_the_process() -> None:
     assert 0 < free < 1 << 32
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells how much memory a process has")
+def test_freed_blocks_go_back_to_the_system() -> None:
+    """Bands that threads make in turn, each of which leaves something small, as a writer of files does."""
+    code = (
+        "import threading; from pathlib import Path; from sesr.memory import return_freed_blocks\n"
+        "return_freed_blocks()\n"
+        "resident = lambda: 1024 * int(Path('/proc/self/status').read_text().split('VmRSS:')[1].split()[0])\n"
+        "kept, before = [], resident()\n"
+        "def work():\n"
+        "    for _ in range(4):\n"
+        "        blocks = [bytearray(b'1') * 9_000_000 for _ in range(4)]; kept.append(bytearray(1000)); del blocks\n"
+        "threads = [threading.Thread(target=work) for _ in range(4)]\n"
+        "for each in threads: each.start()\n"
+        "for each in threads: each.join()\n"
+        "print(resident() - before)"
+    )
+    grown = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+    assert grown < 9_000_000
+
+
 def test_sizes_for_people() -> None:
     assert gigabytes(3_456_000_000) == "3.5 GB"

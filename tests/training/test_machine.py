@@ -59,6 +59,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_python_ends_without_compiling_what_is_queued() -> None:
     """Python waits at its end for all that threads have in their queues: more than four minutes here."""
     with subprocess.Popen([sys.executable, "-c", QUEUED], stdout=subprocess.PIPE, text=True) as process:

@@ -297,4 +297,4 @@ def _never_fatal(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: other files that somebody put into the folder
         reason = (error.strerror if isinstance(error, OSError) else None) or error
-        tqdm.write(f"{path}: {reason}; not drawn, training goes on")
+        tqdm.write(f"{path}: {reason}; not drawn, training continues")

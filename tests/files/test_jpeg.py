@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image
 
 from sesr.errors import PictureError
@@ -91,3 +92,36 @@ def test_name_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     Image.fromarray(NOISE).save(path)
     read(path)
+
+
+def test_a_gain_map_does_not_change_the_picture(tmp_path: Path) -> None:
+    """What phones write as HDR: an ordinary JPEG, with a second picture behind it for screens that are brighter."""
+    light = pyvips.Image.new_from_array(2 * NOISE.astype(np.float32) / 255).copy(interpretation="scrgb")
+    if not hasattr(pyvips.Image, "uhdrsave") and not pyvips.type_find("VipsOperation", "uhdrsave"):
+        pytest.skip("this libvips writes no gain maps")
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(light.uhdrsave_buffer())
+    with Image.open(path) as image:
+        assert np.array_equal(read(path), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("marker", "bits", "kind"),
+    [
+        (0xC3, 8, "a lossless JPEG"),
+        (0xC5, 8, "a hierarchical JPEG"),
+        (0xCB, 8, "a lossless JPEG"),
+        (0xF7, 8, "JPEG-LS"),
+        (0xC1, 12, "a JPEG of 12 bits"),
+    ],
+)
+def test_kinds_that_no_decoder_here_knows(tmp_path: Path, marker: int, bits: int, kind: str) -> None:
+    """Their headers are well-formed, so they are not called damaged."""
+    path = tmp_path / "odd.jpg"
+    Image.fromarray(NOISE).save(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xff\xc0")
+    content[at + 1], content[at + 4] = marker, bits
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=rf"odd\.jpg: not supported here \({kind}\)"):
+        open_picture(path)

@@ -297,3 +297,8 @@ def test_an_upscaler_is_pickled_and_upscales_in_another_process(model: str, netw
     picture = noise(12, 20, 3)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
         assert np.array_equal(other.submit(upscaler.upscale, picture).result(), upscaler.upscale(picture))
+
+
+def test_memory_of_a_picture_without_pixels() -> None:
+    """A damaged header may say so; that it is damaged is said when the file is opened."""
+    assert Upscaler.of_engine(Nearest()).memory((0, 2), Path("out.jpg")) == 0

@@ -8,6 +8,7 @@ libvips and Pillow decode with the same library, libjpeg-turbo, in the same way:
 
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from sesr.files.scanlines import Scanlines
 from sesr.files.vips import Extended, alone, messages, open_image, together
 
 _END = b"\xff\xd9"
+_USUAL = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_UNSUPPORTED = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
+_UNSUPPORTED |= {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "JPEG-LS"}
 
 QUALITIES = range(1, 101)
 """Qualities on libjpeg's scale. Above 95, files grow without looking better."""
@@ -46,6 +50,22 @@ def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(encoded))
 
 
+def unsupported_kind(file: BinaryIO) -> str | None:
+    """Name the kind of a JPEG that no decoder here knows (ITU-T T.81, table B.1); None for the usual kinds."""
+    file.seek(0)
+    markers = file.read(1 << 20)
+    at = 2
+    while markers[at : at + 1] == b"\xff" and len(markers) >= at + 5:
+        marker, length = markers[at + 1], int.from_bytes(markers[at + 2 : at + 4], "big")
+        if marker in _UNSUPPORTED:
+            return _UNSUPPORTED[marker]
+        if marker in _USUAL:
+            bits = markers[at + 4]
+            return None if bits == 8 else f"a JPEG of {bits} bits"
+        at += 2 + length
+    return None
+
+
 def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     """Open a JPEG for reading row by row. `metadata` is what the file says besides its pixels.
 
@@ -56,7 +76,7 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     """
     content = Extended(path, _END)
     with together():
-        image = open_image(content.source(), unlimited=True)  # with any number of warnings
+        image = open_image("jpeg", content.source(), unlimited=True)  # with any number of warnings
     content.reached = False  # looking for what else is in the file may have gone to its end
 
     def finish(has_warnings: bool) -> tuple[str, ...]:
@@ -70,6 +90,6 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
 def _lacks_data(path: Path) -> bool:
     """Decode all of a JPEG, to hear what libjpeg warns of. Most warnings harm no pixels."""
     with alone():
-        image = open_image(Extended(path, _END).source(), unlimited=True)
+        image = open_image("jpeg", Extended(path, _END).source(), unlimited=True)
         image.avg()
         return "premature end" in messages()

@@ -24,7 +24,7 @@ from sesr.files.animation import Animated, read_animation
 from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
 from sesr.files.formats import HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
-from sesr.files.jpeg import open_jpeg
+from sesr.files.jpeg import open_jpeg, unsupported_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
 from sesr.files.metadata import Metadata, png_chunks
@@ -174,7 +174,10 @@ def _open_png(opening: _Opening) -> Still | Animated:
 
 
 def _open_jpeg(opening: _Opening) -> Still | Animated:
-    with Image.open(opening.file, formats=["JPEG", "MPO"]) as image:  # reads the header
+    kind = unsupported_kind(opening.file)
+    if kind is not None:
+        raise not_supported(opening.path, kind)
+    with Image.open(opening.file, formats=["JPEG"]) as image:  # reads the header
         opening.check(*image.size)
         if opening.index(getattr(image, "n_frames", 1), primary=0):
             return _open_by_pillow(opening)

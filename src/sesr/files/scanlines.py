@@ -141,7 +141,7 @@ def open_png(path: Path, file: BinaryIO) -> Scanlines:
     """Open a PNG for reading row by row. Raises `PictureError` for kinds that are refused, and `pyvips.Error`."""
     metadata, end = Metadata.of_png(file), missing_end(file)
     with together():
-        image = open_image(Extended(path, end).source() if end else file)
+        image = open_image("png", Extended(path, end).source() if end else file)
     metadata = replace(metadata, icc=_block(image, "icc-profile-data"))
     return Scanlines(path, image, metadata, notes=(PNG_LACKS_END,) if end else ())
 
@@ -150,7 +150,7 @@ def open_tiff(path: Path, file: BinaryIO, page: TiffPage) -> Scanlines:
     """Open a page of a TIFF for reading row by row. Raises as `open_png`."""
     metadata = Metadata.of_tiff(file, page.start)
     with together():
-        image = open_image(file, page=page.index, unlimited=True)  # libtiff takes no packed strip above 50 MB
+        image = open_image("tiff", file, page=page.index, unlimited=True)  # libtiff takes no packed strip above 50 MB
     icc = _block(image, "icc-profile-data") or metadata.icc
     metadata = replace(metadata, icc=icc, iptc=_block(image, "iptc-data"))
     return Scanlines(path, image, metadata, drop_last=page.extra_samples[:1] == (_UNSPECIFIED,))

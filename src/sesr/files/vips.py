@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 import pyvips
 
-FailOn = Literal["error", "truncated", "warning"]
+Loader = Literal["jpeg", "png", "tiff"]
 
 _turn = threading.Condition()
 _readers = _waiting = 0
@@ -117,12 +117,19 @@ class Extended:
         return self._at
 
 
-def open_image(source: "BinaryIO | pyvips.Source", fail_on: FailOn = "error", **options: object) -> "pyvips.Image":
-    """Open a picture for reading from the top down. Only its header is read now. Raises `pyvips.Error`."""
+def open_image(loader: Loader, source: "BinaryIO | pyvips.Source", **options: object) -> "pyvips.Image":
+    """Open a picture for reading from the top down. Only its header is read now. Raises `pyvips.Error`.
+
+    The loader is named, because libvips would take another one for some files: for a JPEG with a gain map one that
+    reads the whole picture at once.
+    """
     if not isinstance(source, pyvips.Source):
         source.seek(0)
         source = pyvips.Source.new_from_descriptor(source.fileno())  # which makes a descriptor of its own
-    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on=fail_on, **options)
+    load = getattr(pyvips.Image, f"{loader}load_source")
+    image = load(source, access="sequential", fail_on="error", **options)
+    image._references.append(source)  # as `new_from_source` does: the decoder calls it for as long as it reads
+    return image
 
 
 logging.getLogger("pyvips").handlers = [_warnings]

@@ -96,6 +96,8 @@ class Upscaler:
         It counts reading as a whole, as if the source were not streamed. Of an animation, it counts one frame.
         """
         reading = _READING * size[0] * size[1]
+        if not reading:  # a damaged header; nothing will be written
+            return 0
         try:
             width, height = route(*size, self.size, self.networks.scales).size
         except UsageError:  # nothing will be written

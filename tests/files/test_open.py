@@ -233,3 +233,13 @@ def test_no_size(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     os.mkfifo(tmp_path / "pipe.png")
     assert [picture_size(tmp_path / name) for name in ("a.png", "pipe.png", "none.png")] == [None] * 3
+
+
+def test_a_decoder_without_a_reason_is_not_quoted(tmp_path: Path) -> None:
+    """libvips says nothing about a PNG with an impossible chunk but which of its functions failed."""
+    path = tmp_path / "huge.png"
+    Image.new("RGB", (4, 4)).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:33] + (0x7FFFFFFF).to_bytes(4, "big") + b"gAMA" + content[33:])
+    with pytest.raises(PictureError, match=r"huge\.png: damaged or incomplete \(its header makes no sense\)"):
+        open_picture(path)

@@ -80,7 +80,9 @@ def reading(path: Path | str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """The first thing that the decoder said, in one line."""
-    text = error.detail or error.message if isinstance(error, pyvips.Error) else str(error)
+    text = error.detail if isinstance(error, pyvips.Error) else str(error)
+    if isinstance(error, pyvips.Error) and not text:  # its message names a function of libvips
+        return "its header makes no sense"
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]
     first = _SOURCE.sub("", lines[0]) if lines else type(error).__name__
     return first[:_LONGEST_REASON]

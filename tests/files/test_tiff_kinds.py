@@ -112,3 +112,34 @@ def test_each_page_has_its_own_metadata(tmp_path: Path) -> None:
         assert f"page {index + 1}".encode() in metadata.exif
         assert metadata.orientation == index + 1
         assert metadata.dpi == pytest.approx((100 + index, 100 + index))
+
+
+def planar_tiles(pixels: "np.typing.NDArray[np.generic]", side: int = 16) -> bytes:
+    """A TIFF of tiles, with a plane for each channel, by hand: no writer at hand makes one."""
+    height, width, channels = pixels.shape
+    down, across = -(-height // side), -(-width // side)
+    padded = np.zeros((down * side, across * side, channels), pixels.dtype)
+    padded[:height, :width] = pixels
+    tiles = padded.reshape(down, side, across, side, channels).transpose(4, 0, 2, 1, 3).reshape(-1, side * side)
+    count, size, bits = len(tiles), tiles[0].nbytes, 8 * pixels.itemsize
+    tags = {256: [width], 257: [height], 258: [bits] * channels, 259: [1], 262: [2], 277: [channels], 284: [2]}
+    tags |= {322: [side], 323: [side], 324: [8 + size * k for k in range(count)], 325: [size] * count}
+    at, head, values = 8 + tiles.nbytes + 2 + 12 * len(tags) + 4, b"", b""
+    for tag, numbers in sorted(tags.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        head += struct.pack("<HHI", tag, 4, len(numbers)) + (packed if len(numbers) == 1 else struct.pack("<I", at))
+        if len(numbers) > 1:
+            values, at = values + packed, at + len(packed)
+    start = struct.pack("<I", 8 + tiles.nbytes)
+    return b"II*\0" + start + tiles.tobytes() + struct.pack("<H", len(tags)) + head + bytes(4) + values
+
+
+def test_tiles_in_planes(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(planar_tiles(smooth()))
+    assert np.array_equal(open_picture(tmp_path / "a.tif").rows(0, 20), smooth())
+
+
+def test_tiles_in_planes_of_16_bits_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(planar_tiles(smooth().astype(np.uint16)))
+    with pytest.raises(PictureError, match=r"not supported here \(tiles in a plane for each channel of 16 bits"):
+        open_picture(tmp_path / "a.tif")

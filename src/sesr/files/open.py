@@ -190,7 +190,7 @@ def _open_tiff(opening: _Opening) -> Still | Animated:
     page = pages[opening.index(len(pages))]
     opening.check(*page.size)
     page.check(path)
-    if page.needs_pillow:
+    if page.only_pillow:
         with Image.open(opening.file, formats=["TIFF"]) as image:
             image.seek(page.index)
             check_memory(path, 4 * image.width * image.height, "to read it")

@@ -24,9 +24,11 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2  # a value of SubfileType, which NewSubfileType replaced
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE = 254, 255
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
-_PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC, _DNG_VERSION = 284, 338, 339, 34675, 50706
+_PLANAR, _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC, _DNG_VERSION = 284, 322, 338, 339, 34675, 50706
+_SEPARATE = 2
 _TAGS = frozenset({_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES}) | {
     _PLANAR,
+    _TILE_WIDTH,
     _EXTRA_SAMPLES,
     _SAMPLE_FORMAT,
     _DNG_VERSION,
@@ -112,10 +114,14 @@ class TiffPage:
         return _COMPRESSIONS.get(number, f"number {number}")
 
     @property
-    def needs_pillow(self) -> bool:
-        """Whether only Pillow decodes this compression, or Lab of 8 bits."""
+    def only_pillow(self) -> str:
+        """What only Pillow decodes of the page, in 8 bits: a compression, tiles in planes, Lab. Empty if nothing."""
+        if self._first(_COMPRESSION, 1) in _BY_PILLOW:
+            return f"{self.compression} compression"
+        if self._first(_PLANAR, 1) == _SEPARATE and _TILE_WIDTH in self.tags and self._first(_SAMPLES, 1) > 1:
+            return "tiles in a plane for each channel"
         shallow_lab = self._first(_PHOTOMETRIC, 0) == _LAB and self._first(_BITS, 1) == 8
-        return shallow_lab or self._first(_COMPRESSION, 1) in _BY_PILLOW
+        return "Lab of 8 bits" if shallow_lab else ""
 
     def check(self, path: Path) -> None:
         """Raise `PictureError` for kinds that libraries would show wrongly, or call damaged."""
@@ -130,10 +136,8 @@ class TiffPage:
             raise other_colors(path, "YCbCr without JPEG")
         for bits in sorted(set(self.tags.get(_BITS, ())).difference(_READABLE_BITS)):
             raise other_numbers(path, f"of {bits} bits")
-        if self.needs_pillow and max(self.tags.get(_BITS, (8,))) > 8 and self._first(_SAMPLES, 1) > 1:
-            raise not_supported(
-                path, f"{self.compression} compression of 16 bits per channel", "save it with LZW or ZIP"
-            )
+        if self.only_pillow and max(self.tags.get(_BITS, (8,))) > 8 and self._first(_SAMPLES, 1) > 1:
+            raise not_supported(path, f"{self.only_pillow} of 16 bits per channel", "save it with LZW or ZIP")
 
 
 def tiff_pages(path: Path, file: BinaryIO) -> list[TiffPage]:

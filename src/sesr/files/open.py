@@ -21,9 +21,10 @@ from PIL import Image
 
 from sesr.errors import PictureError
 from sesr.files.animation import Animated, read_animation
+from sesr.files.avif import open_avif_otherwise
 from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
-from sesr.files.formats import HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
+from sesr.files.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
 from sesr.files.jpeg import open_jpeg, unsupported_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
@@ -238,6 +239,17 @@ def _open_by_pillow(opening: _Opening) -> Still | Animated:
     return picture
 
 
+def _open_avif(opening: _Opening) -> Still | Animated:
+    try:
+        return _open_by_pillow(opening)
+    except (PictureError, MemoryError):
+        raise
+    except Exception as error:  # libavif's
+        if opening.page not in (None, 1):
+            raise
+        return _row_by_row(opening, open_avif_otherwise(opening.path, opening.file, error))
+
+
 def _check_jxl(opening: _Opening) -> None:
     size = jxl_size(opening.file)
     if size is not None:
@@ -249,5 +261,6 @@ _OPENERS: dict[str, Callable[[_Opening], Still | Animated]] = {
     PNG.name: _open_png,
     JPEG.name: _open_jpeg,
     TIFF.name: _open_tiff,
+    AVIF.name: _open_avif,
 }
 _ANY_SIZE = 1 << 62

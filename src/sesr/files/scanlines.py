@@ -142,7 +142,7 @@ def open_png(path: Path, file: BinaryIO) -> Scanlines:
     metadata, end = Metadata.of_png(file), missing_end(file)
     with together():
         image = open_image("png", Extended(path, end).source() if end else file)
-    metadata = replace(metadata, icc=_block(image, "icc-profile-data"))
+    metadata = replace(metadata, icc=block(image, "icc-profile-data"))
     return Scanlines(path, image, metadata, notes=(PNG_LACKS_END,) if end else ())
 
 
@@ -151,8 +151,8 @@ def open_tiff(path: Path, file: BinaryIO, page: TiffPage) -> Scanlines:
     metadata = Metadata.of_tiff(file, page.start)
     with together():
         image = open_image("tiff", file, page=page.index, unlimited=True)  # libtiff takes no packed strip above 50 MB
-    icc = _block(image, "icc-profile-data") or metadata.icc
-    metadata = replace(metadata, icc=icc, iptc=_block(image, "iptc-data"))
+    icc = block(image, "icc-profile-data") or metadata.icc
+    metadata = replace(metadata, icc=icc, iptc=block(image, "iptc-data"))
     return Scanlines(path, image, metadata, drop_last=page.extra_samples[:1] == (_UNSPECIFIED,))
 
 
@@ -183,5 +183,6 @@ def _held_by_decoder(image: "pyvips.Image") -> int:
     return int(bool(image.get_typeof("interlaced")))
 
 
-def _block(image: "pyvips.Image", name: str) -> bytes | None:
+def block(image: "pyvips.Image", name: str) -> bytes | None:
+    """Return a block of metadata that libvips found, None if there is none."""
     return bytes(image.get(name)) or None if image.get_typeof(name) else None

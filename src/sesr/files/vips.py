@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 
 import pyvips
 
-Loader = Literal["jpeg", "png", "tiff"]
+Loader = Literal["heif", "jpeg", "png", "tiff"]
 
 _turn = threading.Condition()
 _readers = _waiting = 0

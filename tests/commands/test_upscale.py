@@ -108,6 +108,20 @@ class TestUpscale:
         assert upscale(network, odd) == 1
         assert capsys.readouterr().err.count("\n") == 1
 
+    def test_what_is_lost_is_one_line(self, network: str, photo: Path, capsys: Captured) -> None:
+        exif = Image.Exif()
+        exif[0x010F] = "maker"
+        Image.new("RGB", (6, 4)).save(photo, exif=exif, comment=b"a word")
+        assert upscale(network, photo, "-o", photo.with_name("a.bmp")) == 0
+        assert capsys.readouterr().err == f"sesr: {photo}: lost: EXIF, comment\n"
+        assert upscale(network, photo, "-o", photo.with_name("b.bmp"), "--json") == 0
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        done = json.loads(printed.out.splitlines()[0])
+        assert (done["notes"], done["lost"]) == ([], ["EXIF", "comment"])
+        assert upscale(network, photo, "-o", photo.with_name("a.jpg")) == 0
+        assert capsys.readouterr().err == ""
+
     @pytest.mark.parametrize("name", ["document.tif", "animation.gif"])
     def test_pages(self, network: str, tmp_path: Path, name: str, capsys: Captured) -> None:
         """One, all, and one that there is not; the same again into the folder of before."""

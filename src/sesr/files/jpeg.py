@@ -22,8 +22,8 @@ from sesr.files.vips import Extended, alone, messages, open_image, together
 
 _END = b"\xff\xd9"
 _USUAL = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
-_UNSUPPORTED = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
-_UNSUPPORTED |= {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "JPEG-LS"}
+_UNUSUAL = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
+_UNUSUAL |= {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "JPEG-LS"}
 
 QUALITIES = range(1, 101)
 """Qualities on libjpeg's scale. Above 95, files grow without looking better."""
@@ -50,15 +50,15 @@ def through_jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(encoded))
 
 
-def unsupported_kind(file: BinaryIO) -> str | None:
-    """Name the kind of a JPEG that no decoder here knows (ITU-T T.81, table B.1); None for the usual kinds."""
+def unusual_kind(file: BinaryIO) -> str | None:
+    """Name the kind of a JPEG that decoders may not know (ITU-T T.81, table B.1); None for the usual kinds."""
     file.seek(0)
     markers = file.read(1 << 20)
     at = 2
     while markers[at : at + 1] == b"\xff" and len(markers) >= at + 5:
         marker, length = markers[at + 1], int.from_bytes(markers[at + 2 : at + 4], "big")
-        if marker in _UNSUPPORTED:
-            return _UNSUPPORTED[marker]
+        if marker in _UNUSUAL:
+            return _UNUSUAL[marker]
         if marker in _USUAL:
             bits = markers[at + 4]
             return None if bits == 8 else f"a JPEG of {bits} bits"

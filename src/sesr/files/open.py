@@ -25,7 +25,7 @@ from sesr.files.avif import open_avif_otherwise
 from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
 from sesr.files.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
-from sesr.files.jpeg import open_jpeg, unsupported_kind
+from sesr.files.jpeg import open_jpeg, unusual_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
 from sesr.files.metadata import Metadata, png_chunks
@@ -175,9 +175,16 @@ def _open_png(opening: _Opening) -> Still | Animated:
 
 
 def _open_jpeg(opening: _Opening) -> Still | Animated:
-    kind = unsupported_kind(opening.file)
-    if kind is not None:
-        raise not_supported(opening.path, kind)
+    try:
+        return _open_usual_jpeg(opening)
+    except Exception:  # Pillow calls unusual kinds damaged
+        kind = unusual_kind(opening.file)
+        if kind is None:
+            raise
+        raise not_supported(opening.path, kind) from None
+
+
+def _open_usual_jpeg(opening: _Opening) -> Still | Animated:
     with Image.open(opening.file, formats=["JPEG"]) as image:  # reads the header
         opening.check(*image.size)
         if opening.index(getattr(image, "n_frames", 1), primary=0):

@@ -22,13 +22,14 @@ from PIL import Image
 from sesr.errors import PictureError
 from sesr.files.animation import Animated, read_animation
 from sesr.files.avif import open_avif_otherwise
+from sesr.files.bmp import bit_fields, read_bit_fields
 from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
-from sesr.files.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
+from sesr.files.formats import AVIF, BMP, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
 from sesr.files.jpeg import open_jpeg, unusual_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
-from sesr.files.metadata import Metadata, png_chunks
+from sesr.files.metadata import NOTHING, Metadata, png_chunks
 from sesr.files.picture import read_picture
 from sesr.files.scanlines import Scanlines, open_png, open_tiff
 from sesr.files.tiff_pages import tiff_pages
@@ -246,6 +247,18 @@ def _open_by_pillow(opening: _Opening) -> Still | Animated:
     return picture
 
 
+def _open_bmp(opening: _Opening) -> Still | Animated:
+    layout = bit_fields(opening.file)
+    try:
+        return _open_by_pillow(opening)
+    except OSError:
+        if layout is None:
+            raise
+    opening.check(layout.width, layout.height)
+    check_memory(opening.path, 40 * layout.width * layout.height, "to read it")
+    return read_picture(read_bit_fields(opening.file, layout), str(opening.path), NOTHING)
+
+
 def _open_avif(opening: _Opening) -> Still | Animated:
     try:
         return _open_by_pillow(opening)
@@ -269,5 +282,6 @@ _OPENERS: dict[str, Callable[[_Opening], Still | Animated]] = {
     JPEG.name: _open_jpeg,
     TIFF.name: _open_tiff,
     AVIF.name: _open_avif,
+    BMP.name: _open_bmp,
 }
 _ANY_SIZE = 1 << 62

@@ -45,7 +45,7 @@ def target_of(index: int, name: str) -> str:
 
 
 def attempt(upscaler: Upscaler, folder: Path, index: int, name: str, content: bytes) -> str:
-    """What became of one input: ok, refused, or a fault in words."""
+    """Return what became of one input: ok, refused, or a fault in words."""
     source, target = folder / f"in{Path(name).suffix}", folder / target_of(index, name)
     source.write_bytes(content)
     before, outcome = time.monotonic(), "ok"
@@ -74,7 +74,7 @@ def say(line: str) -> None:
 
 
 def work(first: int, stop: int) -> None:
-    """Tries inputs and prints a line for each, before it and after it."""
+    """Try inputs and print a line for each, before it and after it."""
     warnings.simplefilter("error")
     samples = sorted(every_format().items())
     upscaler = Upscaler(OneNetwork(Nearest()), parse_scale(2), PIXEL_LIMIT)
@@ -89,7 +89,7 @@ def work(first: int, stop: int) -> None:
 
 @dataclass
 class Report:
-    """Of a run."""
+    """Outcomes of a run, counted, and each fault in words."""
 
     outcomes: Counter[str]
     faults: list[str]
@@ -97,7 +97,7 @@ class Report:
 
 
 def fuzz(first: int, count: int, timeout: float) -> Report:
-    """Tries `count` inputs in worker processes. A worker that dies is replaced, and its input is a fault."""
+    """Try `count` inputs in worker processes. A worker that dies is replaced, and its input is a fault."""
     report, at, stop = Report(Counter(), [], 0), first, first + count
     while at < stop:
         command = [sys.executable, __file__, "--worker", "--first", str(at), "--inputs", str(stop - at)]
@@ -114,7 +114,7 @@ def fuzz(first: int, count: int, timeout: float) -> Report:
 
 
 def _read(result: "subprocess.CompletedProcess[str]", report: Report, at: int, stop: int) -> int:
-    """Counts what a worker said, and tells where to go on."""
+    """Count what a worker reported, and return where to continue."""
     running = ""
     for line in result.stdout.splitlines():
         kind, number, text = line.split(" ", 2)

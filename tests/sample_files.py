@@ -309,7 +309,7 @@ def _moving(file_format: str, **options: Any) -> bytes:  # noqa: ANN401  (Pillow
 
 
 def _plugins() -> Content:
-    """Of formats whose plugin is installed."""
+    """Files of formats whose plug-in is installed."""
     rgb, found = Image.fromarray(smooth()), Content()
     if find_spec("pillow_heif"):
         import pillow_heif

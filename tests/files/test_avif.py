@@ -50,7 +50,7 @@ def test_the_other_decoder_keeps_10_bits(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("pillow_rejects")
 @pytest.mark.parametrize(("bits", "message"), [(10, r"not supported here \(an AVIF of 10 bits"), (8, "damaged")])
 def test_what_neither_reads(tmp_path: Path, bits: int, message: str) -> None:
-    """Of 8 bits, a file that no decoder reads is damaged."""
+    """A file of 8 bits that no decoder reads is damaged."""
     content = bytearray(deep(bits) if bits > 8 else saved(Image.fromarray(smooth()), "AVIF", speed=10))
     at = content.rindex(b"mdat") + 4
     content[at:] = bytes(len(content) - at)

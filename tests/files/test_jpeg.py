@@ -1,4 +1,4 @@
-"""What JPEG does to a picture, beside Pillow's own file of it."""
+"""JPEG read row by row, and what it does to a picture."""
 
 import os
 import sys
@@ -95,7 +95,7 @@ def test_name_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_a_gain_map_does_not_change_the_picture(tmp_path: Path) -> None:
-    """What phones write as HDR: an ordinary JPEG, with a second picture behind it for screens that are brighter."""
+    """Phones write HDR as this: an ordinary JPEG, with a second picture behind it for screens that are brighter."""
     light = pyvips.Image.new_from_array(2 * NOISE.astype(np.float32) / 255).copy(interpretation="scrgb")
     if not hasattr(pyvips.Image, "uhdrsave") and not pyvips.type_find("VipsOperation", "uhdrsave"):
         pytest.skip("this libvips writes no gain maps")

@@ -36,7 +36,7 @@ def read_all(path: Path) -> None:
 
 
 class TestReading:
-    """What a picture's rows are."""
+    """Rows are those of the picture as a person sees it."""
 
     @pytest.mark.parametrize(
         ("mode", "seen"),

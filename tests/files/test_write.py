@@ -115,7 +115,7 @@ class TestWriting:
     @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
     @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".webp", pytest.param(".avif", marks=pytest.mark.slow), JXL])
     def test_memory_is_as_much_as_said(self, tmp_path: Path, suffix: str, mode: str) -> None:
-        """Of a process of its own, whose most is its own. HEIC, which takes as long as all others, was measured too."""
+        """Measured in a process of its own. HEIC takes as long as all others together and was measured by hand."""
         if suffix in (".jpg", ".bmp") and mode == "RGBA":
             pytest.skip("holds no transparency")
         code = (

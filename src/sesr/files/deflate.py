@@ -1,15 +1,14 @@
-"""Deflate in pieces, as many at a time as there are processors.
+"""Deflate in pieces, several at a time.
 
-A deflate stream may be cut anywhere: a piece that ends with a *sync flush* ends at a whole byte, and pieces behind one
-another are one stream (RFC 1951, section 3.2.3; zlib's manual, Z_SYNC_FLUSH). So pieces are compressed in threads of
-their own, of which zlib makes good use, since Python lets others run meanwhile.
+A deflate stream may be cut anywhere. A piece that ends with a *sync flush* ends at a whole byte, and such pieces one
+after another are one stream (RFC 1951, section 3.2.3; zlib's manual, Z_SYNC_FLUSH). So each piece is compressed in a
+thread of its own. zlib lets other Python threads run meanwhile.
 
-Enlarged photographs, as the differences that PNG and TIFF store, hardly ever repeat, and looking for repetitions takes
-longer than all the rest. So it is looked whether there are runs of equal bytes, as drawings have; where there are few,
-bytes are only given codes by how frequent they are (strategy HUFFMAN_ONLY), where there are more, runs are shortened
-too (RLE).
+PNG and TIFF store differences between pixels. Those of enlarged photographs hardly ever repeat, and the search for
+repetitions would take longer than all the rest. So the search is left out (strategy HUFFMAN_ONLY), unless there are
+many runs of equal bytes, as in drawings; then runs are shortened (RLE).
 
-zlib-ng does this, in half of the time of zlib and with the same result to a thousandth.
+zlib-ng does this in half of zlib's time, with the same size to a thousandth.
 """
 
 from collections import deque
@@ -22,36 +21,36 @@ from zlib_ng import zlib_ng
 from sesr.imaging.arrays import Bytes
 from sesr.processors import available_threads
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MOST_THREADS = 4
-"""Pieces at a time. More processors than that wait for the network anyway."""
+"""Pieces at a time. Further processors would only wait for the network."""
 
 _RUNS = 0.5
 _SAMPLE = 8
 
 
 def deflated(piece: Bytes) -> bytes:
-    """A piece of a deflate stream without header, ending at a whole byte; `piece` is of one dimension."""
+    """Return a piece of a deflate stream, without header, that ends at a whole byte; `piece` has one dimension."""
     compressor = zlib_ng.compressobj(1, zlib_ng.DEFLATED, -zlib_ng.MAX_WBITS, zlib_ng.DEF_MEM_LEVEL, strategy(piece))
     return compressor.compress(piece.data) + compressor.flush(zlib_ng.Z_SYNC_FLUSH)
 
 
 def zlib_stream(content: Bytes) -> bytes:
-    """All of a stream, with zlib's header and sum; `content` is of one dimension."""
+    """Return a whole stream, with zlib's header and checksum; `content` has one dimension."""
     compressor = zlib_ng.compressobj(1, strategy=strategy(content))
     return compressor.compress(content.data) + compressor.flush()
 
 
 def strategy(piece: Bytes) -> int:
-    """zlib's strategy for these bytes, (count,): by the share of bytes that equal the one before."""
+    """Choose zlib's strategy for these bytes, (count,), by the share of bytes that equal the byte before."""
     rows = piece[: len(piece) // 256 * 256].reshape(-1, 256)[::_SAMPLE]
     runs = float((rows[:, 1:] == rows[:, :-1]).mean()) if len(rows) else 1.0
     return zlib_ng.Z_RLE if runs > _RUNS else zlib_ng.Z_HUFFMAN_ONLY
 
 
-def in_parallel(make: Callable[[Given], Made], items: Iterable[Given], threads: int | None = None) -> Iterator[Made]:
+def in_parallel(make: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> Iterator[Result]:
     """Yield `make` of each item, in order. Items are taken as results are.
 
     Args:
@@ -60,7 +59,7 @@ def in_parallel(make: Callable[[Given], Made], items: Iterable[Given], threads: 
         threads: items at a time, at most `MOST_THREADS`; None takes the processors that the process may use.
     """
     workers = min(threads or available_threads(), MOST_THREADS)
-    waiting: deque[Future[Made]] = deque()
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(make, item))

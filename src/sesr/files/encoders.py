@@ -25,18 +25,17 @@ Options = Callable[[Metadata, str, int | None], dict[str, Any]]
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The same colours in sRGB; as it is, where the profile is damaged."""
-    colours = image.getchannel(0) if image.mode == "LA" else image
+    """Convert an image to sRGB by its profile. It stays as it is where the profile is damaged."""
+    colors = image.getchannel(0) if image.mode == "LA" else image
     try:
         found, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-        target = "RGB" if colours.mode == "L" else colours.mode
-        converted = ImageCms.profileToProfile(colours, found, srgb, outputMode=target)
+        target = "RGB" if colors.mode == "L" else colors.mode
+        converted = ImageCms.profileToProfile(colors, found, srgb, outputMode=target)
     except (ImageCms.PyCMSError, OSError):
         return image
     assert converted is not None
-    converted.info.pop(
-        "icc_profile", None
-    )  # sRGB, which formats take for granted, and colour's even where it gets grey
+    # Formats take sRGB for granted. It would be a profile of color even where the image is gray.
+    converted.info.pop("icc_profile", None)
     if image.mode == "LA":
         return Image.merge("LA", [converted.convert("L"), image.getchannel(1)])
     return converted.convert(image.mode)

@@ -1,4 +1,4 @@
-"""What decoders complain about, as one of five errors of ours.
+"""Decoders' complaints, turned into one of five errors of ours.
 
 Decoders raise nearly anything: Pillow alone raises seven types, its plug-ins more, and libvips hands on whatever text
 its libraries wrote, often the same line many times. A person needs to know one of five things:
@@ -28,7 +28,7 @@ _UNSUPPORTED = re.compile(
     r"|sorry, can not|decoder \w+ not available|unknown raw mode",
     re.IGNORECASE,
 )
-"""What decoders write about files that are valid and of a kind that they do not know."""
+"""Words that decoders use about files that are valid and of a kind that they do not know."""
 
 _SOURCE = re.compile(r"^(?:[\w.]+: )+(?=\S)")
 """The names of functions and files that libraries put before a message: "tiff2vips: tempfile.tif: "."""

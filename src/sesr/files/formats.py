@@ -28,7 +28,7 @@ _GRAYS, _COLORS = ("L", "LA"), ("RGB", "RGBA")
 
 @dataclass(frozen=True)
 class Plugin:
-    """What Pillow needs for a format that it does not know.
+    """The plug-in that Pillow needs for a format that it does not know.
 
     Attributes:
         module: the module to import.
@@ -129,7 +129,7 @@ class Format:
         return self.suffixes[0]
 
     def holds(self, mode: str) -> bool:
-        """Whether it holds pictures of this mode: L, LA, RGB or RGBA."""
+        """Return whether it holds pictures of this mode: L, LA, RGB or RGBA."""
         return self.alpha or not mode.endswith("A")
 
     def writing_memory(self, mode: str, pixels: int) -> int:

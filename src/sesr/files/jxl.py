@@ -1,8 +1,8 @@
-"""What a JPEG XL file says before it is decoded: its size, and XMP, which Pillow's plugin does not tell.
+"""A JPEG XL file's size, read before anything is decoded, and its XMP, which Pillow's plug-in does not report.
 
-The plugin decodes a file when it opens it, so a size that is too large has to be found here (ISO/IEC 18181-1, annex D:
-a header of bits, the least significant first). A file is either this codestream alone or boxes as in MP4 around it
-(18181-2): a length of 4 bytes, a name of 4, content.
+The plug-in decodes a file when it opens it, so a size that is too large has to be found here. The size is in a header
+of bits, the least significant first (ISO/IEC 18181-1, annex D). A file is either this codestream alone, or boxes as in
+MP4 with the codestream in them (18181-2): a length of 4 bytes, a name of 4, content.
 """
 
 import struct
@@ -17,7 +17,7 @@ _LARGEST_BOX = 1 << 26
 
 
 def jxl_size(file: BinaryIO) -> tuple[int, int] | None:
-    """(width, height) in pixels as stored; None where the file does not say."""
+    """Return (width, height) in pixels, as stored; None if the file does not say."""
     file.seek(0)
     start = file.read(_HEADER_BYTES)
     if not start.startswith(CODESTREAM):
@@ -27,12 +27,12 @@ def jxl_size(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def jxl_xmp(file: BinaryIO) -> bytes | None:
-    """The XMP packet; None where there is none, or only one that is packed by Brotli."""
+    """Return the XMP packet; None if there is none, or only one that is packed by Brotli."""
     return next((content for name, content in _boxes(file) if name == b"xml "), None)
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content, of the codestream no more than its header."""
+    """Yield each box's name and content; of the codestream only the header."""
     at = 0
     while True:
         file.seek(at)
@@ -63,7 +63,7 @@ def _side(bits: "_Bits", small: int) -> int:
 
 
 class _Bits:
-    """Numbers out of bytes, the least significant bit first; zeros after the end."""
+    """Reader of numbers from bytes, the least significant bit first. Zeros follow the end."""
 
     def __init__(self, content: bytes) -> None:
         self._rest = int.from_bytes(content, "little")

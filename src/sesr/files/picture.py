@@ -1,7 +1,7 @@
-"""A picture as Pillow decoded it, handed out as NumPy rows.
+"""A picture that Pillow decoded, handed out as NumPy rows.
 
-Pillow keeps four bytes a pixel for colour, one for grey. What a person sees is decided when rows are asked for and not
-in a second copy: the camera's orientation is applied to them, palettes and black-and-white are converted.
+Pillow keeps four bytes per pixel for color, one for gray. Rows are converted when they are asked for, so there is no
+second copy of the picture: they are turned upright, and palettes and black-and-white become one of the four modes.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from sesr.errors import PictureError
 from sesr.files.faults import reading
 from sesr.files.metadata import NOTHING, Metadata, fitting_profile
 
-DEEP_GREY = ("I;16", "I;16L", "I;16B")
-"""Pillow's names of grey with 16 bits."""
+DEEP_GRAY = ("I;16", "I;16L", "I;16B")
+"""Pillow's names for gray of 16 bits."""
 
 _KINDS = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB"} | {
     "RGBA": "RGBA",
     "RGBa": "RGBA",
     "YCbCr": "RGB",
-    **dict.fromkeys(DEEP_GREY, "L"),
+    **dict.fromkeys(DEEP_GRAY, "L"),
 }
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,7 +57,7 @@ class Picture:
 
     @classmethod
     def from_image(cls, image: Image.Image, name: str = "the picture") -> "Picture":
-        """A Pillow image as it is, without regard to its EXIF.
+        """Wrap a Pillow image as it is. Its EXIF is ignored.
 
         Raises `PictureError` for kinds that are refused, and when its file, which Pillow reads only now, is damaged.
         """
@@ -78,7 +78,7 @@ class Picture:
     @property
     def depth(self) -> int:
         """Bits a channel: 8, or 16."""
-        return 16 if self.stored.mode in DEEP_GREY else 8
+        return 16 if self.stored.mode in DEEP_GRAY else 8
 
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """Rows `top` to `bottom` (exclusive), in any order: see `sesr.imaging.stream.Source`."""
@@ -104,12 +104,12 @@ def read_picture(image: Image.Image, name: str, metadata: Metadata, notes: tuple
 
 
 def kind_of(image: Image.Image, name: str) -> str:
-    """L, LA, RGB or RGBA, whichever shows the image as it is meant. Raises `PictureError` for other kinds."""
+    """Return the mode that shows the image as it is meant. Raises `PictureError` for kinds that are refused."""
     if image.mode in ("I", "F"):
         raise PictureError(f"{name}: 32-bit numbers, which are not supported; convert it to 16 bits first")
     if image.mode not in _KINDS:
-        raise PictureError(f"{name}: its colours are {image.mode}, which is not supported; convert it to RGB first")
+        raise PictureError(f"{name}: its colors are {image.mode}, which is not supported; convert it to RGB first")
     kind = _KINDS[image.mode]
-    if "transparency" in image.info and kind in ("L", "RGB") and image.mode not in DEEP_GREY:
+    if "transparency" in image.info and kind in ("L", "RGB") and image.mode not in DEEP_GRAY:
         return {"L": "LA", "RGB": "RGBA"}[kind]
     return kind

@@ -93,7 +93,7 @@ class TiffPage:
 
     @property
     def is_copy(self) -> bool:
-        """Whether the page is a smaller copy of another page, or a mask for it."""
+        """True if the page is a smaller copy of another page, or a mask for it."""
         kind = self._first(_SUBFILE_TYPE, 0)
         return bool(kind & (_REDUCED | _MASK)) or self._first(_OLD_SUBFILE_TYPE, 0) == _OLD_REDUCED
 
@@ -115,7 +115,7 @@ class TiffPage:
 
     @property
     def only_pillow(self) -> str:
-        """What only Pillow decodes of the page, in 8 bits: a compression, tiles in planes, Lab. Empty if nothing."""
+        """The feature for which the page needs Pillow, which decodes it in 8 bits; empty if none."""
         if self._first(_COMPRESSION, 1) in _BY_PILLOW:
             return f"{self.compression} compression"
         if self._first(_PLANAR, 1) == _SEPARATE and _TILE_WIDTH in self.tags and self._first(_SAMPLES, 1) > 1:

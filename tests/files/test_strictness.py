@@ -102,6 +102,17 @@ def test_a_jpeg_without_its_last_blocks_is_refused(tmp_path: Path, rows: int, su
         pixels(tmp_path / "a.jpg")
 
 
+def test_a_progressive_jpeg_without_its_last_scans_is_refused(tmp_path: Path) -> None:
+    """Cut between two scans, of which the decoder does not warn."""
+    whole, path = FILES["progressive.jpg"], tmp_path / "a.jpg"
+    scans = [at for at in range(len(whole)) if whole.startswith(b"\xff\xda", at)]
+    assert len(scans) > 4
+    for at in scans[1:]:
+        path.write_bytes(whole[: whole.rindex(b"\xff\xc4", 0, at)])  # with its tables
+        with pytest.raises(PictureError, match="its data end too early"):
+            pixels(path)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_gif_without_its_end_marker_has_all_frames(tmp_path: Path, count: int) -> None:
     first, *others = [RGB.transpose(Image.Transpose(k)) for k in range(count)]

@@ -6,11 +6,13 @@ between blocks and ripples next to edges. Color is kept at half the resolution (
 libvips and Pillow decode with the same library, libjpeg-turbo, in the same way: their pixels are equal.
 """
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,6 +23,10 @@ from sesr.files.scanlines import Scanlines
 from sesr.files.vips import Extended, alone, messages, open_image, together
 
 _END = b"\xff\xd9"
+_STRIP = 64  # rows
+_SCAN, _UNSENT = 0xDA, 16
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""The end of a scan's data: a marker that is neither a stuffed byte nor a restart."""
 _USUAL = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _UNUSUAL = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
 _UNUSUAL |= {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "JPEG-LS"}
@@ -69,27 +75,59 @@ def unusual_kind(file: BinaryIO) -> str | None:
 def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     """Open a JPEG for reading row by row. `metadata` is what the file says besides its pixels.
 
-    libjpeg fills what is missing with gray and warns. So a file that ends too early is refused, once its rows have been
-    read. A file that lacks only its end marker is whole: the marker is added here.
+    libjpeg fills what is missing with gray and warns. So the decoder stops at its first warning. If data are missing,
+    the file is refused. Other warnings harm no pixels: the decoder begins anew, and goes on in spite of them. A file
+    that lacks only its end marker is whole: the marker is added here.
 
     Raises `PictureError` for kinds that are refused, and `pyvips.Error`.
     """
     content = Extended(path, _END)
-    with together():
-        image = open_image("jpeg", content.source(), unlimited=True)  # with any number of warnings
-    content.reached = False  # looking for what else is in the file may have gone to its end
+
+    def recover() -> "pyvips.Image":
+        if _lacks_data(path):
+            raise damaged(path, "its data end too early")
+        return open_image("jpeg", Extended(path, _END).source(), unlimited=True)  # with any number of warnings
 
     def finish(has_warnings: bool) -> tuple[str, ...]:
-        if has_warnings and _lacks_data(path):
+        if (has_warnings and _lacks_data(path)) or (content.reached and _lacks_scans(path.read_bytes())):
             raise damaged(path, "its data end too early")
         return ("the JPEG lacks its end marker, but no pixels",) if content.reached else ()
 
-    return Scanlines(path, image, metadata, finish=finish)
+    with together():
+        image = open_image("jpeg", content.source(), fail_on="warning", unlimited=True)
+    return Scanlines(path, image, metadata, recover=recover, finish=finish)
 
 
 def _lacks_data(path: Path) -> bool:
-    """Decode all of a JPEG, to hear what libjpeg warns of. Most warnings harm no pixels."""
+    """Decode a JPEG up to the first warning, to hear whether it is about missing data."""
     with alone():
-        image = open_image("jpeg", Extended(path, _END).source(), unlimited=True)
-        image.avg()
-        return "premature end" in messages()
+        image = open_image("jpeg", Extended(path, _END).source(), fail_on="warning", unlimited=True)
+        region = pyvips.Region.new(image)
+        try:
+            for top in range(0, image.height, _STRIP):
+                region.fetch(0, top, image.width, min(_STRIP, image.height - top))
+        except pyvips.Error as error:
+            return "premature end" in (error.detail or "")
+        return "premature end" in messages()  # in the last strip, after which the decoder looks no more
+
+
+def _lacks_scans(content: bytes) -> bool:
+    """Return whether a JPEG without its end marker may lack whole scans, of which the decoder does not warn.
+
+    A progressive JPEG sends its frequencies in several scans, the bits of each from the top down (ITU-T T.81, annex G).
+    All are there once each component's 64 frequencies have come down to bit 0.
+    """
+    lowest: dict[int, list[int]] = {}
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker, body = content[at + 1], content[at + 4 : at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")]
+        at += 4 + len(body)
+        if marker in _USUAL:
+            lowest = {number: [_UNSENT] * 64 for number in body[6::3]}
+        elif marker == _SCAN and len(body) >= 4:
+            first, last, bits = body[-3:]
+            for number in body[1:-3:2]:
+                lowest.setdefault(number, [])[first : last + 1] = [bits & 15] * (last - first + 1)
+            following = _MARKER.search(content, at)
+            at = following.start() if following else len(content)
+    return any(bit > 0 for bits in lowest.values() for bit in bits)

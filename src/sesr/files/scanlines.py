@@ -46,6 +46,8 @@ class Scanlines:
         metadata: what the file says besides.
         drop_last: the last channel has no meaning.
         notes: remarks on what was assumed so far.
+        recover: called when the decoder stops, outside of `together`. It returns the image opened anew, for reading on
+            from where the decoder stopped, or raises `PictureError`.
         finish: called once all rows have been read, before the last ones are handed out, with whether the decoder had
             warnings. It may raise `PictureError`, and returns notes.
 
@@ -68,11 +70,12 @@ class Scanlines:
         *,
         drop_last: bool = False,
         notes: tuple[str, ...] = (),
+        recover: Callable[[], "pyvips.Image"] | None = None,
         finish: Callable[[bool], tuple[str, ...]] = lambda _: (),
     ) -> None:
-        self._path, self._finish = path, finish
-        self.notes = notes
-        converted = in_srgb(image, metadata.icc)
+        self._path, self._recover, self._finish = path, recover, finish
+        self.notes, self._icc = notes, metadata.icc
+        converted = in_srgb(image, self._icc)
         if converted is not None:
             image, note = converted
             metadata, self.notes = replace(metadata, icc=None), (*notes, note)
@@ -122,13 +125,32 @@ class Scanlines:
         rows = max(_BAND_BYTES // (width * stored * dtype.itemsize), 1)
         for top in range(0, height, rows):
             count = min(rows, height - top)
-            with reading(self._path), together():
-                fetched = region.fetch(0, top, width, count)
+            with reading(self._path):
+                try:
+                    with together():
+                        fetched = region.fetch(0, top, width, count)
+                except pyvips.Error:
+                    if self._recover is None:
+                        raise
+                    del region, image
+                    image = self._opened_anew()
+                    region = pyvips.Region.new(image)
+                    for passed in range(0, top, rows):
+                        region.fetch(0, passed, width, rows)
+                    fetched = region.fetch(0, top, width, count)
             if top + count == height:
                 warned()  # forgets those of other pictures
                 del region, image  # closes the decoder, which then says whether it had warnings
                 self.notes += self._finish(warned())
             yield self._meant(np.frombuffer(fetched, dtype).reshape(count, width, stored))
+
+    def _opened_anew(self) -> "pyvips.Image":
+        """Return the image by `recover`, which is asked once, in the colors that are read."""
+        assert self._recover is not None
+        recover, self._recover = self._recover, None
+        image = recover()
+        converted = in_srgb(image, self._icc)
+        return image if converted is None else converted[0]
 
     def _meant(self, band: Pixels) -> Pixels:
         """The band without a channel that has no meaning, and without an axis for a single channel."""

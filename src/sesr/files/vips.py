@@ -14,6 +14,7 @@ from typing import BinaryIO, Literal
 
 import pyvips
 
+FailOn = Literal["error", "warning"]
 Loader = Literal["heif", "jpeg", "png", "tiff"]
 
 _turn = threading.Condition()
@@ -117,7 +118,9 @@ class Extended:
         return self._at
 
 
-def open_image(loader: Loader, source: "BinaryIO | pyvips.Source", **options: object) -> "pyvips.Image":
+def open_image(
+    loader: Loader, source: "BinaryIO | pyvips.Source", fail_on: FailOn = "error", **options: object
+) -> "pyvips.Image":
     """Open a picture for reading from the top down. Only its header is read now. Raises `pyvips.Error`.
 
     The loader is named, because libvips would take another one for some files: for a JPEG with a gain map one that
@@ -127,7 +130,7 @@ def open_image(loader: Loader, source: "BinaryIO | pyvips.Source", **options: ob
         source.seek(0)
         source = pyvips.Source.new_from_descriptor(source.fileno())  # which makes a descriptor of its own
     load = getattr(pyvips.Image, f"{loader}load_source")
-    image = load(source, access="sequential", fail_on="error", **options)
+    image = load(source, access="sequential", fail_on=fail_on, **options)
     image._references.append(source)  # as `new_from_source` does: the decoder calls it for as long as it reads
     return image
 

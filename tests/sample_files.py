@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from sesr.files.formats import FORMATS
-from sesr.files.metadata import NOTHING, Metadata
 from sesr.files.write import Output, write_picture
 from sesr.imaging.stream import Stream
+from sesr.metadata.record import NOTHING, Metadata
 
 Content = dict[str, bytes]
 

@@ -241,7 +241,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sesr.files.write import write_animation
-from sesr.files.metadata import NOTHING
+from sesr.metadata.record import NOTHING
 
 def noise(side, channels):
     return Image.fromarray(np.random.default_rng(1).integers(0, 256, (side, side, channels), np.uint8))

@@ -10,10 +10,10 @@ from PIL import Image, ImageCms
 
 from sesr.errors import PictureError
 from sesr.files.background import background_for
-from sesr.files.cicp import Cicp
 from sesr.files.fit import fit
 from sesr.files.formats import JPEG
-from sesr.files.metadata import Metadata
+from sesr.metadata.cicp import Cicp
+from sesr.metadata.record import Metadata
 
 RED = (255, 0, 0)
 

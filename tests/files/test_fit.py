@@ -9,10 +9,10 @@ from PIL import Image
 from tests.sample_files import grey_profile, profile, whole_exif
 
 from sesr.errors import PictureError
-from sesr.files.cicp import Cicp
 from sesr.files.fit import Fitted, fit
 from sesr.files.formats import AVIF, BMP, FORMATS, GIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format
-from sesr.files.metadata import Metadata
+from sesr.metadata.cicp import Cicp
+from sesr.metadata.record import Metadata
 
 P3, PQ, HLG = Cicp(12, 13, 1), Cicp(9, 16, 9), Cicp(9, 18, 9)
 GAMMA = (b"gAMA", struct.pack(">I", 100_000))

@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from sesr.files.metadata import NOTHING, Metadata, png_chunks
 from sesr.files.png import filter_rows, write_png
 from sesr.imaging.arrays import Bytes, Pixels
+from sesr.metadata.record import NOTHING, Metadata, png_chunks
 
 
 def written(picture: Pixels, band: int, metadata: Metadata = NOTHING) -> bytes:

@@ -13,9 +13,9 @@ from PIL import Image
 from tests.sample_files import AUTHOR, whole_exif
 
 from sesr.files import tiff
-from sesr.files.metadata import NOTHING, Metadata
 from sesr.files.tiff import write_tiff
 from sesr.imaging.arrays import Pixels
+from sesr.metadata.record import NOTHING, Metadata
 
 
 def written(picture: Pixels, band: int, metadata: Metadata = NOTHING) -> bytes:

@@ -14,9 +14,9 @@ from tests.sample_files import CHANNELS, JXL, STILL_SUFFIXES, banded, color_prof
 
 from sesr.errors import PictureError, UsageError
 from sesr.files.formats import OUTPUT_SUFFIXES
-from sesr.files.metadata import Metadata
 from sesr.files.open import open_picture
 from sesr.files.write import Output, assemble
+from sesr.metadata.record import Metadata
 
 
 def linear_gray() -> bytes:

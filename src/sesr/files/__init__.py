@@ -1,4 +1,4 @@
-"""Picture files: formats, reading, writing, metadata."""
+"""Picture files: formats, reading, writing."""
 
 import os
 

@@ -22,9 +22,9 @@ from sesr.errors import PictureError
 from sesr.files.faults import damaged, reading
 from sesr.files.formats import GIF, PNG, WEBP, Format
 from sesr.files.limits import MOST_FRAMES, check_size, unguarded_pillow
-from sesr.files.metadata import Metadata
 from sesr.files.picture import Picture, kind_of
 from sesr.files.webp import whole_webp
+from sesr.metadata.record import Metadata
 
 _NO_TRAILER = "the GIF lacks its end marker, but no frame"
 

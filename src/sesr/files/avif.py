@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import pyvips
 
-from sesr.files.exif import without_orientation, without_prefix
 from sesr.files.faults import not_supported
-from sesr.files.metadata import Metadata
 from sesr.files.scanlines import Scanlines, block
 from sesr.files.vips import open_image, together
+from sesr.metadata.exif import without_orientation, without_prefix
+from sesr.metadata.record import Metadata
 
 _HEADER_BYTES = 1 << 16
 _HIGH_BIT_DEPTH, _TWELVE_BIT = 0x40, 0x20

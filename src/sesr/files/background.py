@@ -11,9 +11,9 @@ from PIL import Image, ImageCms
 
 from sesr.errors import PictureError
 from sesr.files.fit import profile_for
-from sesr.files.metadata import Metadata
-from sesr.files.tone import hdr_codes
 from sesr.imaging.flatten import Color
+from sesr.metadata.record import Metadata
+from sesr.metadata.tone import hdr_codes
 
 
 def background_for(color: Color, metadata: Metadata, mode: str, name: str) -> Color:

@@ -12,9 +12,9 @@ from typing import Any
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from sesr.files.exif import compact_exif, with_resolution, without_orientation
-from sesr.files.iptc import wrapped_iptc
-from sesr.files.metadata import XMP_KEYWORD, Metadata
+from sesr.metadata.exif import compact_exif, with_resolution, without_orientation
+from sesr.metadata.iptc import wrapped_iptc
+from sesr.metadata.record import XMP_KEYWORD, Metadata
 
 _LARGEST_SEGMENT = 65_533
 """Bytes in a JPEG's segment, with the name that comes before the content."""

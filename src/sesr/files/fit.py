@@ -3,28 +3,28 @@
 No pixel may change its meaning on the way from one format to another, and nothing may vanish without a word. `fit`
 decides for one picture and one format:
 
-- *Colors.* Where the format stores the same kind of description, the description goes along (`sesr.files.cicp`). Where
-  it stores ICC profiles only, a profile is made from the description (`sesr.files.icc`). HDR, which no such profile
-  expresses, is tone-mapped to sRGB (`sesr.files.tone`), and a note says so. Formats without profiles get an ICC profile
-  too: `write_picture` then converts the pixels by it.
-- *Notes.* IPTC and comments become XMP where a format has no other place for them (`sesr.files.iptc`). What is left is
-  listed in `Fitted.lost`.
+- *Colors.* Where the format stores the same kind of description, the description goes along (`sesr.metadata.cicp`).
+  Where it stores ICC profiles only, a profile is made from the description (`sesr.metadata.icc`). HDR, which no such
+  profile expresses, is tone-mapped to sRGB (`sesr.metadata.tone`), and a note says so. Formats without profiles get an
+  ICC profile too: `write_picture` then converts the pixels by it.
+- *Notes.* IPTC and comments become XMP where a format has no other place for them (`sesr.metadata.iptc`). What is left
+  is listed in `Fitted.lost`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sesr.errors import PictureError
-from sesr.files.cicp import COLOR_CHUNKS, Color, color_of_chunks
 from sesr.files.encoders import EXIF_NAME, XMP_NAME, fits_segment
-from sesr.files.exif import compact_exif, has_maker_notes, says_more_than_layout
 from sesr.files.formats import JPEG, TIFF, Format
-from sesr.files.icc import color_profile
-from sesr.files.iptc import decoded, wrapped_iptc, xmp_properties
-from sesr.files.metadata import BRIGHTNESS_CHUNKS, Metadata, brightest
-from sesr.files.tone import to_full_range, tone_mapping
-from sesr.files.xmp import ALTERNATIVES, Property, with_properties
 from sesr.imaging.arrays import Pixels
+from sesr.metadata.cicp import COLOR_CHUNKS, Color, color_of_chunks
+from sesr.metadata.exif import compact_exif, has_maker_notes, says_more_than_layout
+from sesr.metadata.icc import color_profile
+from sesr.metadata.iptc import decoded, wrapped_iptc, xmp_properties
+from sesr.metadata.record import BRIGHTNESS_CHUNKS, Metadata, brightest
+from sesr.metadata.tone import to_full_range, tone_mapping
+from sesr.metadata.xmp import ALTERNATIVES, Property, with_properties
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from PIL import Image
 
 from sesr.errors import PictureError
 from sesr.files.faults import damaged
-from sesr.files.metadata import Metadata
 from sesr.files.scanlines import Scanlines
 from sesr.files.vips import Extended, alone, messages, open_image, together
+from sesr.metadata.record import Metadata
 
 _END = b"\xff\xd9"
 _STRIP = 64  # rows

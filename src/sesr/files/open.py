@@ -29,12 +29,12 @@ from sesr.files.formats import AVIF, BMP, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Form
 from sesr.files.jpeg import open_jpeg, unusual_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
-from sesr.files.metadata import NOTHING, Metadata, png_chunks
 from sesr.files.picture import read_picture
 from sesr.files.scanlines import Scanlines, open_png, open_tiff
 from sesr.files.tiff_pages import tiff_pages
 from sesr.files.webp import whole_webp
 from sesr.imaging.stream import Source
+from sesr.metadata.record import NOTHING, Metadata, png_chunks
 
 _ONE_FRAME = b"\0\0\0\1"
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sesr.errors import PictureError
 from sesr.files.faults import reading
-from sesr.files.metadata import NOTHING, Metadata, fitting_profile
+from sesr.metadata.record import NOTHING, Metadata, fitting_profile
 
 DEEP_GRAY = ("I;16", "I;16L", "I;16B")
 """Pillow's names for gray of 16 bits."""

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr.files.deflate import deflated, in_parallel
-from sesr.files.metadata import NOTHING, XMP_KEYWORD, Metadata
 from sesr.imaging.arrays import Bytes, Pixels
+from sesr.metadata.record import NOTHING, XMP_KEYWORD, Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}

@@ -20,12 +20,12 @@ import pyvips
 
 from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
-from sesr.files.metadata import Metadata, fitting_profile
 from sesr.files.png_end import PNG_LACKS_END, missing_end
 from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
 from sesr.files.vips import Extended, open_image, together, warned
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
+from sesr.metadata.record import Metadata, fitting_profile
 
 _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}

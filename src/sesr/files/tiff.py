@@ -7,7 +7,7 @@ ordinary offsets end, BigTIFF is written, whose offsets have 64 bits. Most progr
 
 libvips could write row by row too, in more than twice the processor time (5.9 s for 2.4 s), but it writes no EXIF.
 Metadata that other formats wrap up as EXIF is in the same directories here: what describes the picture in the main one,
-what describes the exposure and the place in their own (`sesr.files.ifd` reads and writes them).
+what describes the exposure and the place in their own (`sesr.metadata.ifd` reads and writes them).
 
 Left out: tiles, palettes, several pages.
 """
@@ -20,7 +20,8 @@ from typing import BinaryIO
 import numpy as np
 
 from sesr.files.deflate import in_parallel, zlib_stream
-from sesr.files.ifd import (
+from sesr.imaging.arrays import Pixels
+from sesr.metadata.ifd import (
     BYTE,
     LONG,
     LONG8,
@@ -36,8 +37,7 @@ from sesr.files.ifd import (
     directory_bytes,
     read_directory,
 )
-from sesr.files.metadata import Metadata
-from sesr.imaging.arrays import Pixels
+from sesr.metadata.record import Metadata
 
 STRIP_BYTES = 1 << 18
 """About how much a strip holds before it is compressed."""

@@ -24,13 +24,13 @@ from sesr.files.encoders import encoder_options, in_srgb
 from sesr.files.fit import Fitted, fit
 from sesr.files.formats import AVIF, GIF, PNG, Format, output_format
 from sesr.files.frames import in_ticks, loop_option, of_one_mode, with_hard_edges
-from sesr.files.heif import describe_avif
 from sesr.files.limits import check_memory, unguarded_pillow
-from sesr.files.metadata import NOTHING, Metadata
 from sesr.files.png import write_png
 from sesr.files.tiff import write_tiff
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
+from sesr.metadata.heif import describe_avif
+from sesr.metadata.record import NOTHING, Metadata
 
 
 @dataclass(frozen=True)

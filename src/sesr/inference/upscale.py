@@ -28,7 +28,6 @@ from sesr.files.animation import Animated
 from sesr.files.background import background_for
 from sesr.files.formats import output_format
 from sesr.files.limits import PIXEL_LIMIT
-from sesr.files.metadata import Metadata
 from sesr.files.open import open_file
 from sesr.files.picture import Picture
 from sesr.files.write import Output, assemble, check_animated_output, write_animation, write_picture
@@ -37,6 +36,7 @@ from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
+from sesr.metadata.record import Metadata
 
 Progress = Callable[[int, int], object]
 """Called with the output rows (or frames) done since the last call, and their number in all."""

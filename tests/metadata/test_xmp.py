@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesr.files.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property, enlarged_xmp, with_properties
+from sesr.metadata.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property, enlarged_xmp, with_properties
 
 
 def test_xmp_is_upright_and_of_the_new_size() -> None:

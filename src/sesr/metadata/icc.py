@@ -14,7 +14,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from sesr.files.cicp import Color, Curve, Gamut
+from sesr.metadata.cicp import Color, Curve, Gamut
 
 _D50 = (0.9642, 1.0, 0.8249)
 _D50_ROUNDED = (63190, 65536, 54061)

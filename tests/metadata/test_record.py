@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.sample_files import png, whole_exif
 
-from sesr.files.cicp import Cicp
-from sesr.files.metadata import NOTHING, Metadata, brightest, fitting_profile
+from sesr.metadata.cicp import Cicp
+from sesr.metadata.record import NOTHING, Metadata, brightest, fitting_profile
 
 
 def raw_profile(exif: bytes, *, packed: bool) -> tuple[bytes, bytes]:

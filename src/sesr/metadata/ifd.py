@@ -16,7 +16,7 @@ offsets.
 
 This module knows two views of a directory:
 
-- `entries` walks over an EXIF block and says where each entry lies, so that `sesr.files.exif` can edit it in place.
+- `entries` walks over an EXIF block and says where each entry lies, so that `sesr.metadata.exif` can edit it in place.
 - `read_directory` copies what describes the picture into a `Directory`, and `directory_bytes` writes one at another
   offset. Values keep their bytes, with numbers in little-endian order. Two things stay behind: maker's notes, which
   hold offsets that only the maker understands and therefore must not move, and the main directory's account of how

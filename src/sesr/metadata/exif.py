@@ -9,14 +9,14 @@ and lays them out again breaks them. So there are two ways here, and neither dec
 - *Written anew* (`compact_exif`, `written_exif`), where that is impossible: for a TIFF, from a TIFF, or where room is
   short. Maker's notes stay behind.
 
-The bytes of a directory are explained in `sesr.files.ifd`.
+The bytes of a directory are explained in `sesr.metadata.ifd`.
 """
 
 import struct
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 
-from sesr.files.ifd import (
+from sesr.metadata.ifd import (
     ENTRY_BYTES,
     EXIF_IFD,
     GPS_IFD,

@@ -2,7 +2,7 @@
 
 Carried over: color descriptions, EXIF with date, place and camera, XMP, IPTC, the resolution in dots per inch, comments
 and PNG's text. Bytes stay as they are wherever a format allows it, since only the camera's maker understands some of
-them. What would be wrong for the new picture changes, byte by byte and in place (`sesr.files.exif`, `sesr.files.xmp`):
+them. What would be wrong for the new picture changes, byte by byte and in place (`sesr.metadata.exif` and `xmp`):
 
 - *Orientation* becomes 1 in EXIF and XMP, because pixels are turned upright when they are read.
 - *Sizes* in EXIF and XMP become the new ones.
@@ -23,10 +23,10 @@ from typing import Any, BinaryIO, Literal
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from sesr.files.cicp import COLOR_CHUNKS, Cicp
-from sesr.files.exif import enlarged_exif, orientation_of, without_orientation, without_prefix, written_exif
-from sesr.files.heif import brightness_chunks, color_codes, picture_properties
-from sesr.files.ifd import (
+from sesr.metadata.cicp import COLOR_CHUNKS, Cicp
+from sesr.metadata.exif import enlarged_exif, orientation_of, without_orientation, without_prefix, written_exif
+from sesr.metadata.heif import brightness_chunks, color_codes, picture_properties
+from sesr.metadata.ifd import (
     BIG_TIFF_MARKS,
     LARGEST_BLOCK,
     RESOLUTION_UNIT,
@@ -34,8 +34,8 @@ from sesr.files.ifd import (
     RESOLUTION_Y,
     read_directory,
 )
-from sesr.files.iptc import photoshop_iptc
-from sesr.files.xmp import enlarged_xmp
+from sesr.metadata.iptc import photoshop_iptc
+from sesr.metadata.xmp import enlarged_xmp
 
 _TIFF_XMP, _TIFF_ICC = 700, 34675
 _CENTIMETER = 3

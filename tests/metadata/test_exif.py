@@ -10,9 +10,9 @@ from PIL import ExifTags, Image
 from tests.sample_files import AUTHOR, NOTES, directory, whole_exif
 from tests.sample_files import THUMBNAIL as PREVIEW
 
-from sesr.files.exif import compact_exif, enlarged_exif, with_resolution, without_orientation
-from sesr.files.ifd import directory_bytes, read_directory
-from sesr.files.metadata import Metadata
+from sesr.metadata.exif import compact_exif, enlarged_exif, with_resolution, without_orientation
+from sesr.metadata.ifd import directory_bytes, read_directory
+from sesr.metadata.record import Metadata
 
 THUMBNAIL = b"\xff\xd8 a small picture \xff\xd9"
 

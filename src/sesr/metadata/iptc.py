@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sesr.files.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property
+from sesr.metadata.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property
 
 _MARK = 0x1C
 _PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404

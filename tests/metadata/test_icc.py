@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sesr.files.cicp import CURVES, GAMUTS, SRGB_GAMUT, Color, Curve, Gamut
-from sesr.files.icc import color_profile
+from sesr.metadata.cicp import CURVES, GAMUTS, SRGB_GAMUT, Color, Curve, Gamut
+from sesr.metadata.icc import color_profile
 
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 D50 = np.array([0.96422, 1.0, 0.82521])

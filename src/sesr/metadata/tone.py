@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sesr.files.cicp import SRGB_CURVE, SRGB_GAMUT, Color, Gamut
 from sesr.imaging.arrays import Pixels
+from sesr.metadata.cicp import SRGB_CURVE, SRGB_GAMUT, Color, Gamut
 
 Light = NDArray[np.floating]
 

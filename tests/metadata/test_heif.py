@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.sample_files import frames, saved, smooth
 
-from sesr.files.cicp import Cicp
-from sesr.files.heif import brightness_chunks, color_codes, describe_avif, picture_properties
+from sesr.metadata.cicp import Cicp
+from sesr.metadata.heif import brightness_chunks, color_codes, describe_avif, picture_properties
 
 
 def box(name: bytes, content: bytes) -> bytes:

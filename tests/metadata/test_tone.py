@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sesr.files.cicp import GAMUTS, Cicp, Color
-from sesr.files.tone import SDR_WHITE, compressed, hlg_light, pq_code, pq_light, to_full_range, tone_mapping
+from sesr.metadata.cicp import GAMUTS, Cicp, Color
+from sesr.metadata.tone import SDR_WHITE, compressed, hlg_light, pq_code, pq_light, to_full_range, tone_mapping
 
 PQ_2020, HLG_2020 = Color(GAMUTS[9], None, "PQ"), Color(GAMUTS[9], None, "HLG")
 DEPTHS = (np.uint8, np.uint16)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesr.files.cicp import CURVES, GAMUTS, SRGB, SRGB_CURVE, SRGB_GAMUT, Cicp, Gamut, color_of_chunks
+from sesr.metadata.cicp import CURVES, GAMUTS, SRGB, SRGB_CURVE, SRGB_GAMUT, Cicp, Gamut, color_of_chunks
 
 STAND_IN_GAMMA = struct.pack(">I", 45455)
 STAND_IN_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)

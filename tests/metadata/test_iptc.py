@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesr.files.iptc import Dataset, datasets, decoded, photoshop_iptc, wrapped_iptc, xmp_properties
-from sesr.files.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property
+from sesr.metadata.iptc import Dataset, datasets, decoded, photoshop_iptc, wrapped_iptc, xmp_properties
+from sesr.metadata.xmp import ALTERNATIVES, BAG, SEQUENCE, TEXT, Property
 
 
 def dataset(number: int, value: bytes, record: int = 2) -> bytes:

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from sesr.files.cicp import Cicp
+from sesr.metadata.cicp import Cicp
 
 _LARGEST_META = 1 << 26
 _COLOR_PREFIX = b"colrnclx"

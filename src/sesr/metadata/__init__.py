@@ -1,0 +1,1 @@
+"""What a picture file says besides its pixels: color descriptions, EXIF, XMP, IPTC."""

@@ -64,3 +64,13 @@ def test_bits_that_pillow_reads(tmp_path: Path, bits: int) -> None:
     (tmp_path / "a.avif").write_bytes(deep(bits))
     with Image.open(BytesIO(deep(bits))) as image:
         assert np.array_equal(open_picture(tmp_path / "a.avif").rows(0, 20), np.asarray(image))
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("cut", [0.0, 0.05, 0.5, 0.9])
+def test_a_cut_file_is_damaged(tmp_path: Path, bits: int, cut: float) -> None:
+    """The other decoder would show what is there."""
+    content = deep(bits)
+    (tmp_path / "a.avif").write_bytes(content[: -max(int(len(content) * cut), 1)])
+    with pytest.raises(PictureError, match=r"a\.avif: damaged or incomplete"):
+        open_picture(tmp_path / "a.avif")

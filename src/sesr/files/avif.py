@@ -26,6 +26,8 @@ def open_avif_otherwise(path: Path, file: BinaryIO, error: Exception) -> Scanlin
 
     Raises `PictureError` where the file is of a kind that neither decodes, else `error`.
     """
+    if _is_cut(file):  # which libheif may take for whole
+        raise error
     with suppress(pyvips.Error), together():
         image = open_image("heif", file)
         icc, xmp, exif = (block(image, name) for name in ("icc-profile-data", "xmp-data", "exif-data"))
@@ -33,9 +35,26 @@ def open_avif_otherwise(path: Path, file: BinaryIO, error: Exception) -> Scanlin
         bare = without_orientation(without_prefix(exif)) if exif else None
         return Scanlines(path, pixels, Metadata(icc=icc, xmp=xmp, exif=bare))
     bits = _bits(file)
-    if bits > 8 and "runcated" not in str(error):
+    if bits > 8:
         raise not_supported(path, f"an AVIF of {bits} bits per channel") from error
     raise error
+
+
+def _is_cut(file: BinaryIO) -> bool:
+    """Return whether a box reaches beyond the file's end (ISO/IEC 14496-12, section 4.2)."""
+    size, at = file.seek(0, 2), 0
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if not length:  # up to the end
+            return False
+        if length < 8:
+            return True
+        at += length
+    return at > size
 
 
 def _bits(file: BinaryIO) -> int:

@@ -34,6 +34,8 @@ _SOURCE = re.compile(r"^(?:[\w.]+: )+(?=\S)")
 """The names of functions and files that libraries put before a message: "tiff2vips: tempfile.tif: "."""
 
 _LONGEST_REASON = 200
+_MEANINGS = {"bad seek to": "its data end too early", "Generic Error. Please build": "its data make no sense"}
+"""Beginnings of messages that help nobody, by what they mean."""
 
 
 def damaged(path: Path | str, reason: str) -> PictureError:
@@ -85,4 +87,7 @@ def _reason(error: Exception) -> str:
         return "its header makes no sense"
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]
     first = _SOURCE.sub("", lines[0]) if lines else type(error).__name__
+    for start, meaning in _MEANINGS.items():
+        if first.startswith(start):
+            return meaning
     return first[:_LONGEST_REASON]

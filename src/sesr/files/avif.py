@@ -41,20 +41,21 @@ def open_avif_otherwise(path: Path, file: BinaryIO, error: Exception) -> Scanlin
 
 
 def _is_cut(file: BinaryIO) -> bool:
-    """Return whether a box reaches beyond the file's end (ISO/IEC 14496-12, section 4.2)."""
-    size, at = file.seek(0, 2), 0
+    """Return whether a box reaches beyond the file's end, or the data are missing (ISO/IEC 14496-12, section 4.2)."""
+    size, at, names = file.seek(0, 2), 0, set()
     while at < size:
         file.seek(at)
         head = file.read(16)
+        names.add(head[4:8])
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
-        if not length:  # up to the end
-            return False
+        if not length and len(head) >= 8:  # up to the end
+            break
         if length < 8:
             return True
         at += length
-    return at > size
+    return at > size or b"mdat" not in names
 
 
 def _bits(file: BinaryIO) -> int:

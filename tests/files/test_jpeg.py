@@ -68,6 +68,17 @@ def test_what_harms_no_pixel_is_let_pass(tmp_path: Path) -> None:
     read(tmp_path / "a.jpg")
 
 
+def test_warnings_of_libvips_do_not_reach_python(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A warning that comes up while Python handles another one would end the process."""
+    Image.fromarray(NOISE).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    for cut in (len(content) // 2, len(content) - 10):
+        (tmp_path / "a.jpg").write_bytes(content[:cut] + b"\xff\xd9")
+        with pytest.raises(PictureError):
+            read(tmp_path / "a.jpg")
+    assert caplog.records == []
+
+
 def test_several_at_a_time_are_not_taken_for_each_other(tmp_path: Path) -> None:
     """libvips' words on what went wrong are the whole process's."""
     Image.fromarray(NOISE).save(tmp_path / "good.jpg")

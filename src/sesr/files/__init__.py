@@ -2,6 +2,5 @@
 
 import os
 
-# libvips asks for this when it is loaded. Without it, warnings of files that are closed at the very end of the program
-# go to stderr, where nobody listens to them any more.
+# libvips asks for this when it is loaded, and then drops its warnings. Those that matter are read from its errors.
 os.environ.setdefault("VIPS_WARNING", "0")

@@ -23,6 +23,8 @@ from sesr.files.vips import Extended, alone, messages, open_image, together
 from sesr.metadata.record import Metadata
 
 _END = b"\xff\xd9"
+_MISSING = "premature end"
+"""Words of libjpeg's warning about missing data."""
 _STRIP = 64  # rows
 _SCAN, _UNSENT = 0xDA, 16
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -88,8 +90,8 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
             raise damaged(path, "its data end too early")
         return open_image("jpeg", Extended(path, _END).source(), unlimited=True)  # with any number of warnings
 
-    def finish(has_warnings: bool) -> tuple[str, ...]:
-        if (has_warnings and _lacks_data(path)) or (content.reached and _lacks_scans(path.read_bytes())):
+    def finish(said: str) -> tuple[str, ...]:
+        if _MISSING in said or (content.reached and _lacks_scans(path.read_bytes())):
             raise damaged(path, "its data end too early")
         return ("the JPEG lacks its end marker, but no pixels",) if content.reached else ()
 
@@ -107,8 +109,8 @@ def _lacks_data(path: Path) -> bool:
             for top in range(0, image.height, _STRIP):
                 region.fetch(0, top, image.width, min(_STRIP, image.height - top))
         except pyvips.Error as error:
-            return "premature end" in (error.detail or "")
-        return "premature end" in messages()  # in the last strip, after which the decoder looks no more
+            return _MISSING in (error.detail or "")
+        return _MISSING in messages()  # in the last strip, after which the decoder looks no more
 
 
 def _lacks_scans(content: bytes) -> bool:

@@ -22,7 +22,7 @@ from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
 from sesr.files.png_end import PNG_LACKS_END, missing_end
 from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
-from sesr.files.vips import Extended, open_image, together, warned
+from sesr.files.vips import Extended, alone, messages, open_image, together
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
 from sesr.metadata.record import Metadata, fitting_profile
@@ -32,6 +32,8 @@ _DEPTHS = {"uchar": 8, "ushort": 16}
 _SPACES = {"b-w": (1, 2), "grey16": (1, 2)} | dict.fromkeys(("srgb", "rgb", "rgb16"), (1, 2, 3, 4))
 """libvips' names of color spaces, and the numbers of channels that are read of each."""
 _BAND_BYTES = 1 << 22
+_STRIP = 8
+"""Rows that libvips decodes of a JPEG at a time."""
 _UNSPECIFIED = 0  # of a TIFF's extra channel
 _FROM_THE_TOP = (1, 2)
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -48,8 +50,8 @@ class Scanlines:
         notes: remarks on what was assumed so far.
         recover: called when the decoder stops, outside of `together`. It returns the image opened anew, for reading on
             from where the decoder stopped, or raises `PictureError`.
-        finish: called once all rows have been read, before the last ones are handed out, with whether the decoder had
-            warnings. It may raise `PictureError`, and returns notes.
+        finish: called once all rows have been read, before the last ones are handed out, with what the decoder said
+            while it read those. It may raise `PictureError`, and returns notes.
 
     Attributes:
         width, height: pixels.
@@ -71,7 +73,7 @@ class Scanlines:
         drop_last: bool = False,
         notes: tuple[str, ...] = (),
         recover: Callable[[], "pyvips.Image"] | None = None,
-        finish: Callable[[bool], tuple[str, ...]] = lambda _: (),
+        finish: Callable[[str], tuple[str, ...]] | None = None,
     ) -> None:
         self._path, self._recover, self._finish = path, recover, finish
         self.notes, self._icc = notes, metadata.icc
@@ -123,25 +125,26 @@ class Scanlines:
         width, height, stored = int(image.width), int(image.height), int(image.bands)
         dtype = np.dtype(np.uint8 if self.depth == 8 else np.uint16)
         rows = max(_BAND_BYTES // (width * stored * dtype.itemsize), 1)
-        for top in range(0, height, rows):
-            count = min(rows, height - top)
+        last = height if self._finish is None else (height - 1) // _STRIP * _STRIP
+        for top in [*range(0, last, rows), *([last] if last < height else [])]:
+            count = min(rows, (last if top < last else height) - top)
             with reading(self._path):
                 try:
-                    with together():
+                    with together() if top < last else alone():
                         fetched = region.fetch(0, top, width, count)
+                        said = "" if top < last else messages()
                 except pyvips.Error:
                     if self._recover is None:
                         raise
                     del region, image
                     image = self._opened_anew()
                     region = pyvips.Region.new(image)
-                    for passed in range(0, top, rows):
-                        region.fetch(0, passed, width, rows)
-                    fetched = region.fetch(0, top, width, count)
-            if top + count == height:
-                warned()  # forgets those of other pictures
-                del region, image  # closes the decoder, which then says whether it had warnings
-                self.notes += self._finish(warned())
+                    with together():
+                        for passed in range(0, top, rows):
+                            region.fetch(0, passed, width, min(rows, top - passed))
+                        fetched, said = region.fetch(0, top, width, count), ""
+            if top + count == height and self._finish is not None:
+                self.notes += self._finish(said)
             yield self._meant(np.frombuffer(fetched, dtype).reshape(count, width, stored))
 
     def _opened_anew(self) -> "pyvips.Image":

@@ -1,11 +1,9 @@
 """libvips, set up for reading row by row in several threads.
 
 libvips keeps one text for everything that goes wrong anywhere in the process. Where a reader needs to know what its own
-decoder said, it reads `alone`; all others read `together`. Whether a decoder had warnings is known without that: it
-logs their number when it is closed, in the thread that closes it (`warned`).
+decoder said, it reads `alone`; all others read `together`.
 """
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,28 +54,6 @@ def messages() -> str:
     text = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
     pyvips.vips_lib.vips_error_clear()
     return str(text.decode(errors="replace"))
-
-
-class _Warnings(logging.Handler):
-    """Notes that a decoder had warnings. Nothing is printed: what matters is raised, and the rest is harmless."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.own = threading.local()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "read gave" in record.getMessage():
-            self.own.warned = True
-
-
-_warnings = _Warnings()
-
-
-def warned() -> bool:
-    """Return whether a decoder that this thread closed had warnings, since this was last asked."""
-    found = getattr(_warnings.own, "warned", False)
-    _warnings.own.warned = False
-    return found
 
 
 class Extended:
@@ -135,6 +111,7 @@ def open_image(
     return image
 
 
-logging.getLogger("pyvips").handlers = [_warnings]
-logging.getLogger("pyvips").propagate = False
+# pyvips hands libvips' warnings to Python's logging. That may start a collection of garbage, which may close another
+# decoder, whose warning within the warning would end the process. So libvips drops its warnings: see `sesr.files`.
+pyvips._remove_log_handler()
 pyvips.cache_set_max(0)  # the cache would keep files open

@@ -90,7 +90,7 @@ def test_figures_are_the_measured_ones(scale: int) -> None:
 
 def test_ci_runs_the_command_that_the_readme_gives() -> None:
     (command,) = block("tests")
-    assert command.endswith("-m pytest")
+    assert command.endswith("-m pytest -n auto")
     assert "<!-- tests -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 

@@ -34,6 +34,7 @@ def expected_pixels(safetensors: Path) -> list[NDArray[np.int64]]:
     return [run_int8(quantized, pixels).astype(np.int64) for pixels in PICTURES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", backend_params("litert", "openvino", int8=True))
 @pytest.mark.parametrize("network", SHIPPED, ids=lambda network: f"{network.name}_x{network.config.scale}")
 def test_pixels(network: Network, backend: Backend) -> None:

@@ -194,6 +194,7 @@ def test_start_from_another_run(pictures: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "third").exists()
 
 
+@pytest.mark.slow
 def test_learning_from_a_teacher(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run keeps its teacher, so that it continues alike when the teacher's file is gone."""
     teacher = train(with_training(steps=200, ema=0.9), pictures, None, tmp_path / "first")

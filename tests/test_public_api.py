@@ -1,4 +1,4 @@
-"""What `import sesr` gives, and what it does not load."""
+"""Names that `import sesr` gives, and libraries that it does not load."""
 
 import re
 import subprocess

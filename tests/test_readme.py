@@ -27,7 +27,7 @@ def block(label: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What the README's commands find: its drawing, as PNG and as JPEG, in two places."""
+    """Return a folder with the files that the README's commands name: a drawing as PNG and as JPEG, in two places."""
     (tmp_path / "examples").mkdir()
     with Image.open(ROOT / "examples" / "drawing.png") as drawing:
         small = drawing.convert("RGB").resize((64, 48))

@@ -61,7 +61,7 @@ Place stacked_place(Index row, Index column) {
 
 float shifted_bias(float bias, const float*, Index, std::int32_t, float) { return bias; }
 
-// What an output's sums are multiplied by. Throws where that is not positive.
+// Factor of an output's sums. Throws where it is not positive.
 float requant_scale(const Int8Weights& layer, Index output) {
     const float scale = layer.requant_scale[output];
     require(std::isfinite(scale) && scale > 0, "factors are positive");

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree of exceptions.
+"""Errors, as a tree of exceptions.
 
 Every message is one line that names the file or option, says what is wrong and what to do about it, so that the
 command line prints it as it is.

@@ -225,7 +225,7 @@ def test_flipped_bytes_never_crash_our_own(tmp_path: Path, int8: bool) -> None:
 
 
 def one_line(path: Path, backend: Backend) -> bool:
-    """Whether a file is refused, and then in one line."""
+    """Return True if the file is refused, in one line."""
     try:
         load_engine(path, backend)
     except SesrError as error:

@@ -172,7 +172,7 @@ def test_all_pixels_survive_the_way_to_int8_and_back() -> None:
 
 
 def test_to_int8_rounds_and_clips() -> None:
-    """What lies outside [0, 1] goes to its ends, without wrapping around; the plane is left as it was."""
+    """Values outside [0, 1] go to its ends, without wrapping around; the plane is left as it was."""
     plane = np.array([[-1.0, -0.001, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.001, 9.0]], np.float32)
     kept = plane.copy()
     np.testing.assert_array_equal(to_int8(plane), [[-128, -128, -128, -127, 127, 127, 127]])

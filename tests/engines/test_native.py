@@ -228,7 +228,7 @@ class TestFloat:
 
 @cache
 def by_float64(config: SESRConfig, width: int) -> NDArray[np.float64]:
-    """What a float network makes of a plane."""
+    """Return a float network's result for a plane."""
     return by_pytorch(float_network(config), plane(6, width))
 
 
@@ -375,7 +375,7 @@ class TestBicubic:
 
 
 class TestArrays:
-    """What callers hand over."""
+    """Arrays as callers hand them over."""
 
     @pytest.mark.parametrize("channels", [None, 3])
     def test_any_memory_order(self, channels: int | None) -> None:
@@ -471,7 +471,7 @@ class TestArrays:
             engine.run(luma)
 
     def test_no_memory_for_a_copy(self) -> None:
-        """Of what does not lie in one piece."""
+        """Arrays that are not contiguous."""
         engine, endless = NativeEngine(random_network(SMALL)), (1 << 31, 1 << 29)
         with pytest.raises(EngineError, match="not enough memory"):
             engine.enlarge(np.broadcast_to(np.uint8(0), endless))
@@ -516,7 +516,7 @@ def same_values(array: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def output_of(script: str) -> str:
-    """What a Python of its own prints; it must end well and say nothing else."""
+    """Return the output of a Python process, which must end well and write nothing to stderr."""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -750,7 +750,7 @@ class TestModule:
 
 
 def given_arguments(int8: bool) -> list[Any]:
-    """What `_native.Network` is made of, for a small network."""
+    """Return the arguments of `_native.Network` for a small network."""
     given: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_native, "Network", lambda *arguments: given.extend(arguments))

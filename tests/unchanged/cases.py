@@ -271,7 +271,7 @@ def _folders() -> Chain:
 
 
 def _outputs() -> Chain:
-    """Where results go, and what is in their way."""
+    """Places of results, and obstacles in their way."""
     one, two = "few/few-rgb.png", "few/few-l.png"
     return Chain(
         (

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401, T201
-"""What Python sees of the package, a line for each result: run by `record.py` with the Python that has `sesr`.
+"""The package as Python sees it, a line for each result: run by `record.py` with the Python that has `sesr`.
 
 Only names of `sesr.__all__` are used, so that this runs before and after the package is rearranged.
 """

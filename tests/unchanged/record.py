@@ -357,7 +357,7 @@ def _of_command(old: Record, new: Record) -> Iterator[str]:
 
 
 def _of_file(old: Record, new: Record) -> Iterator[str]:
-    """What differs, the most telling first: pixels, else what is said beside, else the bytes alone."""
+    """Return the differences, the most telling first: pixels, else what is said beside, else the bytes alone."""
     if old["permissions"] != new["permissions"]:
         yield f"permissions {old['permissions']} -> {new['permissions']}"
     if old.get("kind") != new.get("kind"):

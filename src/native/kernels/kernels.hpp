@@ -18,7 +18,7 @@ constexpr Index LANES = 16;
 constexpr Index MARGIN = 16;
 constexpr Index SLACK = 128;
 
-// Where a dword holds this many channels, the first convolution reads four rows of luma from one dword a pixel, and the
+// If a dword holds this many channels, the first convolution reads four rows of luma from one dword a pixel, and the
 // fifth row separately.
 constexpr Index STACKED = 4;
 

@@ -1,1 +1,1 @@
-"""What a picture file says besides its pixels: color descriptions, EXIF, XMP, IPTC."""
+"""Descriptions that picture files carry besides pixels: colors, EXIF, XMP, IPTC."""

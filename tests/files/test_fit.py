@@ -118,6 +118,22 @@ def test_colors_that_cannot_be_said_are_refused(form: Format) -> None:
         fitted(form, cicp=Cicp(10, 17))
 
 
+def test_heic_refuses_code_points_that_its_library_does_not_know() -> None:
+    for codes in (Cicp(99, 99), Cicp(10, 99)):
+        assert fitted(AVIF, cicp=codes).metadata.cicp == codes
+        for form in (HEIC, JPEG):
+            with pytest.raises(PictureError, match=rf"{form.name} cannot express its colors.*write .png or .avif "):
+                fitted(form, cicp=codes)
+    with pytest.raises(PictureError, match=r"write .png, .heic or .avif instead"):
+        fitted(JPEG, cicp=Cicp(10, 17))
+
+
+def test_heic_gets_a_profile_for_primaries_that_only_we_know() -> None:
+    found = fitted(HEIC, cicp=Cicp(22, 13)).metadata
+    assert found == Metadata(icc=fitted(JPEG, cicp=Cicp(22, 13)).metadata.icc)
+    assert found.icc is not None
+
+
 @pytest.mark.parametrize("codes", [P3, PQ, HLG])
 @pytest.mark.parametrize("form", FORMATS, ids=named)
 def test_fitting_twice_changes_nothing(form: Format, codes: Cicp) -> None:

@@ -239,6 +239,20 @@ def test_hdr_becomes_srgb_and_says_so(tmp_path: Path, source: str, target: str) 
     assert source.split(".")[0].upper() in report.notes[0]
 
 
+@pytest.mark.parametrize("codes", [(12, 0), (3, 13), (10, 17), (22, 13), (99, 99), (12, 19)])
+def test_heic_can_be_opened_or_is_refused(tmp_path: Path, codes: tuple[int, int]) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    (tmp_path / "in.png").write_bytes(png(SRGB, (b"cICP", bytes([*codes, 0, 1]))))
+    target = tmp_path / "out.heic"
+    if codes[1] > 18:
+        with pytest.raises(PictureError, match="HEIC cannot express its colors"):
+            SAME.upscale_file(tmp_path / "in.png", target)
+        return
+    SAME.upscale_file(tmp_path / "in.png", target)
+    with Image.open(target) as image:
+        assert image.size == (SIDE * len(SRGB), SIDE)
+
+
 def test_colors_without_a_formula_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "log.png").write_bytes(png(SRGB, (b"cICP", b"\x09\x09\0\1")))
     with pytest.raises(PictureError, match=r"out.jpg: JPEG cannot express its colors .*write .png, .heic or .avif"):

@@ -62,7 +62,8 @@ def test_code_points_survive_the_way_to_png_and_back(primaries: int, transfer: i
 
 
 @pytest.mark.parametrize(
-    ("primaries", "matrix", "coding"), [(9, 9, 9), (12, 1, 1), (9, 0, 9), (12, 0, 6), (1, 2, 6), (9, 2, 9)]
+    ("primaries", "matrix", "coding"),
+    [(9, 9, 9), (12, 1, 1), (9, 0, 9), (12, 0, 6), (1, 2, 6), (9, 2, 9), (9, 14, 9), (12, 11, 6)],
 )
 def test_matrix_for_coding_is_the_sources_or_the_usual_one(primaries: int, matrix: int, coding: int) -> None:
     assert Cicp(primaries, 16, matrix).coding_matrix == coding

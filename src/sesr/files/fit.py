@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from sesr.errors import PictureError
 from sesr.files.encoders import EXIF_NAME, XMP_NAME, fits_segment
-from sesr.files.formats import JPEG, TIFF, Format
+from sesr.files.formats import HEIC, JPEG, TIFF, Format
 from sesr.imaging.arrays import Pixels
 from sesr.metadata.cicp import COLOR_CHUNKS, Color, color_of_chunks
 from sesr.metadata.exif import compact_exif, has_maker_notes, says_more_than_layout
@@ -73,12 +73,14 @@ def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
     if metadata.cicp is None:
         return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)))
     widened = to_full_range if metadata.cicp.narrow else None
-    if form.color_codes == "nclx":  # which a profile would overrule there
-        return Fitted(replace(bare, icc=None, cicp=replace(metadata.cicp, narrow=False)), widened)
+    codes = metadata.cicp.for_heic() if form is HEIC else metadata.cicp
+    if form.color_codes == "nclx" and codes is not None:  # which a profile would overrule there
+        return Fitted(replace(bare, icc=None, cicp=replace(codes, narrow=False)), widened)
     color = metadata.cicp.color()
     if color is None:
-        codes = f"primaries {metadata.cicp.primaries} and transfer {metadata.cicp.transfer}"
-        raise PictureError(f"{form.name} cannot express its colors (CICP {codes}); write .png, .heic or .avif instead")
+        said = f"CICP primaries {metadata.cicp.primaries} and transfer {metadata.cicp.transfer}"
+        able = ".png or .avif" if metadata.cicp.for_heic() is None else ".png, .heic or .avif"
+        raise PictureError(f"{form.name} cannot express its colors ({said}); write {able} instead")
     if color.hdr is not None:
         note = f"HDR ({color.hdr}) was tone-mapped to sRGB, since {form.name} cannot express it"
         return Fitted(replace(bare, icc=None), tone_mapping(color, brightest(metadata.chunks)), (note,))

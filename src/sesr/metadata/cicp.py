@@ -20,7 +20,7 @@ other formats: `sesr.files.fit`.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +122,9 @@ CURVES = {
 UNSPECIFIED, PQ, HLG = 2, 16, 18
 _IDENTITY, _BT601, _BT2020_MATRIX = 0, 6, 9
 _NOTHING_MEANT = (0, UNSPECIFIED, 3)
+_HEIC_PRIMARIES, _HEIC_TRANSFERS = (1, 2, *range(4, 13)), (1, 2, *range(4, 19))
+_HEIC_MATRICES = (1, *range(4, 11), 12, 13)
+"""Code points that libheif and its encoder know. A HEIC with others cannot be opened."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +189,18 @@ class Cicp:
 
     @property
     def coding_matrix(self) -> int:
-        """The matrix to encode YCbCr with: the source's, else what is usual for the primaries."""
-        if self.matrix in (_IDENTITY, UNSPECIFIED):
-            return _BT2020_MATRIX if self.primaries == 9 else _BT601
-        return self.matrix
+        """The matrix to encode a HEIC's YCbCr with: the source's, else what is usual for the primaries."""
+        if self.matrix in _HEIC_MATRICES:
+            return self.matrix
+        return _BT2020_MATRIX if self.primaries == 9 else _BT601
+
+    def for_heic(self) -> "Cicp | None":
+        """Return what a HEIC can say: reserved code points become "unspecified"; None for those it does not know."""
+        primaries, transfer = (
+            UNSPECIFIED if code in _NOTHING_MEANT else code for code in (self.primaries, self.transfer)
+        )
+        known = primaries in _HEIC_PRIMARIES and transfer in _HEIC_TRANSFERS
+        return replace(self, primaries=primaries, transfer=transfer) if known else None
 
     def color(self) -> Color | None:
         """Return the color space in numbers; None for code points without one, such as logarithmic curves.

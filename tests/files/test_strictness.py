@@ -127,3 +127,19 @@ def test_heic_with_bytes_behind_its_end(tmp_path: Path) -> None:
     load_plugin(".heic")
     (tmp_path / "a.heic").write_bytes(every_format()["plain.heic"] + b"something else" * 20)
     assert open_picture(tmp_path / "a.heic").mode == "RGB"
+
+
+def test_an_animated_webp_cut_anywhere_loses_no_frame(tmp_path: Path) -> None:
+    """At the end of a frame too, where nobody can tell whether another one followed."""
+    frames = [Image.fromarray(np.roll(NOISE, 9 * index, 0)) for index in range(3)]
+    whole = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    accepted = set()
+    for end in range(len(whole) - 1, 30, -1):
+        path = tmp_path / "cut.webp"
+        path.write_bytes(whole[:end])
+        with suppress(PictureError):
+            found = open_file(path)
+            accepted.add(found.count if isinstance(found, Animated) else 1)
+            if isinstance(found, Animated):
+                list(found.frames())
+    assert accepted <= {3}

@@ -71,13 +71,22 @@ def reading(path: Path | str) -> Iterator[None]:
         raise too_large(path) from error
     except UnidentifiedImageError as error:
         raise damaged(path, "its start makes no sense") from error
+    except OSError as error:
+        if error.errno is not None:  # the system's, such as a broken disk; decoders give no number
+            raise PictureError(f"{path}: cannot be read ({error.strerror}); try again, or copy it elsewhere") from error
+        raise _translated(path, error) from error
     except Exception as error:  # decoders raise nearly anything
-        reason = _reason(error)
-        if "out of memory" in reason.lower():
-            raise too_large(path) from error
-        if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(reason):
-            raise not_supported(path, reason) from error
-        raise damaged(path, reason) from error
+        raise _translated(path, error) from error
+
+
+def _translated(path: Path | str, error: Exception) -> PictureError:
+    """Return the error of ours for a decoder's, by what it says."""
+    reason = _reason(error)
+    if "out of memory" in reason.lower():
+        return too_large(path)
+    if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(reason):
+        return not_supported(path, reason)
+    return damaged(path, reason)
 
 
 def _reason(error: Exception) -> str:

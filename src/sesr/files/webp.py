@@ -31,12 +31,15 @@ def whole_webp(file: BinaryIO) -> tuple[BinaryIO, tuple[str, ...]]:
     content = bytearray(file.read())
     if animated:
         content[_FLAGS] |= _ALPHA
-    cut = missing > 0 and _cut(content)
+    cut = missing > 0 and _cut(content, animated=animated)
     return BytesIO(content), (NO_END,) if cut else ()
 
 
-def _cut(content: bytearray) -> bool:
-    """Drop an incomplete chunk at the end. Returns whether that was one without pixels."""
+def _cut(content: bytearray, *, animated: bool) -> bool:
+    """Drop an incomplete chunk at the end, and return True, if it holds no pixels.
+
+    The next chunk of an animation may be a frame. It is dropped only if its name shows that it is not.
+    """
     at = 12
     while at + 8 <= len(content):
         name, length = struct.unpack_from("<4sI", content, at)
@@ -45,6 +48,8 @@ def _cut(content: bytearray) -> bool:
                 return False
             break
         at += 8 + length + length % 2
+    if animated and (len(content) < at + 4 or content[at : at + 4] in _PIXELS):
+        return False
     del content[at:]
     content += bytes(at - len(content))  # at most a byte of padding
     struct.pack_into("<I", content, 4, at - 8)

@@ -130,6 +130,77 @@ def test_a_library_that_swallows_the_stop(tmp_path: Path, sent: str, code: int, 
     assert not any(tmp_path.iterdir())
 
 
+IGNORED = """
+import os, signal, sys, time, weakref
+from sesr.commands import stop
+
+class Thing:
+    pass
+
+def fire(_):
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    for _ in range(1000):
+        pass
+
+def swallow():
+    thing = Thing()
+    gone = weakref.ref(thing, fire)
+    del thing
+
+try:
+    with stop.stoppable():
+        swallow()
+        print("ignored", flush=True)
+        time.sleep(0 if sys.argv[2] == "ends" else 60)
+except stop.Stopped as stopped:
+    sys.exit(stopped.code)
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), STOPS)
+@pytest.mark.parametrize("then", ["waits", "ends"])
+def test_a_stop_that_python_itself_ignores(sent: str, code: int, then: str) -> None:
+    """Exceptions in callbacks of weak references go nowhere. The signal is sent again at once."""
+    begun = time.monotonic()
+    with start("-c", IGNORED, sent, then) as process:
+        shown, complaint = process.communicate(timeout=60)
+    assert (process.returncode, shown, complaint) == (code, "ignored\n", "")
+    assert time.monotonic() - begun < 10
+
+
+SWALLOW_ONCE = """
+import os, signal, sys
+import sesr.cli
+from sesr.commands import report
+
+def swallow(text):
+    try:
+        report.plain = plain
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+    except BaseException:
+        pass
+    return plain(text)
+
+plain, report.plain = report.plain, swallow
+sys.exit(sesr.cli.main())
+"""
+
+
+def test_a_swallowed_stop_ends_the_work_at_the_next_picture(network: str, tmp_path: Path) -> None:
+    """Finished pictures stay; the others are not begun."""
+    album, out = tmp_path / "album", tmp_path / "out"
+    album.mkdir()
+    Image.new("RGB", (9, 6)).save(album / "a.png")
+    for name in ("b", "c"):
+        Image.new("RGB", (1600, 1200)).save(album / f"{name}.png", compress_level=1)
+    with start("-c", SWALLOW_ONCE, "upscale", album, "-o", out, "-m", network, "-j", 1) as process:
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (143, "sesr: stopped\n")
+    assert [path.name for path in out.iterdir()] == ["a_x2.png"]
+
+
 FORK = """
 import os, signal, sys, time
 from sesr.commands import stop

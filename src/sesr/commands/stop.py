@@ -1,10 +1,14 @@
 """Stopping a command: Ctrl-C, SIGTERM and SIGHUP end it within seconds, and nothing half-written stays.
 
 A signal becomes an exception in the main thread, which unwinds like Ctrl-C and lets everything clean up. Two things can
-keep it from arriving: the main thread may be inside a long call into a library (a compiler, an encoder), and a library
-may swallow the exception. So a second thread watches the signals too. When the command is still there after `PATIENCE`
+keep it from arriving: the main thread may be inside a long call into a library (a compiler, an encoder), and the
+exception may be swallowed. So a second thread watches the signals too. When the command is still there after `PATIENCE`
 seconds, or when somebody sends another signal to say that it takes too long, that thread removes the unfinished files
 and ends the process.
+
+Python itself swallows exceptions in finalizers and callbacks of weak references, which may run at any time, and tells
+`sys.unraisablehook` about it. Then the thread sends the signal again. What libraries swallow nobody tells, so there is
+a look between pictures too (`until_stopped`), and at the end.
 
 Signals often come in twos: `timeout` sends one to the process and one to its group, a closing terminal likewise. One
 that follows within `DOUBLE` seconds counts as the same, so that it does not interrupt the cleaning up.
@@ -16,18 +20,30 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 from sesr.atomic import remove_unfinished
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 PATIENCE = 15.0
 """Seconds that cleaning up may take."""
 
 DOUBLE = 1.0
 """Seconds within which a second signal is taken for an echo of the first."""
+
+_T = TypeVar("_T")
+
+_AGAIN = 0.05
+"""Seconds after which a swallowed signal is sent again: whatever swallowed it has ended by then, mostly."""
+
+_SWALLOWED = 0
+"""Byte that asks the watching thread for that; no signal has this number."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -44,9 +60,13 @@ class Stopped(KeyboardInterrupt):
         self.code = 128 + number
 
 
+_came: list[int] = []
+"""Signals that came while the command runs."""
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Make signals raise `Stopped` in the body, or end the process where that does not help.
+    """Make signals raise `Stopped` in the body or at its end, or end the process where that does not help.
 
     Does nothing outside the main thread, which alone may handle signals. A signal that is ignored stays ignored, as
     `nohup` wants it.
@@ -55,24 +75,75 @@ def stoppable() -> Iterator[None]:
         yield
         return
     with ExitStack() as back:
-        came: list[int] = []
+        back.callback(_came.clear)
+        pending = True
 
         def stop(number: int, _: FrameType | None) -> None:
-            came.append(number)
-            if len(came) == 1:
+            nonlocal pending
+            _came.append(number)
+            if pending:
+                pending = False
                 raise Stopped(number)
+
+        def swallowed() -> None:
+            nonlocal pending
+            pending = True
 
         for number in _SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 back.callback(signal.signal, number, signal.signal(number, stop))
+        writer = None
         if sys.platform != "win32":  # where such a descriptor must be a socket
-            back.enter_context(_watched())
-        yield
+            writer = back.enter_context(_watched())
+        back.enter_context(_noticed(swallowed, writer))
+        try:
+            yield
+        except Exception:
+            if not _came:  # else it may be what a library made of the stop
+                raise
+        pending = False
+        _raise_if_stopped()
+
+
+def until_stopped(things: Iterable[_T]) -> Iterator[_T]:
+    """Pass on what comes until a signal has come; then raise `Stopped`, even if that was swallowed before."""
+    for thing in things:
+        yield thing
+        _raise_if_stopped()
+
+
+def _raise_if_stopped() -> None:
+    if _came:
+        raise Stopped(_came[0])
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
-    """Run a thread that reads each signal as the system delivers it, whatever the main thread does."""
+def _noticed(swallowed: Callable[[], None], writer: int | None) -> Iterator[None]:
+    """Call `swallowed`, and tell the watching thread, when Python ignores a stop; it says nothing itself then."""
+    before = sys.unraisablehook
+
+    def notice(ignored: "UnraisableHookArgs") -> None:
+        if not isinstance(ignored.exc_value, Stopped):
+            before(ignored)
+            return
+        swallowed()
+        if writer is not None:
+            with suppress(OSError):
+                os.write(writer, bytes([_SWALLOWED]))
+
+    sys.unraisablehook = notice
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextmanager
+def _watched() -> Iterator[int]:
+    """Run a thread that reads each signal as the system delivers it, whatever the main thread does.
+
+    Gives the descriptor that it reads from the other end of.
+    """
     _keep_from_children()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -80,7 +151,7 @@ def _watched() -> Iterator[None]:
     watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
     watcher.start()
     try:
-        yield
+        yield writer
     finally:
         signal.set_wakeup_fd(before)
         os.close(writer)  # the watcher reads the end, and ends
@@ -101,17 +172,25 @@ def _keep_from_children() -> None:
 
 def _watch(reader: int) -> None:
     """Wait for a signal, then for the command's end, and force that when it does not come."""
-    first = _next_signal(reader, None)
+    while (first := _next_signal(reader, None)) == _SWALLOWED:
+        pass  # in a forked process
     if first is None:
         return
-    came = time.monotonic()
+    came, ours = time.monotonic(), 0
     while (left := came + PATIENCE - time.monotonic()) > 0:
         try:
-            if _next_signal(reader, left) is None:
-                return
+            number = _next_signal(reader, left)
         except TimeoutError:
             break
-        if time.monotonic() - came > DOUBLE:
+        if number is None:
+            return
+        if number == _SWALLOWED:
+            time.sleep(_AGAIN)
+            ours += 1
+            _send_again(first)
+        elif ours:
+            ours -= 1
+        elif time.monotonic() - came > DOUBLE:
             break
     remove_unfinished()
     with suppress(OSError, ValueError):
@@ -119,8 +198,15 @@ def _watch(reader: int) -> None:
     os._exit(128 + first)
 
 
+def _send_again(number: int) -> None:
+    """Send a signal to the main thread, so that it leaves what it waits for."""
+    ident = threading.main_thread().ident
+    if sys.platform != "win32" and ident is not None:
+        signal.pthread_kill(ident, number)
+
+
 def _next_signal(reader: int, seconds: float | None) -> int | None:
-    """Return the number of the next of our signals, None at the command's end. Raises `TimeoutError`."""
+    """Return the next of our signals or `_SWALLOWED`, None at the command's end. Raises `TimeoutError`."""
     while True:
         ready, _, _ = select.select([reader], [], [], seconds)
         if not ready:
@@ -128,5 +214,5 @@ def _next_signal(reader: int, seconds: float | None) -> int | None:
         read = os.read(reader, 1)
         if not read:
             return None
-        if read[0] in _SIGNALS:
+        if read[0] in (_SWALLOWED, *_SIGNALS):
             return read[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, add_model, positive, tile
 from sesr.commands.quiet import quiet_libraries
 from sesr.commands.report import report_json, report_text
+from sesr.commands.stop import until_stopped
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -163,9 +164,8 @@ def _upscale_in(places: "Places", arguments: Arguments) -> int:
         memory=arguments.memory,
     )
     with closing(outcomes):
-        if arguments.json:
-            return report_json(outcomes, places, passed_over)
-        return report_text(outcomes, places, passed_over)
+        report = report_json if arguments.json else report_text
+        return report(until_stopped(outcomes), places, passed_over)
 
 
 def _shared_processors(arguments: Arguments, pictures: int) -> tuple[int, int]:

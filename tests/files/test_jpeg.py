@@ -134,3 +134,23 @@ def test_kinds_that_no_decoder_here_knows(tmp_path: Path, marker: int, bits: int
     path.write_bytes(content)
     with pytest.raises(PictureError, match=rf"odd\.jpg: not supported here \({kind}\)"):
         open_picture(path)
+
+
+def test_a_height_that_follows_the_data_is_named(tmp_path: Path) -> None:
+    """Marker DNL (ITU-T T.81, B.2.5): valid, and known to no decoder here."""
+    path = tmp_path / "odd.jpg"
+    Image.fromarray(NOISE).save(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xff\xc0") + 5
+    height, content[at : at + 2] = content[at : at + 2], b"\0\0"
+    path.write_bytes(content[:-2] + b"\xff\xdc\0\4" + height + b"\xff\xd9")
+    with pytest.raises(PictureError, match=r"not supported here \(a JPEG that states its height at the end\)"):
+        open_picture(path)
+
+
+def test_a_jpeg_of_half_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(NOISE).save(path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(PictureError, match=r"damaged or incomplete \(its data end too early\)"):
+        open_picture(path)

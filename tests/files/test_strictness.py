@@ -73,7 +73,7 @@ def test_what_lacks_only_its_end_is_whole(tmp_path: Path, name: str, cut: int) -
     assert np.array_equal(pixels(path), meant)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "noted.webp", "a.gif"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "gray.jpg", "noted.webp", "a.gif"])
 def test_a_missing_end_is_noted(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     for content, noted in ((FILES[name], False), (FILES[name][:-1], True), (FILES[name] + b"garbage", False)):
@@ -111,6 +111,44 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused(tmp_path: Path) ->
         path.write_bytes(whole[: whole.rindex(b"\xff\xc4", 0, at)])  # with its tables
         with pytest.raises(PictureError, match="its data end too early"):
             pixels(path)
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9", b"\xff\xd9" + bytes(9)])
+def test_a_progressive_jpeg_without_its_last_scan_is_refused_whatever_its_end(tmp_path: Path, end: bytes) -> None:
+    whole, path = FILES["progressive.jpg"], tmp_path / "a.jpg"
+    path.write_bytes(whole[:-2] + b"\xff\xff\xd9")  # markers may be filled up
+    pixels(path)
+    path.write_bytes(whole[: whole.rindex(b"\xff\xc4")] + end)
+    with pytest.raises(PictureError, match="its data end too early"):
+        pixels(path)
+
+
+def test_a_jpeg_without_some_of_its_restart_intervals_is_refused(tmp_path: Path) -> None:
+    whole, path = FILES["restarts.jpg"], tmp_path / "a.jpg"
+    marks = [at for at in range(len(whole)) if whole[at] == 0xFF and whole[at + 1] in range(0xD0, 0xD8)]
+    path.write_bytes(whole[: marks[1]] + b"\0\0\0" + whole[marks[1] :])
+    assert pixels(path).shape == (40, 56, 3)  # all are there, with bytes between them
+    for lacking in (whole[: marks[-1]] + b"\xff\xd9", whole[: marks[0]] + whole[marks[1] :]):
+        path.write_bytes(lacking)
+        with pytest.raises(PictureError, match="its data end too early"):
+            pixels(path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "gray.jpg", "progressive.jpg"])
+def test_a_jpeg_of_which_half_is_zeros_is_refused(tmp_path: Path, name: str) -> None:
+    """A download that was broken off, in a file made as large as it should become."""
+    whole, path = FILES[name], tmp_path / name
+    path.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+    with pytest.raises(PictureError, match="its data end too early"):
+        pixels(path)
+
+
+def test_zeros_that_are_data(tmp_path: Path) -> None:
+    """The shortest code, of zeros, may stand for an even block."""
+    even = saved(Image.new("L", (800, 800)), "JPEG", optimize=True)
+    assert even.count(bytes(100)) > 1
+    (tmp_path / "a.jpg").write_bytes(even[:-2])
+    assert not pixels(tmp_path / "a.jpg").any()
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -34,7 +34,11 @@ _SOURCE = re.compile(r"^(?:[\w.]+: )+(?=\S)")
 """The names of functions and files that libraries put before a message: "tiff2vips: tempfile.tif: "."""
 
 _LONGEST_REASON = 200
-_MEANINGS = {"bad seek to": "its data end too early", "Generic Error. Please build": "its data make no sense"}
+_MEANINGS = {
+    "bad seek to": "its data end too early",
+    "Truncated File Read": "its data end too early",
+    "Generic Error. Please build": "its data make no sense",
+}
 """Beginnings of messages that help nobody, by what they mean."""
 
 

@@ -23,12 +23,15 @@ from sesr.files.vips import Extended, alone, messages, open_image, together
 from sesr.metadata.record import Metadata
 
 _END = b"\xff\xd9"
-_MISSING = "premature end"
-"""Words of libjpeg's warning about missing data."""
+_MISSING = re.compile("premature end|instead of RST")
+"""Words of libjpeg's warnings about missing data: at their end, and between two restart markers."""
+_TOO_EARLY = "its data end too early"
 _STRIP = 64  # rows
-_SCAN, _UNSENT = 0xDA, 16
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""The end of a scan's data: a marker that is neither a stuffed byte nor a restart."""
+_SCAN, _ENDED, _UNSENT = 0xDA, 0xD9, 16
+_TAIL = 16
+"""Zero bytes at a file's end that make one look whether they are in place of data."""
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")
+"""A marker that is neither a stuffed byte nor a restart: the end of a scan's data, too."""
 _USUAL = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _UNUSUAL = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
 _UNUSUAL |= {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "JPEG-LS"}
@@ -69,6 +72,8 @@ def unusual_kind(file: BinaryIO) -> str | None:
             return _UNUSUAL[marker]
         if marker in _USUAL:
             bits = markers[at + 4]
+            if not any(markers[at + 5 : at + 7]):  # marker DNL gives it, behind the first scan
+                return "a JPEG that states its height at the end"
             return None if bits == 8 else f"a JPEG of {bits} bits"
         at += 2 + length
     return None
@@ -83,53 +88,67 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
 
     Raises `PictureError` for kinds that are refused, and `pyvips.Error`.
     """
-    content = Extended(path, _END)
 
     def recover() -> "pyvips.Image":
         if _lacks_data(path):
-            raise damaged(path, "its data end too early")
+            raise damaged(path, _TOO_EARLY)
         return open_image("jpeg", Extended(path, _END).source(), unlimited=True)  # with any number of warnings
 
     def finish(said: str) -> tuple[str, ...]:
-        if _MISSING in said or (content.reached and _lacks_scans(path.read_bytes())):
-            raise damaged(path, "its data end too early")
-        return ("the JPEG lacks its end marker, but no pixels",) if content.reached else ()
+        if _MISSING.search(said):
+            raise damaged(path, _TOO_EARLY)
+        whole = path.read_bytes()
+        if whole.endswith(_END) and not several_scans:
+            return ()
+        lacks_scans, ended = _walked(whole)
+        if lacks_scans or (not ended and _ends_in_zeros(path, whole)):
+            raise damaged(path, _TOO_EARLY)
+        return () if ended else ("the JPEG lacks its end marker, but no pixels",)
 
     with together():
-        image = open_image("jpeg", content.source(), fail_on="warning", unlimited=True)
+        image = open_image("jpeg", Extended(path, _END).source(), fail_on="warning", unlimited=True)
+    several_scans = bool(image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"))
     return Scanlines(path, image, metadata, recover=recover, finish=finish)
 
 
-def _lacks_data(path: Path) -> bool:
-    """Decode a JPEG up to the first warning, to hear whether it is about missing data."""
+def _lacks_data(path: Path, without: int = 0) -> bool:
+    """Decode a JPEG, `without` its last bytes, up to the first warning, to hear whether it is about missing data."""
     with alone():
-        image = open_image("jpeg", Extended(path, _END).source(), fail_on="warning", unlimited=True)
+        image = open_image("jpeg", Extended(path, _END, without).source(), fail_on="warning", unlimited=True)
         region = pyvips.Region.new(image)
         try:
             for top in range(0, image.height, _STRIP):
                 region.fetch(0, top, image.width, min(_STRIP, image.height - top))
         except pyvips.Error as error:
-            return _MISSING in (error.detail or "")
-        return _MISSING in messages()  # in the last strip, after which the decoder looks no more
+            return bool(_MISSING.search(error.detail or ""))
+        return bool(_MISSING.search(messages()))  # in the last strip, after which the decoder looks no more
 
 
-def _lacks_scans(content: bytes) -> bool:
-    """Return whether a JPEG without its end marker may lack whole scans, of which the decoder does not warn.
+def _ends_in_zeros(path: Path, content: bytes) -> bool:
+    """Return whether a JPEG without its end marker has zeros in place of data, as a download that was broken off.
+
+    Zeros may be data too, of an even area. But then all of them are needed.
+    """
+    return content.endswith(bytes(_TAIL)) and not _lacks_data(path, without=_TAIL // 2)
+
+
+def _walked(content: bytes) -> tuple[bool, bool]:
+    """Return whether a JPEG lacks whole scans, of which the decoder does not warn, and whether it has its end marker.
 
     A progressive JPEG sends its frequencies in several scans, the bits of each from the top down (ITU-T T.81, annex G).
     All are there once each component's 64 frequencies have come down to bit 0.
     """
     lowest: dict[int, list[int]] = {}
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker, body = content[at + 1], content[at + 4 : at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")]
-        at += 4 + len(body)
+    at, ended = 2, False
+    while not ended and (found := _MARKER.search(content, at)):
+        at, marker = found.end(), content[found.end() - 1]
+        ended = marker == _ENDED
+        body = content[at + 2 : at + int.from_bytes(content[at : at + 2], "big")]
+        at += 2 + len(body)
         if marker in _USUAL:
             lowest = {number: [_UNSENT] * 64 for number in body[6::3]}
         elif marker == _SCAN and len(body) >= 4:
             first, last, bits = body[-3:]
             for number in body[1:-3:2]:
                 lowest.setdefault(number, [])[first : last + 1] = [bits & 15] * (last - first + 1)
-            following = _MARKER.search(content, at)
-            at = following.start() if following else len(content)
-    return any(bit > 0 for bits in lowest.values() for bit in bits)
+    return any(bit > 0 for bits in lowest.values() for bit in bits), ended

@@ -57,16 +57,11 @@ def messages() -> str:
 
 
 class Extended:
-    """A file with some more bytes at its end: those that the file itself may lack.
+    """A file `without` its last bytes, with some `more` at its end: those that the file itself may lack."""
 
-    Attributes:
-        reached: whether a decoder has read beyond the file's own end.
-    """
-
-    def __init__(self, path: Path, more: bytes) -> None:
+    def __init__(self, path: Path, more: bytes, without: int = 0) -> None:
         self._file, self._more = path.open("rb", buffering=0), more
-        self._at, self._size = 0, self._file.seek(0, 2)
-        self.reached = False
+        self._at, self._size = 0, self._file.seek(0, 2) - without
 
     def __del__(self) -> None:
         self._file.close()
@@ -81,9 +76,8 @@ class Extended:
     def _read(self, count: int) -> bytes:
         if self._at < self._size:
             self._file.seek(self._at)
-            found = self._file.read(count)
+            found = self._file.read(min(count, self._size - self._at))
         else:
-            self.reached = True
             found = self._more[self._at - self._size :][:count]
         self._at += len(found)
         return found

@@ -2,7 +2,7 @@
 
 Everything that shows whether an enlargement is any good is in them: lettering, bricks and roof tiles, wires and
 grasses about a pixel wide, a zone plate and a fan of lines, smooth sky. The scene is drawn at four times the size and
-averaged down, which is what a lens and a sensor do, so that edges carry the grey levels that a network restores. The
+averaged down, which is what a lens and a sensor do, so that edges carry the gray levels that a network restores. The
 same seed gives the same picture.
 
 Sizes above one tile repeat a mirrored tile under a slow change of light and are written band by band, so that a
@@ -23,7 +23,7 @@ from sesr.files.write import write_picture
 from sesr.imaging.stream import Stream
 
 Bytes = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 OVER = 4
 """Drawn this many times larger, then averaged."""
@@ -41,25 +41,25 @@ class Scene:
         self.pen = ImageDraw.Draw(self.image)
         self.random = random.Random(seed)
 
-    def line(self, points: list[tuple[float, float]], colour: Colour, thickness: float) -> None:
-        self.pen.line(_enlarged(points), colour, max(round(thickness * OVER), 1), joint="curve")
+    def line(self, points: list[tuple[float, float]], color: Color, thickness: float) -> None:
+        self.pen.line(_enlarged(points), color, max(round(thickness * OVER), 1), joint="curve")
 
-    def polygon(self, points: list[tuple[float, float]], colour: Colour) -> None:
-        self.pen.polygon(_enlarged(points), colour)
+    def polygon(self, points: list[tuple[float, float]], color: Color) -> None:
+        self.pen.polygon(_enlarged(points), color)
 
-    def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        self.pen.rectangle([*_enlarged([(left, top), (right, bottom)])], colour)
+    def box(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
+        self.pen.rectangle([*_enlarged([(left, top), (right, bottom)])], color)
 
-    def text(self, left: float, top: float, size: float, words: str, colour: Colour) -> None:
-        self.pen.text((left * OVER, top * OVER), words, colour, ImageFont.load_default(size * OVER))
+    def text(self, left: float, top: float, size: float, words: str, color: Color) -> None:
+        self.pen.text((left * OVER, top * OVER), words, color, ImageFont.load_default(size * OVER))
 
     def paste(self, pixels: Bytes, left: float, top: float) -> None:
         self.image.paste(Image.fromarray(pixels), (round(left * OVER), round(top * OVER)))
 
-    def shade(self, colour: Colour, spread: int) -> Colour:
-        """The colour, a little lighter or darker at random."""
+    def shade(self, color: Color, spread: int) -> Color:
+        """The color, a little lighter or darker at random."""
         change = self.random.randint(-spread, spread)
-        red, green, blue = (min(max(value + change, 0), 255) for value in colour)
+        red, green, blue = (min(max(value + change, 0), 255) for value in color)
         return red, green, blue
 
 
@@ -101,21 +101,21 @@ def _mirrored_indices(count: int, size: int) -> NDArray[np.int64]:
 def _sky(scene: Scene, horizon: float) -> None:
     down = np.linspace(0, 1, scene.image.height)[:, None, None] ** 0.8
     across = np.linspace(-1, 1, scene.image.width)[None, :, None]
-    colours = np.array([70, 120, 190]) * (1 - down) + np.array([250, 215, 170]) * down - 12 * across**2
-    scene.paste(colours.clip(0, 255).astype(np.uint8), 0, 0)
+    colors = np.array([70, 120, 190]) * (1 - down) + np.array([250, 215, 170]) * down - 12 * across**2
+    scene.paste(colors.clip(0, 255).astype(np.uint8), 0, 0)
     radius, x, y = horizon * 0.11, scene.width * 0.44, horizon * 0.55
     circle = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(0, 2 * math.pi, 200)]
     scene.polygon(circle, (255, 246, 214))
 
 
 def _hills(scene: Scene, horizon: float) -> None:
-    for layer, colour in enumerate([(122, 142, 160), (92, 118, 118), (66, 94, 76)]):
+    for layer, color in enumerate([(122, 142, 160), (92, 118, 118), (66, 94, 76)]):
         phases = [scene.random.uniform(0, 6) for _ in range(4)]
         ridge = []
         for x in np.linspace(0, scene.width, 300):
             waves = [math.sin(x / scene.width * 5 * 2**k + p) / 2**k for k, p in enumerate(phases)]
             ridge.append((float(x), horizon * (0.84 + 0.1 * layer) + 0.045 * scene.height * sum(waves)))
-        scene.polygon([*ridge, (scene.width, scene.height), (0, scene.height)], colour)
+        scene.polygon([*ridge, (scene.width, scene.height), (0, scene.height)], color)
 
 
 def _house(scene: Scene, left: float, top: float, right: float, bottom: float) -> None:
@@ -168,9 +168,9 @@ def _meadow(scene: Scene, top: float) -> None:
     for index in range(blades):
         y = top + (scene.height * 1.05 - top) * (index / blades)
         x, length, lean = scene.random.uniform(0, scene.width), scene.random.uniform(6, 20), scene.random.uniform(-7, 7)
-        colour = scene.shade(scene.random.choice([(64, 112, 48), (98, 140, 60), (46, 88, 44), (140, 150, 74)]), 24)
+        color = scene.shade(scene.random.choice([(64, 112, 48), (98, 140, 60), (46, 88, 44), (140, 150, 74)]), 24)
         curve = [(x, y), (x + lean * 0.3, y - length * 0.6), (x + lean, y - length)]
-        scene.line(curve, colour, scene.random.choice([0.5, 0.75, 1.0, 1.5]))
+        scene.line(curve, color, scene.random.choice([0.5, 0.75, 1.0, 1.5]))
 
 
 def _chart(scene: Scene, left: float, top: float, side: float) -> None:
@@ -195,9 +195,9 @@ def _sign(scene: Scene, left: float, top: float, width: float) -> None:
     size, y = width / 16, top + 4
     scene.box(left, top, left + width, top + size * 5.6, (28, 58, 92))
     for step in range(5):
-        colour = [(255, 255, 255), (255, 222, 120)][step % 2]
+        color = [(255, 255, 255), (255, 222, 120)][step % 2]
         letters = int((width - 10) / (size * 0.56))
-        scene.text(left + 5, y, size, WORDS[:letters], colour)
+        scene.text(left + 5, y, size, WORDS[:letters], color)
         y += size * 1.3
         size *= 0.78
 

@@ -9,7 +9,7 @@ reaches; the C++ is in src/native.
 An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network is within float
 rounding of the collapsed network, and its result does not depend on the number of threads.
 
-`NativeEngine.enlarge` takes whole pictures, grey or RGB: the conversions to luma and back and the chroma's bicubic run
+`NativeEngine.enlarge` takes whole pictures, gray or RGB: the conversions to luma and back and the chroma's bicubic run
 in the same pipeline. An int8 network's convolutions see 8-bit luma there too, but their result is added to the luma
 before it was rounded, and is not rounded again before it becomes RGB. That gains 0.07 dB for the shipped M5 on Set5
 (docs/int8.md).
@@ -121,7 +121,7 @@ class NativeEngine:
         return plan(height, width, self.receptive_radius, tile)
 
     def enlarge(self, picture: NDArray[Any], rows: slice | None = None, columns: slice | None = None) -> NDArray[Any]:
-        """Enlarge a picture, full-range grey (H, W) or RGB (H, W, 3).
+        """Enlarge a picture, full-range gray (H, W) or RGB (H, W, 3).
 
         Args:
             picture: the picture, or a strip of it with context around. 8 bits run in the pipeline of rows, 16 bits

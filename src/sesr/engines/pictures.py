@@ -3,7 +3,7 @@
 A network enlarges luma. A picture has more, and every `PictureEngine` treats it alike:
 
 - *Color*: the luma goes through the network, chroma is enlarged by bicubic (`sesr.imaging.compose`).
-- *Grey*: full-range grey becomes the luma of a pixel with R = G = B, goes through the network, and comes back grey.
+- *Gray*: full-range gray becomes the luma of a pixel with R = G = B, goes through the network, and comes back gray.
 - *Alpha*: bicubic.
 - *16 bits*: luma and chroma are real numbers all the way, and are rounded to 16 bits at the end.
 
@@ -46,7 +46,7 @@ class PictureEngine(Protocol):
         """Enlarge a strip of a picture.
 
         Args:
-            picture: full-range grey (H, W) or RGB (H, W, 3), uint8 or uint16, with context around what is wanted.
+            picture: full-range gray (H, W) or RGB (H, W, 3), uint8 or uint16, with context around what is wanted.
             rows: rows of the strip to enlarge, all of them by default.
             columns: columns of the strip to enlarge, all of them by default.
 

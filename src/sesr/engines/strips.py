@@ -122,7 +122,7 @@ def run_strips(
     Args:
         engine: what runs the network.
         read: called once a band, from top to bottom, with `band.rows.start` and `band.rows.stop`. A caller
-            that wants the same rows for its colours can keep them there; `band.rows.inside()` says which of
+            that wants the same rows for its colors can keep them there; `band.rows.inside()` says which of
             them count.
         height, width: of the picture, input pixels.
         tile: as in `plan`.

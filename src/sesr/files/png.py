@@ -138,7 +138,7 @@ def filter_rows(rows: Bytes, above: Bytes, channels: int) -> Bytes:
     Args:
         rows: uint8 (n, width * channels).
         above: uint8 (1, width * channels), the row before the first; zeros at the top of the picture.
-        channels: bytes a pixel, the distance to the left neighbour.
+        channels: bytes a pixel, the distance to the left neighbor.
 
     Returns uint8 (n, 1 + width * channels). Arithmetic is modulo 256, as in the format.
     """

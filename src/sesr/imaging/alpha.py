@@ -32,7 +32,7 @@ def spread_color(pixels: Pixels) -> Pixels:
     known = visible.astype(np.float32)
     spread = color * known[..., None]
     for _ in range(REACH):
-        count, total = _neighbourhood(known[..., None]), _neighbourhood(spread)
+        count, total = _neighborhood(known[..., None]), _neighborhood(spread)
         reached = (known == 0) & (count[..., 0] > 0)
         spread[reached] = total[reached] / count[reached]
         known[reached] = 1
@@ -42,7 +42,7 @@ def spread_color(pixels: Pixels) -> Pixels:
     return result
 
 
-def _neighbourhood(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _neighborhood(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum each pixel and its eight neighbors, (H, W, C) to the same; beyond the border lies nothing."""
     down = planes.copy()
     down[1:] += planes[:-1]

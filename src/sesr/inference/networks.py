@@ -50,7 +50,7 @@ class NetworkFile(OneNetwork):
     def __init__(self, path: Path, options: EngineOptions, *, int8: bool = False) -> None:
         engine = load_engine(path, options.backend, options.threads)
         check_int8(path, engine.int8, int8)
-        self._path, self._options = path, options
+        self._path, self._options = path.absolute(), options
         super().__init__(engine, options.tile)
 
     def __reduce__(self) -> tuple[Any, ...]:

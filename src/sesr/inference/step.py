@@ -67,7 +67,7 @@ def _widened(span: Span, margin: int, length: int) -> Span:
 
 
 def _split(pixels: Pixels, mode: str) -> tuple[Pixels, Pixels | None]:
-    """Return grey (H, W) or RGB (H, W, 3), and alpha (H, W) if there is any.
+    """Return gray (H, W) or RGB (H, W, 3), and alpha (H, W) if there is any.
 
     With alpha, the color of the outer `REACH` pixels lacks the context that it is spread from.
     """

@@ -66,7 +66,9 @@ class Upscaled:
 
 @dataclass(frozen=True)
 class Upscaler:
-    """Networks that are ready, and the wanted size. It can be pickled, so it works in other processes too.
+    """Networks that are ready, and the wanted size.
+
+    One that `load` made can be pickled, and so be used in other processes.
 
     Attributes:
         networks: see `sesr.inference.networks`.
@@ -108,9 +110,9 @@ class Upscaler:
         """Upscale a picture.
 
         Args:
-            image: a Pillow image, or a uint8 or uint16 array (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
+            image: a Pillow image, or a uint8 or uint16 array (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA.
 
-        Returns the same kind of object, of the wanted size. A black-and-white Pillow image becomes grey, one with a
+        Returns the same kind of object, of the wanted size. A black-and-white Pillow image becomes gray, one with a
         palette RGB. A Pillow image's `info`, color profile included, is kept; its EXIF orientation is left to the
         caller, as in Pillow's own `resize`.
 

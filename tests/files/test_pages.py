@@ -44,6 +44,7 @@ ONE = [
     ("mask", [(8, 6), (8, 6)], [0, MASK], 0),
     ("mask of the reduced", [(8, 6), (4, 3), (4, 3)], [0, REDUCED, REDUCED | MASK], 0),
     ("thumbnail first", [(4, 3), (8, 6)], [REDUCED, 0], 1),
+    ("marked as reduced, though of nothing", [(8, 6)], [REDUCED], 0),
     ("one page of a document, and its copy", [(8, 6), (4, 3)], [PAGE, PAGE | REDUCED], 0),
 ]
 
@@ -59,6 +60,14 @@ def test_the_only_full_page_of_a_tiff(
     assert (picture.width, picture.height) == sizes[full] == picture_size(path)
     assert (picture.rows(0, picture.height) == full).all()
     assert count_pages(path) == 1
+
+
+def test_several_pages_that_are_all_reduced(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff([(8, 6), (4, 3)], [REDUCED, REDUCED]))
+    with pytest.raises(PictureError, match=r"a\.tif: several pages or frames \(2\)"):
+        open_picture(path)
+    assert open_picture(path, page=2).width == 4
 
 
 def test_reduced_pages_marked_the_old_way(tmp_path: Path) -> None:

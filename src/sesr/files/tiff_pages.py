@@ -2,8 +2,8 @@
 
 A TIFF is a chain of directories, and each describes one page. The tag NewSubfileType says what a page is: a picture,
 one of the pages of a document, a smaller copy of another page ("reduced", as in the pyramids of scanners and
-microscopes), or a mask. Only pages of the first two kinds count here. So a pyramid is one picture, and a fax of three
-pages is three.
+microscopes), or a mask. Only pages of the first two kinds count here, if there are any. So a pyramid is one picture, and
+a fax of three pages is three.
 
 Some files would be shown wrongly or called damaged by the libraries that decode them. They are refused here, by name.
 A camera's raw file is a TIFF too: what its directories show is a preview, or what the sensor saw.
@@ -25,12 +25,14 @@ _OLD_REDUCED = 2  # a value of SubfileType, which NewSubfileType replaced
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE = 254, 255
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _PLANAR, _TILE_WIDTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC, _DNG_VERSION = 284, 322, 338, 339, 34675, 50706
+_INSIDE = 330  # pages within a page: SubIFDs
 _SEPARATE = 2
 _TAGS = frozenset({_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES}) | {
     _PLANAR,
     _TILE_WIDTH,
     _EXTRA_SAMPLES,
     _SAMPLE_FORMAT,
+    _INSIDE,
     _DNG_VERSION,
     _ICC,
 }
@@ -38,7 +40,7 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18
 """Types of whole numbers, by their numbers in TIFF and BigTIFF."""
 _MOST_VALUES = 64
 
-_READABLE_BITS = (1, 2, 4, 8, 16, 32, 64)  # libvips says what the last two are
+_READABLE_BITS = (1, 2, 4, 8, 16, 32)  # libvips says what the last is
 _BY_JPEG, _YCBCR, _LAB, _OTHER_LABS, _LOG, _SENSORS = 7, 6, 8, (9, 10), (32844, 32845), (32803, 34892)
 _COMPRESSIONS = {
     1: "none",
@@ -136,14 +138,16 @@ class TiffPage:
             raise other_colors(path, "YCbCr without JPEG")
         for bits in sorted(set(self.tags.get(_BITS, ())).difference(_READABLE_BITS)):
             raise other_numbers(path, f"of {bits} bits")
+        if self._first(_SAMPLES, 1) > 1 and self._first(_BITS, 1) < 8:  # of one channel, all are read
+            raise other_numbers(path, f"of {self._first(_BITS, 1)} bits in each of several channels")
         if self.only_pillow and max(self.tags.get(_BITS, (8,))) > 8 and self._first(_SAMPLES, 1) > 1:
             raise not_supported(path, f"{self.only_pillow} of 16 bits per channel", "save it with LZW or ZIP")
 
 
 def tiff_pages(path: Path, file: BinaryIO) -> list[TiffPage]:
-    """Return the pages that are pictures of their own, in the file's order.
+    """Return the pages that are pictures of their own, in the file's order. Where none is, all of them count.
 
-    Raises `PictureError` for a damaged file, and for a camera's raw file, which has none.
+    Raises `PictureError` for a damaged file, and for a camera's raw file.
     """
     try:
         every = list(_pages(file))
@@ -152,9 +156,9 @@ def tiff_pages(path: Path, file: BinaryIO) -> list[TiffPage]:
     if not every:
         raise damaged(path, "no page in it")
     pages = [page for page in every if not page.is_copy]
-    if not pages or _is_raw(file, every):
+    if _is_raw(file, every):
         raise raw_file(path)
-    return pages
+    return pages or every
 
 
 def raw_file(path: Path) -> PictureError:
@@ -175,7 +179,9 @@ def other_numbers(path: Path, kind: str) -> PictureError:
 
 def _is_raw(file: BinaryIO, pages: list[TiffPage]) -> bool:
     file.seek(8)
-    return file.read(2) == b"CR" or any(_DNG_VERSION in page.tags for page in pages[:1])  # Canon's mark; Adobe's
+    if file.read(2) == b"CR" or any(_DNG_VERSION in page.tags for page in pages[:1]):  # Canon's mark; Adobe's
+        return True
+    return all(page.is_copy for page in pages) and any(_INSIDE in page.tags for page in pages)  # Nikon, Sony
 
 
 def _pages(file: BinaryIO) -> Iterator[TiffPage]:

@@ -318,6 +318,19 @@ class TestUpscale:
         assert "usage: sesr upscale" in capsys.readouterr().err
 
 
+    @pytest.mark.parametrize("arguments", [[""], ["photo.jpg", ""], ["photo.jpg", "-o", ""]])
+    def test_an_empty_name_is_not_the_current_folder(
+        self, network: str, photo: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    ) -> None:
+        """As when a script's variable is unset."""
+        monkeypatch.chdir(photo.parent)
+        with pytest.raises(SystemExit) as caught:
+            upscale(network, *arguments)
+        assert caught.value.code == 2
+        assert "an empty name names nothing" in capsys.readouterr().err
+        assert list(photo.parent.iterdir()) == [photo]
+
+
 class TestFolders:
     """Folders."""
 

@@ -24,11 +24,16 @@ def add_upscale(commands: "Commands") -> None:
     """Add the subcommand."""
     parser = add_command(commands, "upscale", _upscale, "enlarge pictures")
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="picture files, patterns such as '*.jpg', folders, or - for stdin"
+        "inputs",
+        type=_place,
+        nargs="+",
+        metavar="IN",
+        help="picture files, patterns such as '*.jpg', folders, or - for stdin",
     )
     parser.add_argument(
         "-o",
         "--output",
+        type=_place,
         metavar="OUT",
         help="a file, a folder, or - for stdout (default: name_x2.png next to each input; stdout for stdin)",
     )
@@ -215,6 +220,13 @@ def _size(arguments: Arguments) -> "Size | None":
     if arguments.size is not None:
         return parse_fit(arguments.size) if arguments.fit else parse_size(arguments.size)
     return None if arguments.scale is None else parse_scale(arguments.scale)
+
+
+def _place(text: str) -> str:
+    """Parse a path, which is not empty: an unset variable of a script would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name names nothing; the current folder is called .")
+    return text
 
 
 def _megapixels(text: str) -> float:

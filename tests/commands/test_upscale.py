@@ -317,7 +317,6 @@ class TestUpscale:
         assert caught.value.code == 2
         assert "usage: sesr upscale" in capsys.readouterr().err
 
-
     @pytest.mark.parametrize("arguments", [[""], ["photo.jpg", ""], ["photo.jpg", "-o", ""]])
     def test_an_empty_name_is_not_the_current_folder(
         self, network: str, photo: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured

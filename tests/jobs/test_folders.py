@@ -177,16 +177,17 @@ def test_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("search", "advice"),
+    ("search", "name", "advice"),
     [
-        (Search(), "add -r for those in subfolders"),
-        (DOWN, "check the name"),
-        (Search(recursive=True, include=("*.jpg",)), "check the patterns"),
+        (Search(), "notes.txt", "check the name"),
+        (Search(), "sub/notes.txt", "add -r for those in subfolders"),
+        (DOWN, "sub/notes.txt", "check the name"),
+        (Search(recursive=True, include=("*.jpg",)), "notes.txt", "check the patterns"),
     ],
 )
-def test_folder_without_pictures(tmp_path: Path, search: Search, advice: str) -> None:
-    (work,) = find_pictures([fill(tmp_path, ["notes.txt"])], search)
-    assert work == Unread(tmp_path, f"{tmp_path}: no pictures to enlarge in this folder; {advice}")
+def test_folder_without_pictures(tmp_path: Path, search: Search, name: str, advice: str) -> None:
+    first, again = find_pictures([fill(tmp_path, [name]), tmp_path], search)
+    assert first == again == Unread(tmp_path, f"{tmp_path}: no pictures to enlarge in this folder; {advice}")
 
 
 @POSIX

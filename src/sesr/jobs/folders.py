@@ -154,16 +154,18 @@ class _Walk:
         self._search, self._passed_over = search, passed_over
         self._results = None if results is None else os.path.realpath(results)
         self._counted: set[tuple[int, int]] = set()
+        self._more_below = False
 
     def folder(self, root: Path) -> list[Found | Unread]:
         """Return what a folder holds; if that is nothing, a line that says so."""
+        self._more_below = False
         found = list(self._found(root))
         return found or [Unread(root, f"{root}: no pictures to enlarge in this folder; {self._advice()}")]
 
     def _advice(self) -> str:
         if self._search.include or self._search.exclude:
             return "check the patterns"
-        return "check the name" if self._search.recursive else "add -r for those in subfolders"
+        return "add -r for those in subfolders" if self._more_below else "check the name"
 
     def _found(self, root: Path) -> Iterator[Found | Unread]:
         pending = [Path()]
@@ -219,6 +221,7 @@ class _Walk:
                 counts.links += 1
             elif not self._search.recursive:
                 counts.subfolders += 1
+                self._more_below = True
             elif self._search.leaves_out(relative):
                 counts.excluded += 1
             else:

@@ -49,7 +49,22 @@ def test_srgb_needs_no_profile(form: Format) -> None:
 @pytest.mark.parametrize("codes", [P3, PQ, HLG, Cicp(1, 1, 1)])
 @pytest.mark.parametrize("form", [AVIF, HEIC], ids=named)
 def test_code_points_go_along_in_boxes(form: Format, codes: Cicp) -> None:
-    assert fitted(form, cicp=codes, icc=profile(), chunks=(GAMMA, LIGHT)) == Fitted(Metadata(cicp=codes))
+    assert fitted(form, cicp=codes, icc=profile(), chunks=(GAMMA,)) == Fitted(Metadata(cicp=codes))
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=named)
+def test_brightness_that_is_neither_kept_nor_used_is_a_loss(form: Format) -> None:
+    for codes in (P3, PQ):
+        used = form is PNG or (codes == PQ and form in BY_PROFILE)
+        found = fitted(form, cicp=codes, chunks=(LIGHT, (b"mDCV", bytes(24))))
+        assert found.lost == (() if used else ("brightness (cLLI, mDCV)",))
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=named)
+def test_what_was_not_read_is_a_loss(form: Format) -> None:
+    found = fitted(form, unread=("gain map",))
+    assert found == Fitted(Metadata(), lost=("gain map",))
+    assert Metadata(unread=("gain map",)).without_notes().unread == ("gain map",)
 
 
 def test_code_points_go_along_in_png_with_a_profile_for_old_programs() -> None:

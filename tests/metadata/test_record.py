@@ -44,6 +44,8 @@ def test_profile_that_describes_other_colors_is_left_out() -> None:
     assert fitting_profile(Metadata(icc=gray), "L").icc == gray
     assert fitting_profile(Metadata(icc=gray), "RGB").icc is None
     assert fitting_profile(Metadata(icc=b"short"), "RGB").icc is None
+    assert fitting_profile(Metadata(icc=gray), "RGB").unread == ("ICC profile of other colors",)
+    assert fitting_profile(Metadata(icc=gray), "L").unread == ()
 
 
 def test_without_notes_colors_stay() -> None:

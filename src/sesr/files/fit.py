@@ -51,8 +51,8 @@ def fit(metadata: Metadata, form: Format, mode: str) -> Fitted:
     Raises `PictureError`, without a file's name, for colors that the format cannot express and that are not known here.
     """
     noted, lost = _fit_notes(metadata, form)
-    fitted = _fit_colors(noted, form, gray=mode in ("L", "LA"))
-    return replace(fitted, lost=lost)
+    fitted = _fit_colors(replace(noted, unread=()), form, gray=mode in ("L", "LA"))
+    return replace(fitted, lost=(*lost, *fitted.lost, *metadata.unread))
 
 
 def profile_for(metadata: Metadata, *, gray: bool) -> bytes | None:
@@ -70,12 +70,14 @@ def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
     if form.color_codes == "cicp":
         return Fitted(_with_fallback_profile(metadata, gray=gray))
     bare = replace(metadata, cicp=None, chunks=_without_colors(metadata.chunks))
+    names = sorted(name.decode() for name, _ in metadata.chunks if name in BRIGHTNESS_CHUNKS)
+    lost = (f"brightness ({', '.join(names)})",) if names else ()
     if metadata.cicp is None:
-        return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)))
+        return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)), lost=lost)
     widened = to_full_range if metadata.cicp.narrow else None
     codes = metadata.cicp.for_heic() if form is HEIC else metadata.cicp
     if form.color_codes == "nclx" and codes is not None:  # which a profile would overrule there
-        return Fitted(replace(bare, icc=None, cicp=replace(codes, narrow=False)), widened)
+        return Fitted(replace(bare, icc=None, cicp=replace(codes, narrow=False)), widened, lost=lost)
     color = metadata.cicp.color()
     if color is None:
         said = f"CICP primaries {metadata.cicp.primaries} and transfer {metadata.cicp.transfer}"
@@ -84,7 +86,7 @@ def _fit_colors(metadata: Metadata, form: Format, *, gray: bool) -> Fitted:
     if color.hdr is not None:
         note = f"HDR ({color.hdr}) was tone-mapped to sRGB, since {form.name} cannot express it"
         return Fitted(replace(bare, icc=None), tone_mapping(color, brightest(metadata.chunks)), (note,))
-    return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)), widened)
+    return Fitted(replace(bare, icc=profile_for(metadata, gray=gray)), widened, lost=lost)
 
 
 def _with_fallback_profile(metadata: Metadata, *, gray: bool) -> Metadata:

@@ -22,6 +22,7 @@ from PIL import Image
 from sesr.errors import PictureError
 from sesr.files.animation import Animated, read_animation
 from sesr.files.avif import open_avif_otherwise
+from sesr.files.besides import left_behind
 from sesr.files.bmp import bit_fields, read_bit_fields
 from sesr.files.cmyk import whole_in_srgb
 from sesr.files.faults import not_a_picture, not_supported, reading
@@ -191,6 +192,8 @@ def _open_usual_jpeg(opening: _Opening) -> Still | Animated:
         if opening.index(getattr(image, "n_frames", 1), primary=0):
             return _open_by_pillow(opening)
         metadata = Metadata.of_image(image)
+        if opening.page is None:
+            metadata = replace(metadata, unread=left_behind(image))
     return _row_by_row(opening, open_jpeg(opening.path, metadata))
 
 
@@ -241,6 +244,8 @@ def _open_by_pillow(opening: _Opening) -> Still | Animated:
             opening.check(*image.size)
         check_memory(path, 4 * image.width * image.height, "to read it")
         metadata = Metadata.of_image(image, opening.file)
+        if form is HEIC and opening.page is None:
+            metadata = replace(metadata, unread=left_behind(image))
         picture = read_picture(image, str(path), metadata, notes)
     if form is JXL and metadata.xmp is None:
         return replace(picture, metadata=replace(picture.metadata, xmp=jxl_xmp(opening.file)))

@@ -63,6 +63,7 @@ class Metadata:
         chunks: a PNG's chunks on color and brightness and its text: name and content. Without iCCP and cICP. HEIC and
             AVIF say how bright they are in the same way.
         cicp: code points for colors. Where they are set they count, and not the profile.
+        unread: what else the file holds and no result will, such as further pictures; for a person to read.
     """
 
     icc: bytes | None = None
@@ -73,6 +74,7 @@ class Metadata:
     comment: bytes | None = None
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     cicp: Cicp | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def orientation(self) -> int:
@@ -88,7 +90,7 @@ class Metadata:
     def without_notes(self) -> "Metadata":
         """Return only what decides how colors look."""
         colors = tuple(chunk for chunk in self.chunks if chunk[0] not in _TEXT_CHUNKS)
-        return Metadata(icc=self.icc, chunks=colors, cicp=self.cicp)
+        return Metadata(icc=self.icc, chunks=colors, cicp=self.cicp, unread=self.unread)
 
     def color_and_text_chunks(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the chunks to write into a PNG, name and content, besides the profile, EXIF and XMP."""
@@ -173,8 +175,10 @@ NOTHING = Metadata()
 def fitting_profile(metadata: Metadata, mode: str) -> Metadata:
     """Drop a profile that describes other colors than `mode` has: a palette's or a gray picture's may not fit."""
     space = b"GRAY" if mode in ("L", "LA") else b"RGB "
-    fits = metadata.icc is not None and metadata.icc[16:20] == space
-    return metadata if fits else replace(metadata, icc=None)
+    if metadata.icc is None or metadata.icc[16:20] == space:
+        return metadata
+    lost = () if metadata.cicp is not None else ("ICC profile of other colors",)
+    return replace(metadata, icc=None, unread=(*metadata.unread, *lost))
 
 
 def brightest(chunks: Iterable[tuple[bytes, bytes]]) -> float | None:

@@ -72,8 +72,18 @@ def test_dates_are_as_in_iso_8601(date: bytes, time: bytes | None, wanted: str) 
 
 
 def test_what_has_no_place_is_named() -> None:
-    block = dataset(0, b"\0\4") + dataset(118, b"phone") + dataset(25, b"word") + dataset(131, b"L") + dataset(22, b"")
-    assert xmp_properties(block) == ([Property("dc:subject", BAG, ("word",))], ["IPTC 2:118", "IPTC 2:131"])
+    block = (
+        dataset(0, b"\0\4")
+        + dataset(118, b"phone")
+        + dataset(25, b"word")
+        + dataset(131, b"L")
+        + dataset(22, b"")
+        + dataset(240, b"x")
+    )
+    assert xmp_properties(block) == (
+        [Property("dc:subject", BAG, ("word",))],
+        ["IPTC Contact", "IPTC ImageOrientation", "IPTC 2:240"],
+    )
     assert xmp_properties(b"no block") == ([], ["IPTC"])
 
 

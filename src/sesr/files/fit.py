@@ -21,7 +21,7 @@ from sesr.imaging.arrays import Pixels
 from sesr.metadata.cicp import COLOR_CHUNKS, Color, color_of_chunks
 from sesr.metadata.exif import compact_exif, has_maker_notes, says_more_than_layout
 from sesr.metadata.icc import color_profile
-from sesr.metadata.iptc import decoded, wrapped_iptc, xmp_properties
+from sesr.metadata.iptc import decoded, name_behind, wrapped_iptc, xmp_properties
 from sesr.metadata.record import BRIGHTNESS_CHUNKS, Metadata, brightest
 from sesr.metadata.tone import to_full_range, tone_mapping
 from sesr.metadata.xmp import ALTERNATIVES, Property, with_properties
@@ -142,7 +142,7 @@ def _as_xmp(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
         elif text and captions != [text]:
             lost = [*lost, "comment"]
     xmp, left_out = with_properties(metadata.xmp, wanted)
-    lost = lost + ["comment" if each is caption else f"IPTC {each.name}" for each in left_out]
+    lost = lost + ["comment" if each is caption else name_behind(each.name) for each in left_out]
     return replace(metadata, xmp=xmp), lost
 
 

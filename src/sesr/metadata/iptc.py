@@ -50,6 +50,55 @@ _MAPPING: dict[int, tuple[str, str]] = {
     122: ("photoshop:CaptionWriter", TEXT),
 }
 """XMP's name and kind of value, by dataset of record 2."""
+_NAMES = {
+    3: "ObjectTypeReference",
+    4: "ObjectAttributeReference",
+    5: "ObjectName",
+    7: "EditStatus",
+    8: "EditorialUpdate",
+    10: "Urgency",
+    12: "SubjectReference",
+    15: "Category",
+    20: "SupplementalCategories",
+    22: "FixtureIdentifier",
+    25: "Keywords",
+    26: "ContentLocationCode",
+    27: "ContentLocationName",
+    30: "ReleaseDate",
+    35: "ReleaseTime",
+    37: "ExpirationDate",
+    38: "ExpirationTime",
+    40: "SpecialInstructions",
+    42: "ActionAdvised",
+    45: "ReferenceService",
+    47: "ReferenceDate",
+    50: "ReferenceNumber",
+    55: "DateCreated",
+    62: "DigitalCreationDate",
+    65: "OriginatingProgram",
+    70: "ProgramVersion",
+    75: "ObjectCycle",
+    80: "By-line",
+    85: "By-lineTitle",
+    90: "City",
+    92: "Sub-location",
+    95: "Province-State",
+    100: "Country-PrimaryLocationCode",
+    101: "Country-PrimaryLocationName",
+    103: "OriginalTransmissionReference",
+    105: "Headline",
+    110: "Credit",
+    115: "Source",
+    116: "CopyrightNotice",
+    118: "Contact",
+    120: "Caption-Abstract",
+    122: "Writer-Editor",
+    125: "RasterizedCaption",
+    130: "ImageType",
+    131: "ImageOrientation",
+    135: "LanguageIdentifier",
+}
+"""Names of the datasets of record 2, as in the IIM, without spaces."""
 _TIMES = {55: 60, 62: 63}
 """Datasets of dates, and those that hold their time of day."""
 _WITHOUT_CONTENT = {0, 60, 63}
@@ -84,7 +133,7 @@ def datasets(iptc: bytes) -> Iterator[Dataset]:
 def xmp_properties(iptc: bytes) -> tuple[list[Property], list[str]]:
     """Translate an IPTC block.
 
-    Returns the properties for XMP, and names such as ``IPTC 2:118`` of the datasets that XMP has no place for. A block
+    Returns the properties for XMP, and names such as ``IPTC Contact`` of the datasets that XMP has no place for. A block
     that holds nothing readable is named as a whole.
     """
     found = list(datasets(iptc))
@@ -98,7 +147,16 @@ def xmp_properties(iptc: bytes) -> tuple[list[Property], list[str]]:
         texts = [_meaning(number, decoded(value), values) for value in values[number]]
         properties.append(Property(name, kind, tuple(texts if kind != TEXT else texts[:1])))
     lost = sorted(values.keys() - _MAPPING.keys() - _WITHOUT_CONTENT)
-    return properties, [f"IPTC 2:{number}" for number in lost] if found else ["IPTC"]
+    return properties, [_name(number) for number in lost] if found else ["IPTC"]
+
+
+def name_behind(xmp_name: str) -> str:
+    """Name the dataset that becomes this property of XMP, for a person to read."""
+    return next(_name(number) for number, (name, _) in _MAPPING.items() if name == xmp_name)
+
+
+def _name(number: int) -> str:
+    return f"IPTC {_NAMES.get(number, f'2:{number}')}"
 
 
 def decoded(value: bytes) -> str:

@@ -128,10 +128,13 @@ def test_lab_is_converted_where_it_has_a_profile(tmp_path: Path, bits: int) -> N
 
 
 @pytest.mark.parametrize("icc", [None, b"no profile", profile(), bytes(16) + b"CMYK" + bytes(200)])
-@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
-def test_without_a_profile_for_it_cmyk_is_refused(tmp_path: Path, name: str, icc: bytes | None) -> None:
-    path = saved(tmp_path / name, **({} if icc is None else {"icc_profile": icc}))
-    with pytest.raises(PictureError, match=r"CMYK.*convert it to RGB first"):
+@pytest.mark.parametrize(("name", "how"), [("a.jpg", {}), ("a.tif", {}), ("b.tif", {"compression": "lzma"})])
+def test_without_a_profile_for_it_cmyk_is_refused(
+    tmp_path: Path, name: str, how: dict[str, str], icc: bytes | None
+) -> None:
+    path = saved(tmp_path / name, **how, **({} if icc is None else {"icc_profile": icc}))
+    reason = "which is not supported" if icc is None else "and its profile cannot be used"
+    with pytest.raises(PictureError, match=rf"its colors are CMYK, {reason}; convert it to RGB first"):
         opened(path)
 
 

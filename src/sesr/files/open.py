@@ -32,7 +32,7 @@ from sesr.files.jxl import jxl_size, jxl_xmp
 from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_pillow
 from sesr.files.picture import read_picture
 from sesr.files.scanlines import Scanlines, open_png, open_tiff
-from sesr.files.tiff_pages import tiff_pages
+from sesr.files.tiff_pages import tiff_pages, unusable_profile
 from sesr.files.webp import whole_webp
 from sesr.imaging.stream import Source
 from sesr.metadata.record import NOTHING, Metadata, png_chunks
@@ -210,6 +210,8 @@ def _open_tiff(opening: _Opening) -> Still | Animated:
             converted = whole_in_srgb(image, metadata.icc)
             if converted is not None:
                 return read_picture(converted[0], str(path), replace(metadata, icc=None), converted[1:])
+            if image.mode == "CMYK" and metadata.icc is not None:
+                raise unusable_profile(path)
             return read_picture(image, str(path), metadata)
     return _row_by_row(opening, open_tiff(path, opening.file, page))
 

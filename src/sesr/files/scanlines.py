@@ -21,7 +21,7 @@ import pyvips
 from sesr.files.cmyk import in_srgb
 from sesr.files.faults import reading
 from sesr.files.png_end import PNG_LACKS_END, missing_end
-from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers
+from sesr.files.tiff_pages import TiffPage, other_colors, other_numbers, unusable_profile
 from sesr.files.vips import Extended, alone, messages, open_image, together
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Stream
@@ -194,6 +194,8 @@ def _kind(path: Path, image: "pyvips.Image", *, drop_last: bool) -> tuple[str, i
     """Mode and depth. Raises `PictureError` for kinds that are refused."""
     if image.format not in _DEPTHS:
         raise other_numbers(path, image.format)
+    if image.interpretation == "cmyk" and image.get_typeof("icc-profile-data"):
+        raise unusable_profile(path)
     if image.bands not in _SPACES.get(image.interpretation, ()):
         kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
         raise other_colors(path, kind)

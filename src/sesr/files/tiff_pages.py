@@ -171,6 +171,11 @@ def other_colors(path: Path, kind: str) -> PictureError:
     return PictureError(f"{path}: its colors are {kind}, which is not supported; convert it to RGB first")
 
 
+def unusable_profile(path: Path) -> PictureError:
+    """Error for CMYK whose embedded profile is broken, or one of other colors."""
+    return PictureError(f"{path}: its colors are CMYK, and its profile cannot be used; convert it to RGB first")
+
+
 def other_numbers(path: Path, kind: str) -> PictureError:
     """Error for channels that have neither 8 nor 16 bits."""
     advice = "not 8 or 16 bits, which is not supported; convert it to 16 bits first"

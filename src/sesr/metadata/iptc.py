@@ -133,8 +133,8 @@ def datasets(iptc: bytes) -> Iterator[Dataset]:
 def xmp_properties(iptc: bytes) -> tuple[list[Property], list[str]]:
     """Translate an IPTC block.
 
-    Returns the properties for XMP, and names such as ``IPTC Contact`` of the datasets that XMP has no place for. A block
-    that holds nothing readable is named as a whole.
+    Returns the properties for XMP, and names such as ``IPTC Contact`` of the datasets that XMP has no place for. A
+    block that holds nothing readable is named as a whole.
     """
     found = list(datasets(iptc))
     values: dict[int, list[bytes]] = {}

@@ -40,6 +40,8 @@ def with_orientation_as(order: str, kind: str, orientation: int) -> bytes:
     number, value = {
         "BYTE": (1, struct.pack("B3x", orientation)),
         "ASCII": (2, b"%d\0\0\0" % orientation),
+        "two digits": (2, b"%02d\0\0" % orientation),
+        "FLOAT": (11, struct.pack(order + "f", orientation)),
         "LONG": (4, struct.pack(order + "I", orientation)),
         "RATIONAL": (5, struct.pack(order + "I", 26)),
         "UNDEFINED": (7, struct.pack("B3x", orientation)),
@@ -66,7 +68,10 @@ class TestExif:
         assert Metadata(exif=exif(order, orientation)).orientation == orientation
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    @pytest.mark.parametrize("kind", ["BYTE", "ASCII", "LONG", "RATIONAL", "UNDEFINED", "SHORT in a LONG", "SLONG"])
+    @pytest.mark.parametrize(
+        "kind",
+        ["BYTE", "ASCII", "two digits", "LONG", "RATIONAL", "UNDEFINED", "SHORT in a LONG", "SLONG", "FLOAT"],
+    )
     def test_orientation_of_a_wrong_type_is_followed(self, order: str, kind: str, orientation: int) -> None:
         own = with_orientation_as(order, kind, orientation)
         assert Metadata(exif=own).orientation == orientation

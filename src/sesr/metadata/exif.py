@@ -57,7 +57,7 @@ _SIGNED_RATIONAL = 10
 def orientation_of(exif: bytes | None) -> int:
     """Return EXIF's orientation, 1 (upright) to 8; 1 if there is none.
 
-    The standard wants a SHORT. Some programs store a BYTE, LONG, RATIONAL or a digit; that is followed too.
+    The standard wants a SHORT. Some programs store a BYTE, LONG, RATIONAL, FLOAT or digits; that is followed too.
     """
     content = exif or b""
     for entry in entries(content, 0):

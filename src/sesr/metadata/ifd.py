@@ -26,6 +26,7 @@ Damage is expected. An entry that is not whole is skipped. The reader never read
 a small file may point to the same bytes many times.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from typing import BinaryIO, Union
 
 import numpy as np
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, FLOAT, LONG8 = 1, 2, 3, 4, 5, 7, 11, 16
 """Types of values, by their numbers in TIFF (revision 6.0, section 2) and BigTIFF."""
 _SIGNED_RATIONAL, _IFD8 = 10, 18
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, LONG8: 8}
@@ -115,8 +116,10 @@ class Entry:
             return
         if self.kind == LONG:
             yield self.number()
-        if self.kind == ASCII and self.value[:1].isdigit():
-            yield int(self.value[:1])
+        if self.kind == ASCII and (digits := re.match(rb"\d+", self.value)):
+            yield int(digits[0])
+        if self.kind == FLOAT and (number := struct.unpack(self.order + "f", self.value)[0]).is_integer():
+            yield int(number)
         if _SIZES.get(self.kind) == 1:
             yield self.value[0]
         yield int(struct.unpack_from(self.order + "H", self.value)[0])

@@ -2,8 +2,8 @@
 
 A TIFF is a chain of directories, and each describes one page. The tag NewSubfileType says what a page is: a picture,
 one of the pages of a document, a smaller copy of another page ("reduced", as in the pyramids of scanners and
-microscopes), or a mask. Only pages of the first two kinds count here, if there are any. So a pyramid is one picture, and
-a fax of three pages is three.
+microscopes), or a mask. Only pages of the first two kinds count here, if there are any. So a pyramid is one picture,
+and a fax of three pages is three.
 
 Some files would be shown wrongly or called damaged by the libraries that decode them. They are refused here, by name.
 A camera's raw file is a TIFF too: what its directories show is a preview, or what the sensor saw.

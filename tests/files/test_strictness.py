@@ -151,6 +151,17 @@ def test_zeros_that_are_data(tmp_path: Path) -> None:
     assert not pixels(tmp_path / "a.jpg").any()
 
 
+@pytest.mark.parametrize("cut", [1, 8, 100])
+def test_a_webp_that_ends_too_early(tmp_path: Path, cut: int) -> None:
+    whole, path = FILES["a.webp"], tmp_path / "a.webp"
+    path.write_bytes(whole[:-cut])
+    with pytest.raises(PictureError, match=r"damaged or incomplete \(its data end too early\)"):
+        pixels(path)
+    path.write_bytes(whole[:20] + bytes(len(whole) - 20))
+    with pytest.raises(PictureError, match=r"damaged or incomplete \(its data make no sense\)"):
+        pixels(path)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_gif_without_its_end_marker_has_all_frames(tmp_path: Path, count: int) -> None:
     first, *others = [RGB.transpose(Image.Transpose(k)) for k in range(count)]

@@ -37,6 +37,7 @@ _LONGEST_REASON = 200
 _MEANINGS = {
     "bad seek to": "its data end too early",
     "Truncated File Read": "its data end too early",
+    "could not create decoder object": "its data make no sense",
     "Generic Error. Please build": "its data make no sense",
 }
 """Beginnings of messages that help nobody, by what they mean."""

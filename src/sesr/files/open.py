@@ -25,7 +25,7 @@ from sesr.files.avif import open_avif_otherwise
 from sesr.files.besides import left_behind
 from sesr.files.bmp import bit_fields, read_bit_fields
 from sesr.files.cmyk import whole_in_srgb
-from sesr.files.faults import not_a_picture, not_supported, reading
+from sesr.files.faults import damaged, not_a_picture, not_supported, reading
 from sesr.files.formats import AVIF, BMP, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, foreign, recognized
 from sesr.files.jpeg import open_jpeg, unusual_kind
 from sesr.files.jxl import jxl_size, jxl_xmp
@@ -33,7 +33,7 @@ from sesr.files.limits import PIXEL_LIMIT, check_memory, check_size, unguarded_p
 from sesr.files.picture import read_picture
 from sesr.files.scanlines import Scanlines, open_png, open_tiff
 from sesr.files.tiff_pages import tiff_pages, unusable_profile
-from sesr.files.webp import whole_webp
+from sesr.files.webp import missing_bytes, whole_webp
 from sesr.imaging.stream import Source
 from sesr.metadata.record import NOTHING, Metadata, png_chunks
 
@@ -266,6 +266,17 @@ def _open_bmp(opening: _Opening) -> Still | Animated:
     return read_picture(read_bit_fields(opening.file, layout), str(opening.path), NOTHING)
 
 
+def _open_webp(opening: _Opening) -> Still | Animated:
+    try:
+        return _open_by_pillow(opening)
+    except (PictureError, MemoryError):
+        raise
+    except Exception as error:  # libwebp gives no reason
+        if missing_bytes(opening.file) <= 0:
+            raise
+        raise damaged(opening.path, "its data end too early") from error
+
+
 def _open_avif(opening: _Opening) -> Still | Animated:
     try:
         return _open_by_pillow(opening)
@@ -290,5 +301,6 @@ _OPENERS: dict[str, Callable[[_Opening], Still | Animated]] = {
     TIFF.name: _open_tiff,
     AVIF.name: _open_avif,
     BMP.name: _open_bmp,
+    WEBP.name: _open_webp,
 }
 _ANY_SIZE = 1 << 62

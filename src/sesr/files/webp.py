@@ -24,7 +24,7 @@ def whole_webp(file: BinaryIO) -> tuple[BinaryIO, tuple[str, ...]]:
     file.seek(0)
     head = file.read(_FLAGS + 1)
     animated = head[8:16] == b"WEBPVP8X" and bool(head[_FLAGS] & _ANIMATED)
-    missing = 8 + int.from_bytes(head[4:8], "little") - file.seek(0, 2)
+    missing = missing_bytes(file)
     file.seek(0)
     if missing <= 0 and not animated:
         return file, ()
@@ -33,6 +33,12 @@ def whole_webp(file: BinaryIO) -> tuple[BinaryIO, tuple[str, ...]]:
         content[_FLAGS] |= _ALPHA
     cut = missing > 0 and _cut(content, animated=animated)
     return BytesIO(content), (NO_END,) if cut else ()
+
+
+def missing_bytes(file: BinaryIO) -> int:
+    """Return how many bytes a WebP lacks of the length that it states; zero or less if none."""
+    file.seek(4)
+    return 8 + int.from_bytes(file.read(4), "little") - file.seek(0, 2)
 
 
 def _cut(content: bytearray, *, animated: bool) -> bool:

@@ -178,7 +178,7 @@ class TestRefusing:
     @pytest.mark.parametrize("dtype", [np.float32, np.int32])
     def test_numbers_of_32_bits(self, tmp_path: Path, dtype: type[np.generic]) -> None:
         Image.fromarray(np.zeros((2, 2), dtype)).save(tmp_path / "a.tif")
-        assert "not 8 or 16 bits" in self.refusal(tmp_path / "a.tif")
+        assert "which is not supported; convert it to 16 bits first" in self.refusal(tmp_path / "a.tif")
 
     def test_jpeg_xl_that_claims_too_much_is_not_decoded(self, tmp_path: Path) -> None:
         pytest.importorskip("pillow_jxl")

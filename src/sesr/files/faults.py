@@ -21,6 +21,7 @@ import pyvips
 from PIL import UnidentifiedImageError
 
 from sesr.errors import PictureError
+from sesr.files.compressions import COMPRESSIONS
 
 _UNSUPPORTED = re.compile(
     r"not configured|not been built in|not supported|unsupported|not implemented|unimplemented|no codec available"
@@ -32,6 +33,9 @@ _UNSUPPORTED = re.compile(
 
 _SOURCE = re.compile(r"^(?:[\w.]+: )+(?=\S)")
 """The names of functions and files that libraries put before a message: "tiff2vips: tempfile.tif: "."""
+
+_COMPRESSION = re.compile(r"Compression scheme (\d+) (?:strip|tile|scanline) (?:de|en)coding is not implemented")
+"""Words of libtiff about a compression that it does not know."""
 
 _LONGEST_REASON = 200
 _MEANINGS = {
@@ -89,6 +93,9 @@ def _translated(path: Path | str, error: Exception) -> PictureError:
     reason = _reason(error)
     if "out of memory" in reason.lower():
         return too_large(path)
+    if unknown := _COMPRESSION.match(reason):
+        name = COMPRESSIONS.get(int(unknown[1]))
+        return not_supported(path, f"{name} compression" if name else f"compression number {unknown[1]}")
     if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(reason):
         return not_supported(path, reason)
     return damaged(path, reason)

@@ -31,6 +31,12 @@ _MODES = {channels: mode for mode, channels in CHANNELS.items()}
 _DEPTHS = {"uchar": 8, "ushort": 16}
 _SPACES = {"b-w": (1, 2), "grey16": (1, 2)} | dict.fromkeys(("srgb", "rgb", "rgb16"), (1, 2, 3, 4))
 """libvips' names of color spaces, and the numbers of channels that are read of each."""
+_NUMBERS = {"char": "signed, of 8 bits", "short": "signed, of 16 bits", "int": "signed, of 32 bits"}
+_NUMBERS |= {"uint": "of 32 bits", "float": "real", "double": "real", "complex": "complex", "dpcomplex": "complex"}
+_COLORS = {"b-w": "gray", "grey16": "gray", "lab": "Lab", "labs": "Lab"} | dict.fromkeys(
+    ("srgb", "rgb", "rgb16"), "RGB"
+)
+"""libvips' names, by what people call these."""
 _BAND_BYTES = 1 << 22
 _STRIP = 8
 """Rows that libvips decodes of a JPEG at a time."""
@@ -193,11 +199,13 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
 def _kind(path: Path, image: "pyvips.Image", *, drop_last: bool) -> tuple[str, int]:
     """Mode and depth. Raises `PictureError` for kinds that are refused."""
     if image.format not in _DEPTHS:
-        raise other_numbers(path, image.format)
+        raise other_numbers(path, _NUMBERS.get(image.format, image.format))
     if image.interpretation == "cmyk" and image.get_typeof("icc-profile-data"):
         raise unusable_profile(path)
     if image.bands not in _SPACES.get(image.interpretation, ()):
-        kind = {"cmyk": "CMYK"}.get(image.interpretation, f"{image.interpretation} of {image.bands} channels")
+        kind = "CMYK"
+        if image.interpretation != "cmyk":
+            kind = f"{_COLORS.get(image.interpretation, image.interpretation)} of {image.bands} channels"
         raise other_colors(path, kind)
     drop = drop_last and image.bands in (2, 4)
     return _MODES[image.bands - drop], _DEPTHS[image.format]

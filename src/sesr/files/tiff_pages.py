@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sesr.errors import PictureError
+from sesr.files.compressions import COMPRESSIONS
 from sesr.files.faults import damaged, not_supported
 
 MOST_PAGES = 10_000
@@ -42,36 +43,6 @@ _MOST_VALUES = 64
 
 _READABLE_BITS = (1, 2, 4, 8, 16, 32)  # libvips says what the last is
 _BY_JPEG, _YCBCR, _LAB, _OTHER_LABS, _LOG, _SENSORS = 7, 6, 8, (9, 10), (32844, 32845), (32803, 34892)
-_COMPRESSIONS = {
-    1: "none",
-    2: "CCITT",
-    3: "CCITT Group 3",
-    4: "CCITT Group 4",
-    5: "LZW",
-    6: "old JPEG",
-    7: "JPEG",
-    8: "Deflate",
-    9: "JBIG",
-    10: "JBIG",
-    32766: "NeXT",
-    32771: "CCITT, by words",
-    32773: "PackBits",
-    32809: "ThunderScan",
-    32908: "Pixar film",
-    32909: "Pixar",
-    32946: "Deflate",
-    34661: "JBIG",
-    34676: "SGI Log",
-    34677: "SGI Log",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34892: "lossy JPEG of DNG",
-    34925: "LZMA",
-    50000: "ZSTD",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL of DNG",
-}
 _BY_PILLOW = (32771, 34925, 50000)
 """Compressions that Pillow's libtiff decodes and libvips' does not."""
 
@@ -113,7 +84,7 @@ class TiffPage:
     def compression(self) -> str:
         """The compression's name."""
         number = self._first(_COMPRESSION, 1)
-        return _COMPRESSIONS.get(number, f"number {number}")
+        return COMPRESSIONS.get(number, f"number {number}")
 
     @property
     def only_pillow(self) -> str:
@@ -177,9 +148,8 @@ def unusable_profile(path: Path) -> PictureError:
 
 
 def other_numbers(path: Path, kind: str) -> PictureError:
-    """Error for channels that have neither 8 nor 16 bits."""
-    advice = "not 8 or 16 bits, which is not supported; convert it to 16 bits first"
-    return PictureError(f"{path}: its numbers are {kind}, {advice}")
+    """Error for channels of other numbers than whole ones of 8 or 16 bits, from 0 up."""
+    return PictureError(f"{path}: its numbers are {kind}, which is not supported; convert it to 16 bits first")
 
 
 def _is_raw(file: BinaryIO, pages: list[TiffPage]) -> bool:

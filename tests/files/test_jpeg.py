@@ -1,5 +1,6 @@
 """JPEG read row by row, and what it does to a picture."""
 
+import gc
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -154,3 +155,47 @@ def test_a_jpeg_of_half_a_header(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(PictureError, match=r"damaged or incomplete \(its data end too early\)"):
         open_picture(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}, {"progressive": True}])
+def test_a_cut_at_any_byte_is_noticed(tmp_path: Path, options: dict[str, object]) -> None:
+    """Also where a restart marker would have followed, of whose absence the decoder does not warn."""
+    pixels, path, encoded = NOISE[:16, :24], tmp_path / "cut.jpg", BytesIO()
+    Image.fromarray(pixels).save(encoded, "JPEG", **options)
+    whole = encoded.getvalue()
+    expected = np.asarray(Image.open(encoded))
+    for end in range(whole.index(b"\xff\xda") + 14, len(whole)):
+        path.write_bytes(whole[:end])
+        try:
+            assert np.array_equal(read(path), expected), f"accepted without its last {len(whole) - end} bytes"
+        except PictureError:
+            assert end < len(whole) - 2, "only its end marker is missing"
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["open", "ended"])
+def test_a_harmless_warning_does_not_hide_missing_data(tmp_path: Path, end: bytes) -> None:
+    """The decoder words its first warning only: here, of bytes before the pixels that mean nothing."""
+    path, encoded = tmp_path / "half.jpg", BytesIO()
+    Image.fromarray(NOISE).save(encoded, "JPEG")
+    whole = encoded.getvalue()
+    scan = whole.index(b"\xff\xda")
+    odd = whole[:scan] + bytes(30) + whole[scan:]
+    path.write_bytes(odd)
+    assert np.array_equal(read(path), np.asarray(Image.open(encoded)))
+    path.write_bytes(odd[: len(odd) // 2] + end)
+    with pytest.raises(PictureError, match="its data end too early"):
+        read(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not list what is open")
+def test_files_are_closed_when_they_have_been_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(NOISE).save(path)
+    gc.disable()
+    try:
+        for _ in range(20):
+            read(path)
+        opened = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+    finally:
+        gc.enable()
+    assert str(path) not in opened

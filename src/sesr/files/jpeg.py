@@ -7,6 +7,7 @@ libvips and Pillow decode with the same library, libjpeg-turbo, in the same way:
 """
 
 import re
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,12 @@ from sesr.files.vips import Extended, alone, messages, open_image, together
 from sesr.metadata.record import Metadata
 
 _END = b"\xff\xd9"
+_MORE = [
+    bytes([value] * 64) + b"".join(bytes([0xFF, 0xD0 + number] + [value] * 64) for number in range(8))
+    for value in (0x55, 0xAA, 0x1E)
+]
+"""Data for a decoder that lacks some: after any cut, at least one of them is taken for pixels that are not gray."""
+_CHECKED_ROWS = 64
 _MISSING = re.compile("premature end|instead of RST")
 """Words of libjpeg's warnings about missing data: at their end, and between two restart markers."""
 _TOO_EARLY = "its data end too early"
@@ -83,14 +90,15 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     """Open a JPEG for reading row by row. `metadata` is what the file says besides its pixels.
 
     libjpeg fills what is missing with gray and warns. So the decoder stops at its first warning. If data are missing,
-    the file is refused. Other warnings harm no pixels: the decoder begins anew, and goes on in spite of them. A file
-    that lacks only its end marker is whole: the marker is added here.
+    the file is refused. Other warnings harm no pixels: the decoder begins anew, and goes on in spite of them. Of later
+    warnings it gives no text, so `_lacks_data` finds out. A file that lacks only its end marker is whole: the marker is
+    added here.
 
     Raises `PictureError` for kinds that are refused, and `pyvips.Error`.
     """
 
     def recover() -> "pyvips.Image":
-        if _lacks_data(path):
+        if _warns_of_missing_data(path) or _lacks_data(path, _walked(path.read_bytes())[1]):
             raise damaged(path, _TOO_EARLY)
         return open_image("jpeg", Extended(path, _END).source(), unlimited=True)  # with any number of warnings
 
@@ -100,10 +108,10 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
         whole = path.read_bytes()
         if whole.endswith(_END) and not several_scans:
             return ()
-        lacks_scans, ended = _walked(whole)
-        if lacks_scans or (not ended and _ends_in_zeros(path, whole)):
+        lacks_scans, end = _walked(whole)
+        if lacks_scans or (end is None and (_ends_in_zeros(path, whole) or _lacks_data(path, None))):
             raise damaged(path, _TOO_EARLY)
-        return () if ended else ("the JPEG lacks its end marker, but no pixels",)
+        return ("the JPEG lacks its end marker, but no pixels",) if end is None else ()
 
     with together():
         image = open_image("jpeg", Extended(path, _END).source(), fail_on="warning", unlimited=True)
@@ -111,7 +119,37 @@ def open_jpeg(path: Path, metadata: Metadata) -> Scanlines:
     return Scanlines(path, image, metadata, recover=recover, finish=finish)
 
 
-def _lacks_data(path: Path, without: int = 0) -> bool:
+def _lacks_data(path: Path, end: int | None) -> bool:
+    """Return whether the decoder would take more data, if there were more before the end marker at `end`.
+
+    It is given more, and the pixels are compared. The data are such that it takes them wherever a file may be cut: as a
+    continuation, and after each of the eight restart markers. Once all of a picture is there, it takes none.
+    """
+    size = path.stat().st_size
+    end = size if end is None else end
+    with path.open("rb") as file:
+        file.seek(end - 1)
+        half_marker = file.read(1) == b"\xff"
+    without = size - end + half_marker
+    expected = _digest(path, _END, without)
+    return any(_digest(path, more + _END, without) != expected for more in _MORE)
+
+
+def _digest(path: Path, more: bytes, without: int) -> bytes | None:
+    """Return a checksum of a JPEG's pixels, with other bytes in place of its last; None if it cannot be decoded."""
+    digest = blake2b()
+    with together():
+        try:
+            image = open_image("jpeg", Extended(path, more, without).source(), unlimited=True)
+            region = pyvips.Region.new(image)
+            for top in range(0, image.height, _CHECKED_ROWS):
+                digest.update(region.fetch(0, top, image.width, min(_CHECKED_ROWS, image.height - top)))
+        except pyvips.Error:
+            return None
+    return digest.digest()
+
+
+def _warns_of_missing_data(path: Path, without: int = 0) -> bool:
     """Decode a JPEG, `without` its last bytes, up to the first warning, to hear whether it is about missing data."""
     with alone():
         image = open_image("jpeg", Extended(path, _END, without).source(), fail_on="warning", unlimited=True)
@@ -129,20 +167,20 @@ def _ends_in_zeros(path: Path, content: bytes) -> bool:
 
     Zeros may be data too, of an even area. But then all of them are needed.
     """
-    return content.endswith(bytes(_TAIL)) and not _lacks_data(path, without=_TAIL // 2)
+    return content.endswith(bytes(_TAIL)) and not _warns_of_missing_data(path, without=_TAIL // 2)
 
 
-def _walked(content: bytes) -> tuple[bool, bool]:
-    """Return whether a JPEG lacks whole scans, of which the decoder does not warn, and whether it has its end marker.
+def _walked(content: bytes) -> tuple[bool, int | None]:
+    """Return whether a JPEG lacks whole scans, of which the decoder does not warn, and the offset of its end marker.
 
     A progressive JPEG sends its frequencies in several scans, the bits of each from the top down (ITU-T T.81, annex G).
     All are there once each component's 64 frequencies have come down to bit 0.
     """
     lowest: dict[int, list[int]] = {}
-    at, ended = 2, False
-    while not ended and (found := _MARKER.search(content, at)):
+    at, end = 2, None
+    while end is None and (found := _MARKER.search(content, at)):
         at, marker = found.end(), content[found.end() - 1]
-        ended = marker == _ENDED
+        end = at - 2 if marker == _ENDED else None
         body = content[at + 2 : at + int.from_bytes(content[at : at + 2], "big")]
         at += 2 + len(body)
         if marker in _USUAL:
@@ -151,4 +189,4 @@ def _walked(content: bytes) -> tuple[bool, bool]:
             first, last, bits = body[-3:]
             for number in body[1:-3:2]:
                 lowest.setdefault(number, [])[first : last + 1] = [bits & 15] * (last - first + 1)
-    return any(bit > 0 for bits in lowest.values() for bit in bits), ended
+    return any(bit > 0 for bits in lowest.values() for bit in bits), end

@@ -15,6 +15,8 @@ import pyvips
 FailOn = Literal["error", "warning"]
 Loader = Literal["heif", "jpeg", "png", "tiff"]
 
+_BLOCK = 1 << 20
+
 _turn = threading.Condition()
 _readers = _waiting = 0
 
@@ -60,11 +62,9 @@ class Extended:
     """A file `without` its last bytes, with some `more` at its end: those that the file itself may lack."""
 
     def __init__(self, path: Path, more: bytes, without: int = 0) -> None:
-        self._file, self._more = path.open("rb", buffering=0), more
-        self._at, self._size = 0, self._file.seek(0, 2) - without
-
-    def __del__(self) -> None:
-        self._file.close()
+        self._path, self._more = path, more
+        self._at, self._size = 0, path.stat().st_size - without
+        self._block, self._block_at = b"", 0
 
     def source(self) -> "pyvips.SourceCustom":
         """Return a source of these bytes."""
@@ -74,13 +74,25 @@ class Extended:
         return source
 
     def _read(self, count: int) -> bytes:
-        if self._at < self._size:
-            self._file.seek(self._at)
-            found = self._file.read(min(count, self._size - self._at))
-        else:
-            found = self._more[self._at - self._size :][:count]
+        own = self._at < self._size
+        found = self._own(count) if own else self._more[self._at - self._size :][:count]
         self._at += len(found)
         return found
+
+    def _own(self, count: int) -> bytes:
+        """Return bytes of the file, which is open for no longer than it takes to read a block.
+
+        A decoder and its source refer to each other through Python, so nobody knows when they are gone.
+        """
+        if not 0 <= self._at - self._block_at < len(self._block):
+            try:
+                with self._path.open("rb", buffering=0) as file:
+                    file.seek(self._at)
+                    self._block, self._block_at = file.read(min(_BLOCK, self._size - self._at)), self._at
+            except OSError:  # cannot be raised through the decoder, which then says that data are missing
+                return b""
+        start = self._at - self._block_at
+        return self._block[start : start + count]
 
     def _seek(self, offset: int, whence: int) -> int:
         start = {0: 0, 1: self._at, 2: self._size + len(self._more)}[whence]

@@ -157,7 +157,9 @@ def test_a_jpeg_of_half_a_header(tmp_path: Path) -> None:
         open_picture(path)
 
 
-@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}, {"progressive": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}, {"progressive": True}]
+)
 def test_a_cut_at_any_byte_is_noticed(tmp_path: Path, options: dict[str, object]) -> None:
     """Also where a restart marker would have followed, of whose absence the decoder does not warn."""
     pixels, path, encoded = NOISE[:16, :24], tmp_path / "cut.jpg", BytesIO()

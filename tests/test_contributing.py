@@ -10,11 +10,11 @@ from PIL import Image
 CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 TRACE = """
-import sys, threading
+import os, sys, threading
 import sesr
 from sesr.cli import main
 
-home, seen = sesr.__path__[0], {}
+home, seen = os.path.dirname(sesr.__file__), {}
 
 def note(frame, event, argument):
     code = frame.f_code

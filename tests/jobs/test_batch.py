@@ -4,6 +4,7 @@ import errno
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,22 @@ def test_no_space_for_one_of_two_at_a_time(tmp_path: Path, monkeypatch: pytest.M
         assert outcome.reason.startswith(str(outcome.source.with_name(f"{outcome.source.stem}_x2.png")))
         assert "No space left" in outcome.reason
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_stop_while_work_is_handed_out_ends_what_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first picture may be under way before the last one has been given to a thread."""
+    Image.new("RGB", (60, 900)).save(tmp_path / "tall.png")
+    submit = ThreadPoolExecutor.submit
+
+    def interrupted(*arguments: Any) -> object:  # noqa: ANN401
+        future = submit(*arguments)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        return future
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    upscaler = Upscaler.of_engine(Nearest(), tile=30)  # many pieces, each of which takes its time
+    outcomes = upscale_files([upscaler], find_pictures([tmp_path / "tall.png"]), f"{tmp_path}/out/")
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+    assert not list(tmp_path.rglob("*_x2.png"))

@@ -113,8 +113,8 @@ class _Batch:
         bar = Bar(len(work), sum(map(self._expected_pixels, work)) if is_shown() else 0)
         try:
             with ThreadPoolExecutor(self._jobs, "picture") as pool:
-                futures = self._submitted(pool, work, bar)
-                try:
+                try:  # from the first picture on: a stop may come while others are still being handed out
+                    futures = self._submitted(pool, work, bar)
                     while futures:
                         yield futures.pop().result()
                 finally:

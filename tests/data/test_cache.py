@@ -38,17 +38,6 @@ def same(one: LumaPlanes, other: LumaPlanes) -> bool:
     )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A gray picture, a color one in a subfolder, a small one, and a file that is no picture."""
-    folder = tmp_path / "folder"
-    save(folder / "a.png", noise(31, 40, 1))
-    save(folder / "below" / "b.PNG", noise(24, 21, 2, 3))
-    save(folder / "small.png", noise(8, 40, 3))
-    (folder / "notes.txt").write_text("no picture")
-    return folder
-
-
 @contextmanager
 def reading_forbidden() -> Iterator[None]:
     """Every picture that is opened is a failure of the test."""

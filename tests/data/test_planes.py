@@ -26,17 +26,6 @@ def gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(picture).convert("L"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A gray picture, a color one in a subfolder, a small one, and a file that is no picture."""
-    folder = tmp_path / "folder"
-    save(folder / "a.png", noise(31, 40, 1))
-    save(folder / "below" / "b.PNG", noise(24, 21, 2, 3))
-    save(folder / "small.png", noise(8, 40, 3))
-    (folder / "notes.txt").write_text("no picture")
-    return folder
-
-
 def test_reads_gray_and_color_and_leaves_small_out(folder: Path, capsys: Captured) -> None:
     planes = load_planes(folder, 2, CROP)
     assert planes.sizes.tolist() == [[15, 20], [12, 10]]

@@ -37,7 +37,7 @@ using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 
 constexpr Index FEATURES[] = {1, 3, 8, 16, 17, 32, 40};
-// What the engine accepts: of sums, and of what they become before they are clipped.
+// Ranges that the engine accepts: for sums, and for their values before they are clipped.
 constexpr double LARGEST_SUM = 2147483646, LARGEST_RESULT = 1073741823;
 constexpr double EXACT = 0, FLOAT_ERROR = 1e-5;
 // How far a byte may lie from the real number that it is rounded from.
@@ -60,7 +60,7 @@ class Random {
 
 // ---------------------------------------------------------------------------------------------------- Convolutions
 
-// What a layer reads or makes, plane after plane.
+// A layer's input or output, plane after plane.
 struct Planes {
     Index count, height, width;
     Doubles values;
@@ -70,7 +70,7 @@ struct Planes {
     double* row(Index plane, Index y) { return values.data() + (plane * height + y) * width; }
     const double* row(Index plane, Index y) const { return values.data() + (plane * height + y) * width; }
 
-    // Of each value, with the number of its plane.
+    // Applies a function to each value and the number of its plane.
     template <class Change>
     Planes mapped(Change change) const {
         Planes result = *this;
@@ -79,7 +79,7 @@ struct Planes {
                            [&](double value) { return change(value, plane); });
         return result;
     }
-    // Of each value and that of `other` in its place; one plane serves for all.
+    // Applies a function to each value and `other`'s in its place; a single plane of `other` serves for all.
     template <class Combine>
     Planes with(const Planes& other, Combine combine) const {
         Planes result = *this;
@@ -160,7 +160,7 @@ Doubles depth_to_space(const Planes& planes, Index scale) {
 
 // -------------------------------------------------------------------------------------------------------- Networks
 
-// What should come out, and how far from it is near enough.
+// The expected output, and how far from it is near enough.
 struct Wanted {
     Doubles values;
     double most;
@@ -379,7 +379,7 @@ class Int8Model : public Model {
             return layer.table.empty() ? q : layer.table.data()[channel * 256 + static_cast<Index>(q) + 128];
         });
     }
-    // Of the last convolution.
+    // The last convolution's.
     Planes sums(const Planes& pixels) const {
         const Planes first = features(0, pixels.mapped([](double pixel, Index) { return pixel - 128; }));
         Planes last = first;
@@ -445,7 +445,7 @@ double weighed(Index i, Index size, Index scale, Value value) {
     return sum;
 }
 
-// What is 1/54 from the nearest half or further must not be moved across it by the doubles' own last bits.
+// A value at least 1/54 from the nearest half must not be moved across it by the doubles' own last bits.
 double to_byte(double value) { return std::floor(std::clamp(value, 0.0, 255.0) + 0.5 + 1e-9); }
 
 double as_it_is(double value) { return value; }
@@ -561,7 +561,7 @@ std::vector<const Kernels*> supported_kernels() {
     return all;
 }
 
-// Of all kernels: `upscale` is called with them, the part and where its result goes.
+// For all kernels: `upscale` is called with the kernels, the part and the place of its result.
 template <class T, class Upscale>
 void compare_all(const std::string& what, const Case& of, Index channels, const Wanted& wanted, Random& random,
                  Upscale upscale) {
@@ -713,7 +713,7 @@ void check_numbers(const Kernels& kernels, const Int8Model& model) {
         wrong_one("addition of " + std::to_string(factor), [&](Int8Model& wrong) { wrong.output.right = factor; });
 }
 
-// What is asked of a picture of 5 x 4 pixels at scale 2; by default all of it.
+// A request for a picture of 5 x 4 pixels at scale 2; by default all of it.
 struct Request {
     Index height = 4, width = 5, out_height = 8, out_width = 10, channels = 1, top = 0, scale = 2;
 };

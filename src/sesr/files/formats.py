@@ -1,8 +1,8 @@
 """Everything the program knows about each picture format, one `Format` a format.
 
-A new format is a new constant here (and, where it streams, a reader or a writer of rows). Nothing else in the program
-compares format names or keeps a table of its own. ``python -m sesr.files.formats`` prints the table in
-docs/pictures.md.
+A new format is a new constant here (and, where it streams, a reader or a writer of rows). Elsewhere a format is asked
+for by its constant where its files are laid out in a way of their own: what opens it (`sesr.files.open`), animations,
+metadata. ``python -m sesr.files.formats`` prints the table in docs/pictures.md.
 
 Names. `Format.name` is for people ("WebP"), `Format.codec` is Pillow's name ("WEBP"). A file is recognized by its
 first bytes (`recognized`), never by its suffix; the suffix decides only what is written (`output_format`).

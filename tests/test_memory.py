@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sesr import memory
+from sesr import cgroups, memory
 from sesr.memory import free_memory, gigabytes
 
 
@@ -15,8 +15,8 @@ def system(
 ) -> None:
     """A machine that says this."""
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
-    monkeypatch.setattr(memory, "_OWN_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroups, "OWN", tmp_path / "cgroup")
     (tmp_path / "cgroup").write_text("1:cpu:/elsewhere\n0::/slice/own\n")
     (tmp_path / "slice" / "own").mkdir(parents=True)
     if available is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sesr import processors
+from sesr import cgroups
 from sesr.processors import available_threads
 
 
@@ -37,8 +37,8 @@ def test_quotas_of_control_groups(
     own: str, files: dict[str, str], threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(processors, "_GROUPS", tmp_path / "groups")
-    monkeypatch.setattr(processors, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "groups")
+    monkeypatch.setattr(cgroups, "OWN", tmp_path / "own")
     (tmp_path / "own").write_text(own)
     for name, content in files.items():
         path = tmp_path / "groups" / name
@@ -49,5 +49,5 @@ def test_quotas_of_control_groups(
 
 def test_affinity_counts_where_it_is_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
-    monkeypatch.setattr(processors, "_OWN_GROUPS", tmp_path / "none")
+    monkeypatch.setattr(cgroups, "OWN", tmp_path / "none")
     assert available_threads() == 1

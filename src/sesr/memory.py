@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from sesr.cgroups import group_folders
+
 _MEMINFO = Path("/proc/meminfo")
 _STATM = Path("/proc/self/statm")
-_OWN_GROUP = Path("/proc/self/cgroup")
-_GROUPS = Path("/sys/fs/cgroup")
 
 _MMAP_THRESHOLD = -3
 """The number that glibc's `mallopt` gives to M_MMAP_THRESHOLD."""
@@ -64,14 +64,10 @@ def _free_of_process() -> int | None:
 
 def _free_of_groups() -> Iterator[int]:
     """Yield what is free in the process's group and in those around it."""
-    paths: list[str] = []
-    with suppress(OSError):
-        paths = [line[3:].strip("/") for line in _OWN_GROUP.read_text().splitlines() if line.startswith("0::")]
-    own = Path(*paths[:1])
-    for group in (own, *own.parents) if paths else ():
+    for group in group_folders("memory"):
         with suppress(OSError, ValueError):
-            limit, taken = ((_GROUPS / group / name).read_text() for name in ("memory.max", "memory.current"))
-            yield int(limit) - int(taken) + _cached(_GROUPS / group / "memory.stat")
+            limit, taken = ((group / name).read_text() for name in ("memory.max", "memory.current"))
+            yield int(limit) - int(taken) + _cached(group / "memory.stat")
 
 
 def _cached(statistics: Path) -> int:

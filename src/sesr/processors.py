@@ -14,10 +14,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from math import ceil
-from pathlib import Path
 
-_OWN_GROUPS = Path("/proc/self/cgroup")
-_GROUPS = Path("/sys/fs/cgroup")
+from sesr.cgroups import group_folders
 
 
 def available_threads() -> int:
@@ -28,24 +26,11 @@ def available_threads() -> int:
 
 def _quotas() -> Iterator[float]:
     """Yield the processors' worth of time that this process's group and those around it may spend."""
-    with suppress(OSError):
-        for line in _OWN_GROUPS.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            place = Path(path.strip("/"))
-            if not controllers:
-                yield from _quotas_of(_GROUPS, place)
-            elif "cpu" in controllers.split(","):
-                # A container sees its own group as the root of the mount, whatever path the machine gives it.
-                for root in (_GROUPS / "cpu", _GROUPS / "cpu,cpuacct"):
-                    yield from _quotas_of(root, place)
-
-
-def _quotas_of(root: Path, place: Path) -> Iterator[float]:
-    for group in (place, *place.parents):
+    for group in group_folders("cpu"):
         with suppress(OSError, ValueError, ZeroDivisionError):
-            quota, period = (root / group / "cpu.max").read_text().split()
+            quota, period = (group / "cpu.max").read_text().split()
             yield float(quota) / float(period)  # "max", no limit, is no number
         with suppress(OSError, ValueError, ZeroDivisionError):
-            quota, period = ((root / group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
             if float(quota) > 0:  # -1: no limit
                 yield float(quota) / float(period)

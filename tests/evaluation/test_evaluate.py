@@ -47,17 +47,17 @@ def test_rows_in_order(measured: Evaluation) -> None:
     assert rows == [
         ("Set5", 3, BICUBIC, "measured"),
         ("Set5", 3, OURS, "measured"),
-        ("Set5", 3, PAPER, "R"),
+        ("Set5", 3, PAPER, "recalled"),
+        ("Set5 (gray as RGB)", 3, BICUBIC, "measured"),
+        ("Set5 (gray as RGB)", 3, OURS, "measured"),
         ("own", 2, BICUBIC, "measured"),
         ("own", 2, OURS, "measured"),
+        ("own (gray as RGB)", 2, BICUBIC, "measured"),
+        ("own (gray as RGB)", 2, OURS, "measured"),
     ]
-    assert [(row.set_name, row.image) for row in measured.pictures[::2]] == [
-        ("Set5", "p0"),
-        ("Set5", "p1"),
-        ("Set5", "p2"),
-        ("own", "p0"),
-        ("own", "p1"),
-    ]
+    images = {"Set5": ("p0", "p1", "p2"), "own": ("p0", "p1")}
+    expected = [(s + suffix, image) for s in images for suffix in ("", " (gray as RGB)") for image in images[s]]
+    assert [(row.set_name, row.image) for row in measured.pictures[::2]] == expected
 
 
 def test_set_rows_are_means_of_their_pictures(measured: Evaluation) -> None:
@@ -69,6 +69,21 @@ def test_set_rows_are_means_of_their_pictures(measured: Evaluation) -> None:
         values = [(p.quality.psnr, p.quality.ssim, p.quality.psnr_y, p.quality.psnr_y8) for p in of_row]
         mean = np.mean(values, axis=0).tolist()
         assert [row.psnr, row.ssim, row.psnr_y, row.psnr_y8] == pytest.approx(mean, rel=1e-12)
+
+
+def test_gray_pictures_are_measured_as_rgb_too(tmp_path: Path, measured: Evaluation) -> None:
+    """As if the files were RGB; pictures in color keep their figures."""
+    figures = {(row.set_name, row.image, row.method): row.quality for row in measured.pictures}
+    for path in (tmp_path / "data").glob("*/*/**/p0*.png"):
+        with Image.open(path) as picture:
+            picture.convert("RGB").save(path)
+    in_color = evaluate(nearest_network, "m5", tmp_path / "data", 2)
+    assert not any("gray" in row.set_name for row in in_color.rows)
+    for row in in_color.pictures:
+        assert figures[f"{row.set_name} (gray as RGB)", row.image, row.method] == row.quality
+        gray = figures[row.set_name, row.image, row.method]
+        gain = 20 * np.log10(255 / 219) if row.image == "p0" else 0
+        assert row.quality.psnr - gray.psnr == pytest.approx(gain, abs=0.05)
 
 
 def test_network_that_repeats_pixels_is_worse_than_bicubic(measured: Evaluation) -> None:
@@ -111,8 +126,9 @@ def test_lr_may_pass_through_jpeg(tmp_path: Path) -> None:
     clean = evaluate(noting, "m5", tmp_path / "data", 2)
     jpeg = evaluate(noting, "m5", tmp_path / "data", 2, jpeg=30)
     assert (clean.jpeg, jpeg.jpeg) == (None, 30)
-    assert [row.method for row in jpeg.rows] == [BICUBIC, OURS]
-    assert all(worse.psnr < better.psnr - 0.5 for worse, better in zip(jpeg.rows, clean.rows, strict=False))
+    assert [row.method for row in jpeg.rows] == [BICUBIC, OURS] * 2
+    measured = [row for row in clean.rows if row.method != PAPER]
+    assert all(worse.psnr < better.psnr - 0.5 for worse, better in zip(jpeg.rows, measured, strict=True))
     with Image.open(tmp_path / "data" / "Set5" / "LR_bicubic" / "X2" / "p0x2.png") as lr:
         expected = through_jpeg(np.asarray(lr), 30).astype(np.float32) / 255
-    np.testing.assert_allclose(seen[3], expected, atol=1e-6)
+    np.testing.assert_allclose(seen[4], expected, atol=1e-6)

@@ -13,7 +13,7 @@ from sesr.evaluation.table import text_table, write_csv, write_quality
 SET5 = (
     SetRow("Set5", 3, BICUBIC, 33.66, 0.92991, 33.7, 33.5, MEASURED),
     SetRow("Set5", 3, OURS, 37.45678, 0.95901, 37.46321, 37.42, MEASURED),
-    SetRow("Set5", 3, PAPER, 37.39, 0.9585, None, None, "R"),
+    SetRow("Set5", 3, PAPER, 37.39, 0.9585, None, None, "recalled"),
 )
 OWN = (
     SetRow("own", 12, BICUBIC, 30.1, 0.9, 30.2, 30.0, MEASURED),
@@ -31,9 +31,9 @@ def notes(text: str) -> str:
 def test_line_per_set() -> None:
     lines = text_table(EVALUATION).splitlines()
     assert lines[:4] == [
-        "x2    pictures         bicubic              m5  8-bit Y           paper  status  to the paper",
-        "Set5         3  33.66 / 0.9299  37.46 / 0.9590    37.42  37.39 / 0.9585       R      +0.07 dB",
-        "own         12  30.10 / 0.9000  31.50 / 0.9100    31.40               -       -             -",
+        "x2    pictures         bicubic              m5  8-bit Y             paper  to the paper",
+        "Set5         3  33.66 / 0.9299  37.46 / 0.9590    37.42  [37.39 / 0.9585]    [+0.07 dB]",
+        "own         12  30.10 / 0.9000  31.50 / 0.9100    31.40                 -             -",
         "",
     ]
     assert max(map(len, lines)) <= 100
@@ -43,7 +43,20 @@ def test_notes_say_how_certain_the_paper_is() -> None:
     text = notes(text_table(EVALUATION))
     assert "2 pixels shaved off each side" in text
     assert "DIV2K" in text
-    assert "R: recalled" in text
+    assert "In brackets: recalled figures of the paper" in text
+    assert "Gray as RGB" not in text
+
+
+def test_verified_figures_stand_without_brackets() -> None:
+    paper = replace(SET5[2], status="verified/recalled")
+    assert "  37.39 / [0.9585]      +0.07 dB" in text_table(replace(EVALUATION, rows=(*SET5[:2], paper)))
+
+
+def test_gray_as_rgb_is_a_line_of_its_own() -> None:
+    rgb = tuple(replace(row, set_name="own (gray as RGB)") for row in OWN)
+    text = text_table(replace(EVALUATION, rows=OWN + rgb))
+    assert [line.split("  ")[0] for line in text.splitlines()[1:3]] == ["own", "own (gray as RGB)"]
+    assert "Gray as RGB: the same pictures" in notes(text)
 
 
 def test_without_the_paper_there_is_no_column_for_it() -> None:
@@ -59,7 +72,7 @@ def test_sets_as_csv(tmp_path: Path) -> None:
         "scale,set,images,method,psnr,ssim,psnr_y,psnr_y8,status",
         "2,Set5,3,bicubic,33.6600,0.92991,33.7000,33.5000,measured",
         "2,Set5,3,ours,37.4568,0.95901,37.4632,37.4200,measured",
-        "2,Set5,3,paper,37.3900,0.95850,,,R",
+        "2,Set5,3,paper,37.3900,0.95850,,,recalled",
         "2,own,12,bicubic,30.1000,0.90000,30.2000,30.0000,measured",
         "2,own,12,ours,31.5000,0.91000,31.6000,31.4000,measured",
         "",

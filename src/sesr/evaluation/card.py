@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sesr.errors import WeightsError
-from sesr.evaluation.evaluate import OURS, Evaluation
+from sesr.evaluation.evaluate import GRAY_AS_RGB, OURS, Evaluation
 from sesr.network.quantized import load_network
 from sesr.tflite.writer import export_tflite
 
@@ -16,7 +16,8 @@ def record(evaluation: Evaluation, safetensors: Path) -> None:
     read or written, `EngineError` if the extra ``export`` is missing.
     """
     network = load_network(safetensors)
-    figures = {row.set_name: round(row.psnr, 2) for row in evaluation.rows if row.method == OURS}
+    ours = (row for row in evaluation.rows if row.method == OURS and not row.set_name.endswith(GRAY_AS_RGB))
+    figures = {row.set_name: round(row.psnr, 2) for row in ours}
     network = replace(network, card=network.card | {"psnr_db": figures})
     try:
         export_tflite(network, safetensors.with_suffix(".tflite"))

@@ -1,7 +1,9 @@
 """Measure a network on benchmark sets, next to bicubic and the paper.
 
-Every picture is measured first, then each set gets the mean of its pictures. The network is a plain function of luma
-(`LumaUpscaler`), so it does not matter which engine runs it or where its weights come from.
+Every picture is measured first, then each set gets the mean of its pictures. A set with gray pictures is measured
+twice, by both conventions (`sesr.evaluation.protocol`), and the second time counts as a set of its own,
+``Set14 (gray as RGB)``. The network is a plain function of luma (`LumaUpscaler`), so it does not matter which engine
+runs it or where its weights come from.
 """
 
 from collections.abc import Sequence
@@ -13,13 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sesr.evaluation.protocol import LumaUpscaler, Quality, enlarge_by_bicubic, enlarge_by_network, measure
+from sesr.evaluation.protocol import (
+    LumaUpscaler,
+    Quality,
+    enlarge_by_bicubic,
+    enlarge_by_network,
+    gray_as_rgb,
+    measure,
+)
 from sesr.evaluation.published import Published, published
 from sesr.evaluation.sets import BenchmarkSet, find_sets, read_to_measure
 from sesr.files.jpeg import through_jpeg
 
 BICUBIC, OURS, PAPER = "bicubic", "ours", "paper"
 MEASURED = "measured"
+GRAY_AS_RGB = " (gray as RGB)"
+"""Suffix of a set's name where its gray pictures are measured as RGB."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,14 @@ class SetRow:
     """One set's figures by one method: means over its pictures, or what the paper prints.
 
     Attributes:
-        set_name: the set.
+        set_name: the set; with the suffix `GRAY_AS_RGB` for that convention.
         images: number of pictures.
         method: `BICUBIC`, `OURS` or `PAPER`.
         psnr: dB, for Y of the 8-bit RGB picture.
         ssim: for the same Y.
         psnr_y: dB, for unrounded Y; None for the paper.
         psnr_y8: dB, for Y rounded to integers; None for the paper.
-        status: `MEASURED`, or how certain the paper's figure is.
+        status: `MEASURED`, or how certain the paper's figures are (`sesr.evaluation.published.Published.status`).
     """
 
     set_name: str
@@ -65,8 +76,9 @@ class Evaluation:
         name: name of the network.
         scale: its scale.
         jpeg: quality of the JPEG that LR passed through before it was enlarged; None for LR as in the papers.
-        rows: for each set bicubic, ours and, if the paper measured it, the paper's.
-        pictures: for each picture bicubic and ours.
+        rows: for each set bicubic, ours and, if the paper measured it, the paper's. Then bicubic and ours with gray as
+            RGB, if it has gray pictures.
+        pictures: for each picture bicubic and ours, in the order of the sets.
     """
 
     name: str
@@ -105,17 +117,26 @@ def evaluate(
     with tqdm(total=sum(len(s.pairs) for s in sets), unit="picture", disable=not progress) as bar:
         for benchmark in sets:
             measured: list[PictureRow] = []
+            as_rgb: list[PictureRow] = []
+            gray_pictures = 0
             for pair in benchmark.pairs:
                 hr, lr = read_to_measure(pair, scale)
                 lr = lr if jpeg is None else through_jpeg(lr, jpeg)
-                for method, quality in _measure_methods(upscaler, hr, lr, scale).items():
-                    measured.append(PictureRow(benchmark.name, pair.name, method, quality))
+                qualities = _measure_methods(upscaler, hr, lr, scale)
+                measured += _picture_rows(benchmark.name, pair.name, qualities)
+                if hr.ndim == 2:
+                    qualities = _measure_methods(upscaler, gray_as_rgb(hr), gray_as_rgb(lr), scale)
+                    gray_pictures += 1
+                as_rgb += _picture_rows(benchmark.name + GRAY_AS_RGB, pair.name, qualities)
                 bar.update()
-            pictures += measured
-            rows += [_mean(measured, method) for method in (BICUBIC, OURS)]
+            rows += _means(measured)
             paper = published(name, scale, benchmark.name) if jpeg is None else None
             if paper is not None:
                 rows.append(_paper_row(benchmark, paper))
+            pictures += measured
+            if gray_pictures:
+                rows += _means(as_rgb)
+                pictures += as_rgb
     return Evaluation(name, scale, jpeg, tuple(rows), tuple(pictures))
 
 
@@ -125,6 +146,15 @@ def _measure_methods(
     """Enlarge one picture by both methods and measure both results."""
     enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale)}
     return {method: measure(picture, hr, scale) for method, picture in enlarged.items()}
+
+
+def _picture_rows(set_name: str, image: str, qualities: dict[str, Quality]) -> list[PictureRow]:
+    return [PictureRow(set_name, image, method, quality) for method, quality in qualities.items()]
+
+
+def _means(pictures: Sequence[PictureRow]) -> list[SetRow]:
+    """Return the rows of a set: one for each method that its pictures were measured by."""
+    return [_mean(pictures, method) for method in dict.fromkeys(row.method for row in pictures)]
 
 
 def _mean(pictures: Sequence[PictureRow], method: str) -> SetRow:

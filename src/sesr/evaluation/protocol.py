@@ -1,8 +1,16 @@
 """The super-resolution papers' protocol: how one enlarged picture is measured.
 
 A low-resolution picture is enlarged, and the luma of the result is compared with the original's, without the outermost
-`scale` pixels on each side (`sesr.imaging.metrics`). Luma is limited-range BT.601 Y, unrounded. The values of a gray
-file count as Y directly, as in the papers, although a viewer takes them as full range.
+`scale` pixels on each side (`sesr.imaging.metrics`). Luma is limited-range BT.601 Y, unrounded.
+
+Gray files, of which Set14 has one, are measured by either of two conventions:
+
+- MATLAB's, which is ours wherever nothing else is said: gray values count as Y directly, although a viewer takes them
+  as full range. Bicubic x2 then has 30.23 dB on Set14, as in most papers.
+- *Gray as RGB*, of EDSR-PyTorch, BasicSR and most papers that build on them: three equal channels, whose Y spans 219
+  values instead of 255. Errors shrink by 219/255, which gives that picture 1.3 dB more, and Set14 some 0.09 dB.
+
+No text that could be opened says which one the SESR paper took. `sesr evaluate` measures both.
 
 A network gets three figures, depending on what is rounded *before* luma is taken. Each has a name:
 
@@ -100,6 +108,11 @@ def picture_luma(picture: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np
     """Return the limited Y of (H, W, 3) RGB; (H, W) gray as it is. Code values, float64."""
     values = picture.astype(np.float64)
     return values if values.ndim == 2 else BT601_LIMITED.luma(values)
+
+
+def gray_as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an (H, W) gray picture as (H, W, 3) RGB of three equal channels; RGB as it is."""
+    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
 def measure(enlarged: Enlarged, hr: NDArray[np.uint8], scale: int) -> Quality:

@@ -1,7 +1,7 @@
 """Figures as a table for people and as CSV files for other programs.
 
 The printed table has one line per set, with PSNR in decibels and SSIM. Notes under the table say what was measured and
-how certain the paper's figures are.
+what brackets around the paper's figures mean.
 
 Two CSV files hold everything: ``NAME_x2.csv`` has a line for each set and method with all three roundings
 (`sesr.evaluation.protocol`), ``NAME_x2_pictures.csv`` a line for each picture and method. If LR passed through JPEG,
@@ -17,8 +17,8 @@ from textwrap import wrap
 
 from sesr.atomic import writing
 from sesr.errors import SesrError
-from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, SetRow
-from sesr.evaluation.published import STATUS_MEANING
+from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, OURS, PAPER, Evaluation, SetRow
+from sesr.evaluation.published import BRACKETS, RECALLED, bracketed
 
 _SET_COLUMNS = ("scale", "set", "images", "method", "psnr", "ssim", "psnr_y", "psnr_y8", "status")
 _PICTURE_COLUMNS = ("scale", "set", "image", "method", "psnr", "ssim", "psnr_y", "psnr_y8")
@@ -33,7 +33,7 @@ def text_table(evaluation: Evaluation) -> str:
         by_set.setdefault(row.set_name, {})[row.method] = row
     with_paper = any(PAPER in methods for methods in by_set.values())
     head = [_label(evaluation), "pictures", "bicubic", evaluation.name, "8-bit Y"]
-    head += ["paper", "status", "to the paper"] if with_paper else []
+    head += ["paper", "to the paper"] if with_paper else []
     lines = [_table_line(name, methods, with_paper) for name, methods in by_set.items()]
     return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
 
@@ -79,9 +79,11 @@ def _table_line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list
     cells = [name, str(ours.images), _psnr_and_ssim(methods[BICUBIC]), _psnr_and_ssim(ours), f"{ours.psnr_y8:.2f}"]
     if PAPER in methods:
         paper = methods[PAPER]
-        cells += [_psnr_and_ssim(paper), paper.status, f"{ours.psnr - paper.psnr:+.2f} dB"]
+        distance = f"{ours.psnr - paper.psnr:+.2f} dB"
+        cells.append(bracketed(f"{paper.psnr:.2f}", f"{paper.ssim:.4f}", paper.status))
+        cells.append(f"[{distance}]" if paper.status.startswith(RECALLED) else distance)
     elif with_paper:
-        cells += ["-", "-", "-"]
+        cells += ["-", "-"]
     return cells
 
 
@@ -111,10 +113,16 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
         notes.append(
             f"LR was JPEG of quality {evaluation.jpeg} before it was enlarged; compare with nothing that saw other LR."
         )
+    if any(row.set_name.endswith(GRAY_AS_RGB) for row in evaluation.rows):
+        notes.append(
+            "Gray as RGB: the same pictures, but gray files measured as RGB, as most PyTorch papers do. This adds 1.3 "
+            "dB to a gray file. Compare networks by one convention only."
+        )
     if with_paper:
         notes += [
-            "The paper (SESR, arXiv 2103.09404) trained on DIV2K; this package's own networks never saw DIV2K.",
-            f"Status of the paper's PSNR/SSIM here: {STATUS_MEANING}",
+            "The paper (SESR, arXiv 2103.09404) trained on all of DIV2K; this package's own networks on other "
+            "photographs and about a fiftieth of DIV2K.",
+            BRACKETS,
         ]
     return [line for note in notes for line in wrap(note, _NOTE_WIDTH)]
 

@@ -1,0 +1,76 @@
+"""The figures of quality in the README and under docs are those of results."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md")
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    """Load the example script as a module."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "examples" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def copy(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the pages and of results, which the script works on."""
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / page, tmp_path / page)
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_pages_are_in_step_with_results(tables: ModuleType, capsys: Captured) -> None:
+    assert tables.main(check=True) == 0, capsys.readouterr().err
+
+
+def test_a_new_figure_goes_to_every_page_that_shows_it(tables: ModuleType, copy: Path, capsys: Captured) -> None:
+    figures = copy / "results" / "m5_x2.csv"
+    rows = figures.read_text(encoding="utf-8").splitlines()
+    (ours,) = [row for row in rows if row.startswith("2,Set5,5,ours")]
+    figures.write_text("\n".join(rows).replace(ours, "2,Set5,5,ours,39.1234,0.98765,39.2,39.1,measured"))
+    assert tables.main(check=True) == 1
+    assert "README.md, docs/results.md" in capsys.readouterr().err
+    assert tables.main(check=False) == 0
+    assert "| SESR-M5 x2 | 13,520 | 39.12 |" in (copy / "README.md").read_text(encoding="utf-8")
+    assert "39.12 / 0.9877" in (copy / "docs" / "results.md").read_text(encoding="utf-8")
+    assert tables.main(check=True) == 0
+
+
+def test_what_stands_outside_the_marks_stays(tables: ModuleType, copy: Path) -> None:
+    page = copy / "README.md"
+    page.write_text("before <!-- from results: int8 below PReLU, M5 x2 -->old<!-- end --> after", encoding="utf-8")
+    assert tables.main(check=False) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before <!--")
+    assert text.endswith("<!-- end --> after")
+    assert "old" not in text
+
+
+def test_a_name_that_there_is_not(tables: ModuleType) -> None:
+    with pytest.raises(ValueError, match="no figures are called 'qualty'"):
+        tables.rewritten("<!-- from results: qualty --><!-- end -->")
+
+
+def test_quality_csv_holds_what_the_networks_own_tables_hold() -> None:
+    """`sesr evaluate` wrote them in one run."""
+    results = ROOT / "results"
+    head, *lines = (results / "quality.csv").read_text(encoding="utf-8").splitlines()
+    names = list(dict.fromkeys(tuple(line.split(",")[:2]) for line in lines))
+    alone = [f"{n},{row}" for n, s in names for row in (results / f"{n}_x{s}.csv").read_text().splitlines()[1:]]
+    assert head.startswith("network,scale,set")
+    assert lines == alone

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import fill
 
-from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS
+from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
 from sesr.evaluation.published import BRACKETS, bracketed, published
 from sesr.network.variants import VARIANTS
 
@@ -230,6 +230,40 @@ def sources() -> str:
     return table(["source", "figures"], [[source, "; ".join(cells)] for source, cells in by_source.items()])
 
 
+# x3, which the paper has not
+
+
+def x3() -> str:
+    """The README's table for x3: bicubic, the network for x4 with its result shrunk, and the network for x3."""
+    found = {name: read(f"{name}_x3") for name in VARIANTS}
+    found = {name: figures for name, figures in found.items() if figures}
+    if not found:
+        return paragraph(
+            "There is no network for x3 yet: `-s 3` takes the one for x4 and shrinks its result by exact bicubic."
+        )
+    rows = [["bicubic x3", "", *_psnr(next(iter(found.values())), BICUBIC)]]
+    for name, figures in found.items():
+        rows.append([f"SESR-{name.upper()} x4, shrunk to x3", weights(name, 4), *_psnr(figures, X4_SHRUNK)])
+        rows.append([f"SESR-{label(name, 3)}", weights(name, 3), *_psnr(figures, OURS)])
+    gains = [figures[s, OURS].psnr - figures[s, X4_SHRUNK].psnr for figures in found.values() for s in SETS]
+    return "\n\n".join(
+        [
+            table(["-s 3", "weights", *SETS], rows),
+            paragraph(
+                f"{' and '.join(name.upper() for name in found)} have networks for x3, which the paper has not. For "
+                "the other names, `-s 3` shrinks the result of the one for x4. The network for x3 gains "
+                f"{span(gains)} dB over that. From",
+                f"`sesr evaluate {' '.join(found)} -s 3 --against-x4 --data ../shared/data/benchmark`, which makes the",
+                "small pictures itself, by MATLAB's bicubic, from originals cropped to a multiple of 3.",
+            ),
+        ]
+    )
+
+
+def _psnr(figures: Table, method: str) -> list[str]:
+    return [decibels(figures[s, method].psnr) for s in SETS]
+
+
 # ReLU and int8
 
 
@@ -376,6 +410,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "all of x2": lambda: papers(2),
     "all of x4": lambda: papers(4),
     "sources": sources,
+    "x3": x3,
     "int8": int8,
     "int8 losses": int8_losses,
     "int8 below PReLU, M5 x2": int8_for_prelu,

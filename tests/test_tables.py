@@ -51,6 +51,29 @@ def test_a_new_figure_goes_to_every_page_that_shows_it(tables: ModuleType, copy:
     assert tables.main(check=True) == 0
 
 
+def test_x3_is_compared_with_x4(tables: ModuleType, copy: Path) -> None:
+    """Without such a network a sentence says what `-s 3` does instead."""
+    for path in (copy / "results").glob("m*_x3.csv"):
+        path.unlink()
+    assert "no network for x3 yet" in tables.x3()
+    methods = {"bicubic": 30.4, "ours": 34.03, "x4 shrunk": 33.9}
+    rows = [f"3,{s},5,{method},{psnr},0.9,,{psnr},measured" for s in tables.SETS for method, psnr in methods.items()]
+    head = "scale,set,images,method,psnr,ssim,psnr_y,psnr_y8,status"
+    (copy / "results" / "m5_x3.csv").write_text("\n".join([head, *rows]))
+    text = tables.x3()
+    assert "| SESR-M5 x3 | 15,520 | 34.03 |" in text
+    assert "| SESR-M5 x4, shrunk to x3 | 18,320 | 33.90 |" in text
+    assert "gains 0.13 dB" in " ".join(text.split())
+
+
+def test_a_figure_that_is_missing_is_named(tables: ModuleType, copy: Path) -> None:
+    path = copy / "results" / "m5_x4.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line for line in lines if "RGB" not in line))
+    with pytest.raises(SystemExit, match=r"m5_x4\.csv: no figures of Set14 \(gray as RGB\), bicubic"):
+        tables.main(check=True)
+
+
 def test_what_stands_outside_the_marks_stays(tables: ModuleType, copy: Path) -> None:
     page = copy / "README.md"
     page.write_text("before <!-- from results: int8 below PReLU, M5 x2 -->old<!-- end --> after", encoding="utf-8")
@@ -64,6 +87,15 @@ def test_what_stands_outside_the_marks_stays(tables: ModuleType, copy: Path) -> 
 def test_a_name_that_there_is_not(tables: ModuleType) -> None:
     with pytest.raises(ValueError, match="no figures are called 'qualty'"):
         tables.rewritten("<!-- from results: qualty --><!-- end -->")
+
+
+def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:
+    """Float ones that are shipped; int8 ones are compared with float."""
+    for name in tables.VARIANTS:
+        figures = tables.read(f"{name}_x3")
+        for benchmark in tables.SETS if figures else ():
+            bicubic, shrunk, ours = (figures[benchmark, method].psnr for method in ("bicubic", "x4 shrunk", "ours"))
+            assert bicubic < shrunk < ours, name
 
 
 def test_quality_csv_holds_what_the_networks_own_tables_hold() -> None:

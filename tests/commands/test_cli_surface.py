@@ -70,6 +70,7 @@ SURFACE = {
         "--card": False,
         "--round-input": False,
         "--jpeg": None,
+        "--against-x4": False,
         "--engine": "native",
         "--threads": None,
     },

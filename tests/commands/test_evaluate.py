@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.fakes import float_network
 
 from sesr.cli import main
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_quantized
+from sesr.network.variants import SESRConfig
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,6 +42,22 @@ def test_evaluate_several(network: str, tmp_path: Path, pictures: str, capsys: C
     assert [row[0] for row in rows[1:]] == ["random", "random", "m3", "m3"]
     alone = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines()]
     assert [row[1:] for row in rows[3:]] == alone[1:]
+
+
+def test_evaluate_against_x4(tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    """A network for x3 next to the shipped one for x4 of its name."""
+    path = tmp_path / "sesr_m3_x3.safetensors"
+    float_network(SESRConfig(m=3, scale=3)).save(path)
+    rest = ["--data", pictures, "-o", str(tmp_path / "results"), "--against-x4"]
+    assert main(["evaluate", str(path), *rest]) == 0
+    assert "m3 x4 shrunk" in capsys.readouterr().out
+    rows = [line.split(",") for line in (tmp_path / "results" / "m3_x3.csv").read_text().splitlines()]
+    assert [row[3] for row in rows[1:]] == ["bicubic", "ours", "x4 shrunk"]
+    assert main(["evaluate", "m3", "-s", "4", *rest]) == 2
+    assert "take -s 3 or -s 2" in capsys.readouterr().err
+    other = path.rename(tmp_path / "own.safetensors")
+    assert main(["evaluate", str(other), *rest]) == 2
+    assert "network 'own' is unknown" in capsys.readouterr().err
 
 
 @pytest.mark.needs("export")

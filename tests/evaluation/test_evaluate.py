@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests.fakes import float_network
 
+from sesr.engines.load import load_engine
 from sesr.errors import PictureError
-from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, Evaluation, evaluate
+from sesr.evaluation.evaluate import BICUBIC, OURS, PAPER, X4_SHRUNK, Evaluation, evaluate
+from sesr.evaluation.protocol import LumaUpscaler, as_run, enlarge_by_network, shrink
 from sesr.files.jpeg import through_jpeg
 from sesr.imaging.resize import downscale, upscale
+from sesr.inference.networks import OneNetwork
+from sesr.inference.sizes import parse_scale
+from sesr.inference.upscale import Upscaler
+from sesr.network.variants import SESRConfig
 
 
 def bicubic_network(luma: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -94,6 +101,49 @@ def test_network_that_repeats_pixels_is_worse_than_bicubic(measured: Evaluation)
 
 def test_same_pictures_give_the_same_figures(measured: Evaluation, tmp_path: Path) -> None:
     assert evaluate(nearest_network, "m5", tmp_path / "data", 2) == measured
+
+
+def test_without_lr_of_the_scale_it_is_made_of_the_cropped_original(tmp_path: Path) -> None:
+    """At x3: 46 x 52 pixels are cropped to 45 x 51 at the right and bottom, and shrunk as MATLAB does."""
+    fill(tmp_path / "Set5", 2)
+    seen: list[NDArray[np.float32]] = []
+
+    def thrice(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(luma)
+        return np.clip(upscale(luma, 3), 0, 1)
+
+    result = evaluate(thrice, "m5", tmp_path / "Set5", 3)
+    with Image.open(tmp_path / "Set5" / "HR" / "p0.png") as hr:
+        gray = downscale(np.asarray(hr)[:45, :51], 3)
+    np.testing.assert_allclose(seen[0], gray.astype(np.float32) / 255, atol=1e-6)
+    assert seen[0].shape == (15, 17)
+    assert [row.method for row in result.rows] == [BICUBIC, OURS] * 2
+
+
+def test_x4_shrunk_is_what_upscale_makes_without_a_network_for_x3(tmp_path: Path) -> None:
+    """Pixel for pixel, but for luma on the edge between two values."""
+    network = float_network(SESRConfig(m=1, f=4, scale=4), strength=0.1)
+    network.save(tmp_path / "net.safetensors")
+    engine = load_engine(tmp_path / "net.safetensors")
+    lr = np.random.default_rng(0).integers(0, 256, (21, 17, 3), dtype=np.uint8)
+    expected = Upscaler(OneNetwork(engine), parse_scale(3)).upscale(lr)
+    shrunk = shrink(enlarge_by_network(as_run(engine), lr, 4), 63, 51).picture
+    assert np.abs(shrunk.astype(int) - expected).max() <= 1
+    assert (shrunk != expected).mean() < 0.02
+
+
+def test_x4_may_be_measured_next_to_the_network(tmp_path: Path) -> None:
+    fill(tmp_path / "Set5", 2)
+
+    def times(scale: int) -> LumaUpscaler:
+        return lambda luma: np.clip(upscale(luma, scale), 0, 1)
+
+    result = evaluate(times(3), "m5", tmp_path / "Set5", 3, x4=times(4))
+    assert [row.method for row in result.rows] == [BICUBIC, OURS, X4_SHRUNK] * 2
+    assert len(result.pictures) == 12
+    bicubic, ours, shrunk = result.rows[:3]
+    assert shrunk.psnr == pytest.approx(ours.psnr, abs=1)
+    assert len({bicubic.psnr, ours.psnr, shrunk.psnr}) == 3
 
 
 def test_damaged_picture_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sesr.errors import SesrError
-from sesr.evaluation.evaluate import BICUBIC, MEASURED, OURS, PAPER, Evaluation, PictureRow, SetRow
+from sesr.evaluation.evaluate import BICUBIC, MEASURED, OURS, PAPER, X4_SHRUNK, Evaluation, PictureRow, SetRow
 from sesr.evaluation.protocol import Quality
 from sesr.evaluation.table import text_table, write_csv, write_quality
 
@@ -63,6 +63,14 @@ def test_without_the_paper_there_is_no_column_for_it() -> None:
     text = text_table(replace(EVALUATION, name="mine", rows=OWN))
     assert text.splitlines()[0].split() == ["x2", "pictures", "bicubic", "mine", "8-bit", "Y"]
     assert "DIV2K" not in text
+
+
+def test_x4_shrunk_is_a_column(tmp_path: Path) -> None:
+    shrunk = SetRow("own", 12, X4_SHRUNK, 31.25, 0.905, 31.3, 31.2, MEASURED)
+    text = text_table(replace(EVALUATION, scale=3, rows=(*OWN, shrunk)))
+    assert text.splitlines()[0].endswith("8-bit Y    m5 x4 shrunk")
+    assert text.splitlines()[1].endswith("31.25 / 0.9050")
+    assert "shrunk to x3 by antialiased bicubic" in notes(text)
 
 
 def test_sets_as_csv(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def add_evaluate(commands: "Commands") -> None:
         metavar="QUALITY",
         help="pass the small pictures through JPEG of this quality first, such as 75",
     )
+    parser.add_argument(
+        "--against-x4",
+        action="store_true",
+        help="also measure the x4 network of the same name, its result shrunk to the scale",
+    )
     add_engine(parser)
 
 
@@ -72,7 +77,10 @@ def _evaluate(arguments: Arguments) -> int:
             raise UsageError(f"{name} x{scale} is asked for {count} times, and its tables have one name; give it once")
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
-    evaluations = [_evaluate_one(arguments, network, engine) for network, engine in loaded]
+    rivals = [_x4_of(arguments, network.name, engine.scale) for network, engine in loaded]
+    evaluations = [
+        _evaluate_one(arguments, network, engine, x4) for (network, engine), x4 in zip(loaded, rivals, strict=True)
+    ]
     if len(evaluations) > 1:
         print(f"all: {plain(write_quality(evaluations, arguments.output))}")
     return 0
@@ -93,15 +101,36 @@ def _load(arguments: Arguments, model: str, scale: int | None) -> "tuple[Network
     return network, engine
 
 
-def _evaluate_one(arguments: Arguments, network: "Network", engine: "LumaEngine") -> "Evaluation":
+def _x4_of(arguments: Arguments, name: str, scale: int) -> "LumaEngine | None":
+    """Load the shipped x4 network of a name, if it is to be measured too."""
+    from sesr.engines.load import load_engine
+    from sesr.network.zoo import find_network
+
+    if not arguments.against_x4:
+        return None
+    if scale == 4:
+        raise UsageError("--against-x4 compares a network for another scale with the one for x4; take -s 3 or -s 2")
+    return load_engine(find_network(name, 4).file, arguments.engine, arguments.threads)
+
+
+def _evaluate_one(
+    arguments: Arguments, network: "Network", engine: "LumaEngine", x4: "LumaEngine | None"
+) -> "Evaluation":
     """Measure a network, print its table and write its files."""
     from sesr.evaluation.evaluate import evaluate
     from sesr.evaluation.protocol import as_run, rounded_input
     from sesr.evaluation.table import text_table, write_csv
 
-    upscale = (rounded_input if arguments.round_input else as_run)(engine)
-    progress = sys.stderr.isatty()
-    evaluation = evaluate(upscale, network.name, arguments.data, engine.scale, jpeg=arguments.jpeg, progress=progress)
+    upscaler = rounded_input if arguments.round_input else as_run
+    evaluation = evaluate(
+        upscaler(engine),
+        network.name,
+        arguments.data,
+        engine.scale,
+        x4=None if x4 is None else upscaler(x4),
+        jpeg=arguments.jpeg,
+        progress=sys.stderr.isatty(),
+    )
     print(text_table(evaluation))
     print("\nwritten:", *(plain(path) for path in write_csv(evaluation, arguments.output)))
     if arguments.card and network.safetensors is not None:

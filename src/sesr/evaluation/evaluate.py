@@ -6,7 +6,7 @@ twice, by both conventions (`sesr.evaluation.protocol`), and the second time cou
 runs it or where its weights come from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sesr.evaluation.protocol import (
+    Enlarged,
     LumaUpscaler,
     Quality,
     enlarge_by_bicubic,
     enlarge_by_network,
     gray_as_rgb,
     measure,
+    shrink,
 )
 from sesr.evaluation.published import Published, published
 from sesr.evaluation.sets import BenchmarkSet, find_sets, read_to_measure
 from sesr.files.jpeg import through_jpeg
 
-BICUBIC, OURS, PAPER = "bicubic", "ours", "paper"
+BICUBIC, OURS, PAPER, X4_SHRUNK = "bicubic", "ours", "paper", "x4 shrunk"
 MEASURED = "measured"
 GRAY_AS_RGB = " (gray as RGB)"
 """Suffix of a set's name where its gray pictures are measured as RGB."""
@@ -50,7 +52,7 @@ class SetRow:
     Attributes:
         set_name: the set; with the suffix `GRAY_AS_RGB` for that convention.
         images: number of pictures.
-        method: `BICUBIC`, `OURS` or `PAPER`.
+        method: `BICUBIC`, `OURS`, `X4_SHRUNK` or `PAPER`.
         psnr: dB, for Y of the 8-bit RGB picture.
         ssim: for the same Y.
         psnr_y: dB, for unrounded Y; None for the paper.
@@ -76,9 +78,9 @@ class Evaluation:
         name: name of the network.
         scale: its scale.
         jpeg: quality of the JPEG that LR passed through before it was enlarged; None for LR as in the papers.
-        rows: for each set bicubic, ours and, if the paper measured it, the paper's. Then bicubic and ours with gray as
-            RGB, if it has gray pictures.
-        pictures: for each picture bicubic and ours, in the order of the sets.
+        rows: for each set bicubic, ours, the network for x4 if it was asked for, and the paper's if it has measured the
+            set. Then the same without the paper with gray as RGB, if the set has gray pictures.
+        pictures: for each picture bicubic, ours and the network for x4, in the order of the sets.
     """
 
     name: str
@@ -94,6 +96,7 @@ def evaluate(
     data: Path,
     scale: int,
     *,
+    x4: LumaUpscaler | None = None,
     jpeg: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
@@ -104,6 +107,8 @@ def evaluate(
         name: name of the network; "m3" .. "xl" also get the paper's figures, unless LR passes through JPEG.
         data: see `sesr.evaluation.sets.find_sets`.
         scale: scale of the network.
+        x4: a network for x4, to be measured too, its result shrunk to `scale`. This is what `sesr upscale` does without
+            a network for that scale.
         jpeg: quality of the JPEG that LR passes through first (`sesr.files.jpeg`), for every method.
         progress: show a bar.
 
@@ -112,6 +117,7 @@ def evaluate(
         PictureError: a picture cannot be read or is too small, or there is no such JPEG quality.
     """
     sets = find_sets(data, scale)
+    methods = _methods(upscaler, x4, scale)
     rows: list[SetRow] = []
     pictures: list[PictureRow] = []
     with tqdm(total=sum(len(s.pairs) for s in sets), unit="picture", disable=not progress) as bar:
@@ -122,10 +128,10 @@ def evaluate(
             for pair in benchmark.pairs:
                 hr, lr = read_to_measure(pair, scale)
                 lr = lr if jpeg is None else through_jpeg(lr, jpeg)
-                qualities = _measure_methods(upscaler, hr, lr, scale)
+                qualities = _measure_methods(methods, hr, lr, scale)
                 measured += _picture_rows(benchmark.name, pair.name, qualities)
                 if hr.ndim == 2:
-                    qualities = _measure_methods(upscaler, gray_as_rgb(hr), gray_as_rgb(lr), scale)
+                    qualities = _measure_methods(methods, gray_as_rgb(hr), gray_as_rgb(lr), scale)
                     gray_pictures += 1
                 as_rgb += _picture_rows(benchmark.name + GRAY_AS_RGB, pair.name, qualities)
                 bar.update()
@@ -140,12 +146,25 @@ def evaluate(
     return Evaluation(name, scale, jpeg, tuple(rows), tuple(pictures))
 
 
+_Method = Callable[[NDArray[np.uint8]], Enlarged]
+
+
+def _methods(upscaler: LumaUpscaler, x4: LumaUpscaler | None, scale: int) -> dict[str, _Method]:
+    """Return the ways to enlarge a picture, by name."""
+    methods: dict[str, _Method] = {
+        BICUBIC: lambda lr: enlarge_by_bicubic(lr, scale),
+        OURS: lambda lr: enlarge_by_network(upscaler, lr, scale),
+    }
+    if x4 is not None:
+        methods[X4_SHRUNK] = lambda lr: shrink(enlarge_by_network(x4, lr, 4), lr.shape[0] * scale, lr.shape[1] * scale)
+    return methods
+
+
 def _measure_methods(
-    upscaler: LumaUpscaler, hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int
+    methods: dict[str, _Method], hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int
 ) -> dict[str, Quality]:
-    """Enlarge one picture by both methods and measure both results."""
-    enlarged = {BICUBIC: enlarge_by_bicubic(lr, scale), OURS: enlarge_by_network(upscaler, lr, scale)}
-    return {method: measure(picture, hr, scale) for method, picture in enlarged.items()}
+    """Enlarge one picture by every method and measure the results."""
+    return {name: measure(enlarge(lr), hr, scale) for name, enlarge in methods.items()}
 
 
 def _picture_rows(set_name: str, image: str, qualities: dict[str, Quality]) -> list[PictureRow]:

@@ -37,7 +37,7 @@ from sesr.engines.strips import run_plane
 from sesr.imaging.color import BT601_LIMITED, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.metrics import psnr, ssim
-from sesr.imaging.resize import upscale
+from sesr.imaging.resize import imresize, upscale
 
 
 class LumaUpscaler(Protocol):
@@ -102,6 +102,14 @@ def enlarge_by_bicubic(lr: NDArray[np.uint8], scale: int) -> Enlarged:
     """Enlarge by the papers' baseline, MATLAB's bicubic of the 8-bit picture. Arguments as for `enlarge_by_network`."""
     unrounded = np.clip(upscale(lr.astype(np.float64), scale), 0, 255)
     return Enlarged(upscale(lr, scale), picture_luma(unrounded))
+
+
+def shrink(enlarged: Enlarged, height: int, width: int) -> Enlarged:
+    """Shrink by antialiased bicubic, as `sesr upscale` does where the wanted size is no network's.
+
+    The 8-bit picture is shrunk, which is what a user gets, and so is its luma before rounding.
+    """
+    return Enlarged(imresize(enlarged.picture, height, width), imresize(enlarged.luma, height, width))
 
 
 def picture_luma(picture: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np.float64]:

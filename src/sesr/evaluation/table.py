@@ -17,7 +17,7 @@ from textwrap import wrap
 
 from sesr.atomic import writing
 from sesr.errors import SesrError
-from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, OURS, PAPER, Evaluation, SetRow
+from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, OURS, PAPER, X4_SHRUNK, Evaluation, SetRow
 from sesr.evaluation.published import BRACKETS, RECALLED, bracketed
 
 _SET_COLUMNS = ("scale", "set", "images", "method", "psnr", "ssim", "psnr_y", "psnr_y8", "status")
@@ -31,8 +31,9 @@ def text_table(evaluation: Evaluation) -> str:
     by_set: dict[str, dict[str, SetRow]] = {}
     for row in evaluation.rows:
         by_set.setdefault(row.set_name, {})[row.method] = row
-    with_paper = any(PAPER in methods for methods in by_set.values())
+    with_paper, with_x4 = (any(name in methods for methods in by_set.values()) for name in (PAPER, X4_SHRUNK))
     head = [_label(evaluation), "pictures", "bicubic", evaluation.name, "8-bit Y"]
+    head += [f"{evaluation.name} {X4_SHRUNK}"] if with_x4 else []
     head += ["paper", "to the paper"] if with_paper else []
     lines = [_table_line(name, methods, with_paper) for name, methods in by_set.items()]
     return "\n".join([*_aligned([head, *lines]), "", *_notes(evaluation, with_paper)])
@@ -77,6 +78,7 @@ def _label(evaluation: Evaluation, between: str = " ") -> str:
 def _table_line(name: str, methods: dict[str, SetRow], with_paper: bool) -> list[str]:
     ours = methods[OURS]
     cells = [name, str(ours.images), _psnr_and_ssim(methods[BICUBIC]), _psnr_and_ssim(ours), f"{ours.psnr_y8:.2f}"]
+    cells += [_psnr_and_ssim(methods[X4_SHRUNK])] if X4_SHRUNK in methods else []
     if PAPER in methods:
         paper = methods[PAPER]
         distance = f"{ours.psnr - paper.psnr:+.2f} dB"
@@ -112,6 +114,11 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
     if evaluation.jpeg is not None:
         notes.append(
             f"LR was JPEG of quality {evaluation.jpeg} before it was enlarged; compare with nothing that saw other LR."
+        )
+    if any(row.method == X4_SHRUNK for row in evaluation.rows):
+        notes.append(
+            f"x4 shrunk: the network for x4 of the same name, its 8-bit picture shrunk to x{evaluation.scale} by "
+            "antialiased bicubic, which is what sesr upscale does without a network for a scale."
         )
     if any(row.set_name.endswith(GRAY_AS_RGB) for row in evaluation.rows):
         notes.append(

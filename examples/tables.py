@@ -246,18 +246,14 @@ def x3() -> str:
         rows.append([f"SESR-{name.upper()} x4, shrunk to x3", weights(name, 4), *_psnr(figures, X4_SHRUNK)])
         rows.append([f"SESR-{label(name, 3)}", weights(name, 3), *_psnr(figures, OURS)])
     gains = [figures[s, OURS].psnr - figures[s, X4_SHRUNK].psnr for figures in found.values() for s in SETS]
-    return "\n\n".join(
-        [
-            table(["-s 3", "weights", *SETS], rows),
-            paragraph(
-                f"{' and '.join(name.upper() for name in found)} have networks for x3, which the paper has not. For "
-                "the other names, `-s 3` shrinks the result of the one for x4. The network for x3 gains "
-                f"{span(gains)} dB over that. From",
-                f"`sesr evaluate {' '.join(found)} -s 3 --against-x4 --data ../shared/data/benchmark`, which makes the",
-                "small pictures itself, by MATLAB's bicubic, from originals cropped to a multiple of 3.",
-            ),
-        ]
+    names = " and ".join(name.upper() for name in found)
+    command = f"sesr evaluate {next(iter(found))} -s 3 --against-x4 --data ../shared/data/benchmark"
+    text = paragraph(
+        f"There are networks for x3 of {names}; the paper has none. For the other names, `-s 3` shrinks the result of",
+        f"the one for x4. A network for x3 gains {span(gains)} dB over that. From `{command}` for each of them. The small",
+        "pictures are made by MATLAB's bicubic, of originals cropped to a multiple of 3.",
     )
+    return table(["-s 3", "weights", *SETS], rows) + "\n\n" + text
 
 
 def _psnr(figures: Table, method: str) -> list[str]:

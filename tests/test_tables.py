@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from sesr.network.variants import VARIANTS
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md")
 Captured = pytest.CaptureFixture[str]
@@ -99,10 +101,11 @@ def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:
 
 
 def test_quality_csv_holds_what_the_networks_own_tables_hold() -> None:
-    """`sesr evaluate` wrote them in one run."""
+    """`sesr evaluate` wrote them in one run. A later run with several other networks would replace the table."""
     results = ROOT / "results"
     head, *lines = (results / "quality.csv").read_text(encoding="utf-8").splitlines()
     names = list(dict.fromkeys(tuple(line.split(",")[:2]) for line in lines))
     alone = [f"{n},{row}" for n, s in names for row in (results / f"{n}_x{s}.csv").read_text().splitlines()[1:]]
     assert head.startswith("network,scale,set")
+    assert names == [(name, scale) for name in VARIANTS for scale in "24"], "evaluate the five networks again, last"
     assert lines == alone

@@ -100,6 +100,13 @@ def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:
             assert bicubic < shrunk < ours, name
 
 
+def test_int8_loses_at_most_a_twentieth_of_a_decibel(tables: ModuleType) -> None:
+    """In our engine, against the float network that it was made of."""
+    losses = {(pair.label, s): pair.loss(s) for pair in tables.pairs() for s in tables.SETS}
+    assert len(losses) >= 12
+    assert {where: loss for where, loss in losses.items() if loss > 0.05} == {}
+
+
 def test_quality_csv_holds_what_the_networks_own_tables_hold() -> None:
     """`sesr evaluate` wrote them in one run. A later run with several other networks would replace the table."""
     results = ROOT / "results"

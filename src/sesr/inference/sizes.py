@@ -13,8 +13,8 @@ Why the smallest scale runs first: a network costs about a + b s² a pixel that 
 as many. Of two, s before t is cheaper where (a + b t²) / (t² - 1) < (a + b s²) / (s² - 1), and that falls as the scale
 grows. For M5, x2 and then x4 costs 86,800 multiply-adds a pixel, x4 and then x2 costs 234,640.
 
-Not every name has a network for x3. Where there is one, it serves -s 3 itself, -s 2.5 (shrunk from 3 times instead of 4),
-and -s 5 and 6 (x2 and then x3 instead of x2 and then x4). It costs less than x4 and leaves less to shrink.
+Not every name has a network for x3. Where there is one, it serves -s 3 itself, -s 2.5 (shrunk from 3 times instead of
+4), and -s 5 and 6 (x2 and then x3 instead of x2 and then x4). It costs less than x4 and leaves less to shrink.
 
 The picture between the networks and the shrinking is larger than the wanted one: where networks for x2 exist, less than
 twice as wide and as high, so less than 4 times the pixels. `Route.enlarged` is its size, and more than `MOST_PIXELS`

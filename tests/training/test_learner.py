@@ -34,6 +34,7 @@ def test_mean_is_the_running_mean() -> None:
         expected = [kept * mean + (1 - kept) * now for mean, now in zip(expected, weights, strict=True)]
     for mean, value in zip(learner.mean, expected, strict=True):
         torch.testing.assert_close(mean, value)
+        assert not mean.requires_grad  # nor does it hold on to every step before
     collapsed = learner.mean_model()
     assert isinstance(collapsed, CollapsedSESR)
     kernel = (expected[2 - 1] @ expected[0].flatten(1)).view_as(collapsed.head.weight)

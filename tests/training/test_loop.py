@@ -14,6 +14,7 @@ from tests.tiny_training import with_training
 from sesr.errors import TrainingError
 from sesr.training.checkpoint import RunProgress
 from sesr.training.loop import LOG_EVERY, Loop
+from sesr.training.steps import SingleSteps, Steps
 
 
 class Counting:
@@ -48,8 +49,12 @@ class Counting:
     def run(self, *, first: bool = True) -> "Counting":
         stand_in: Any = self
         save = lambda: self.saved.append(self.progress.step)  # noqa: E731
-        Loop(stand_in, self.sample, self.progress, stand_in if first else None, save).run()  # type: ignore[arg-type]
+        Loop(stand_in, self.steps(), self.progress, stand_in if first else None, save).run()
         return self
+
+    def steps(self) -> Steps:
+        stand_in: Any = self
+        return SingleSteps(stand_in, stand_in.sample)
 
 
 def test_what_happens_after_which_steps() -> None:
@@ -60,6 +65,28 @@ def test_what_happens_after_which_steps() -> None:
     assert done.validated == [40, 80, 120, 160, 200, 240, 250]
     assert done.saved == [250]
     assert done.progress.validation_psnr == 280
+
+
+class SeveralAtOnce(Counting):
+    """Takes steps in series, as a GPU does that has recorded one."""
+
+    at_once = 1000
+
+    def steps(self) -> Steps:
+        return self
+
+    def take(self, first: int, count: int) -> list[torch.Tensor]:
+        self.series = [*getattr(self, "series", []), first + count]
+        return [self.step(number, number, number) for number in range(first, first + count)]
+
+
+def test_several_steps_at_once_stop_where_there_is_something_to_do() -> None:
+    single, several = Counting(350, minutes=9), SeveralAtOnce(350, minutes=9)
+    for counting in (single, several):
+        counting.run()
+    assert several.series == [*range(1, LOG_EVERY + 1), 120, 160, 200, 240, 280, 300, 320, 350]
+    for name in ("taken", "logged", "validated", "saved"):
+        assert getattr(several, name) == getattr(single, name)
 
 
 def test_a_resumed_loop_takes_the_rest() -> None:

@@ -96,7 +96,7 @@ def make_step(task: Task, form: Form) -> TrainingStep:
 
     device = torch.device(task.device)
     recipe = Recipe(task.config, DataRecipe(crop=task.crop), TrainingRecipe(batch=task.batch, form=form))
-    learner = Learner(recipe, Processes(device), compile_step=task.compiled)
+    learner = Learner(recipe, Processes(device), compile_step=task.compiled, record=False)
     lr = torch.rand(task.batch, 1, task.crop, task.crop, device=device)
     hr = torch.rand(task.batch, 1, *[task.crop * task.config.scale] * 2, device=device)
 

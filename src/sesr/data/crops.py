@@ -4,6 +4,10 @@
 several processes take shares of one batch: each process draws the positions of all crops, which costs next to nothing,
 and cuts its own. Each crop is turned and mirrored in one of the eight ways of a square.
 
+Drawing and cutting are apart. `CropSampler.table` draws a step's positions with NumPy, and returns whole numbers that
+say where the crops lie in the planes. `CropSampler.cut` cuts them, on whatever device the planes are. It reads nothing
+but the table, which may be drawn long before, so a GPU can record it (`sesr.training.steps`).
+
 Choice of the picture (`DataRecipe.sampling`):
 
 - ``pixels``: every crop position of every picture is equally likely, so larger pictures are drawn from more often.
@@ -90,10 +94,18 @@ class CropSampler:
         return self.epoch_length / self.batch
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return this process's share of a step's batch.
+        """Return this process's share of a step's batch, as `cut` does."""
+        return self.cut(to_device(torch.from_numpy(self.table(step)), self.planes.hr.device))
 
-        Returns:
-            LR (share, 1, crop, crop) and HR, `scale` times as large, as luma Y/255, float32.
+    @property
+    def table_shape(self) -> tuple[int, int]:
+        """Shape of a step's table: seven numbers for each crop of this process's share."""
+        return 7, self._share.stop - self._share.start
+
+    def table(self, step: int) -> Whole:
+        """Draw a step's positions, and return where this process's crops lie, as (7, share) whole numbers.
+
+        Rows 0 to 2 are the walks over LR (`_walk`), rows 3 to 5 those over HR. Row 6 is 1 where values are luma.
         """
         places, share = self.places(step), self._share
         picture, turn = places.picture[share], places.turn[share]
@@ -102,11 +114,18 @@ class CropSampler:
         corner_hr = self._offsets[picture] * scale**2 + (scale * y) * (scale * width) + scale * x
         side = self.recipe.crop
         walks = _walk(corner, width, turn, side), _walk(corner_hr, scale * width, turn, scale * side)
-        table = np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
-        on_device = _to_device(torch.from_numpy(table), self.planes.hr.device)[..., None, None]  # one copy for all
-        limited = on_device[6] > 0
-        lr = _gather(self.planes.lr, on_device[:3], side)
-        hr = _gather(self.planes.hr, on_device[3:6], scale * side)
+        return np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
+
+    def cut(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the crops of a table that lies on the planes' device.
+
+        Returns:
+            LR (share, 1, crop, crop) and HR, `scale` times as large, as luma Y/255, float32.
+        """
+        walks, side = table[..., None, None], self.recipe.crop
+        limited = walks[6] > 0
+        lr = _gather(self.planes.lr, walks[:3], side)
+        hr = _gather(self.planes.hr, walks[3:6], self.planes.scale * side)
         return _to_luma(lr, limited), _to_luma(hr, limited)
 
     def places(self, step: int) -> Places:
@@ -283,7 +302,7 @@ def _walk(corner: Whole, stride: Whole, turn: Whole, side: int) -> tuple[Whole, 
     return start, np.where(transposes, right, down), np.where(transposes, down, right)
 
 
-def _to_device(table: Tensor, device: torch.device) -> Tensor:
+def to_device(table: Tensor, device: torch.device) -> Tensor:
     """Copy to the device. A GPU copies from pinned memory in its own time; otherwise the program would wait."""
     return table.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else table.to(device)
 

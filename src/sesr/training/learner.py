@@ -2,9 +2,13 @@
 
 A step is the loss of a batch (the paper's is L1), its gradient, and Adam's update (paper, section 5.1). Loss and
 gradient are compiled: run operation by operation, the collapse is many tiny kernels, and features pass through memory
-once for each. On a GPU the compiled step is also recorded once as a graph and then replayed, because launching its
-kernels one by one would take longer than running them. The running mean (EMA) of the weights is better than the weights
-after any single step. It is what is validated and kept.
+once for each. On a GPU, launching a step's kernels one by one takes longer than running them. There they are recorded
+once as a graph and then replayed: the whole step if possible (`sesr.training.steps`), otherwise loss and gradient. The
+running mean (EMA) of the weights is better than the weights after any single step. It is what is validated and kept.
+
+`Learner.learn` is the step, the same one on every device, recorded or not. The learning rate, and how far the running
+mean follows, come from outside: as numbers, or as tensors if the step is recorded. Everything that a step changes stays
+where it is in memory.
 """
 
 import copy
@@ -49,13 +53,17 @@ def build_network(recipe: Recipe) -> SESR | CollapsedSESR:
     return network.collapse() if recipe.training.optimizer == "gauss-newton" else network
 
 
-def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    rate, betas = recipe.learning_rate, recipe.betas
+def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, recordable: bool) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer. If it is recorded, it reads its rate from a tensor in every step."""
+    rate: float | Tensor = recipe.learning_rate
+    betas, device = recipe.betas, parameters[0].device
+    if recordable:  # PyTorch wants float32 on a GPU; on a CPU a number must stay exactly what it is
+        rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
     if recipe.optimizer == "gauss-newton":
         return GaussNewton(parameters, rate, betas[0], recipe.damping)
     if recipe.optimizer == "soap":
-        return SOAP(parameters, rate, betas)
-    return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True)
+        return SOAP(parameters, recipe.learning_rate, betas)
+    return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
 
 
 def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
@@ -78,6 +86,15 @@ def _with_simulation(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> S
     return QuantizedSESR(network, quant_w=recipe.quant_w, quant_a=recipe.quant_a)
 
 
+def can_record(recipe: TrainingRecipe, processes: Processes) -> bool:
+    """Tell whether whole steps can be recorded.
+
+    SOAP cannot: from time to time, by a count that Python keeps, it renews its basis. Nor can several processes, whose
+    gradients travel in the middle of a step.
+    """
+    return recipe.optimizer != "soap" and processes.ranks == 1
+
+
 class Learner:
     """A network, its optimizer and its running mean: the state that a step changes and a checkpoint holds.
 
@@ -85,26 +102,35 @@ class Learner:
         recipe: what is trained and how.
         processes: this process among all, and its device.
         compile_step: compile loss and gradient.
+        record: prepare for whole steps to be recorded; None does so on a GPU where `can_record` allows it.
+
+    Attributes:
+        recordable: True if `learn` may be recorded. If not, compiled loss and gradient are recorded by themselves.
     """
 
-    def __init__(self, recipe: Recipe, processes: Processes, *, compile_step: bool) -> None:
+    def __init__(self, recipe: Recipe, processes: Processes, *, compile_step: bool, record: bool | None = None) -> None:
         torch.manual_seed(recipe.training.seed)
         self.recipe, self.processes = recipe, processes
+        on_gpu = processes.device.type == "cuda"
+        self.recordable = can_record(recipe.training, processes) and (on_gpu if record is None else record)
         self.network = build_network(recipe).to(processes.device)
         self.model = _with_simulation(self.network, recipe.training)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.model.parameters())
         for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)  # our own memory, not a graph's that writes there again
+            parameter.grad = torch.zeros_like(parameter)  # our own memory, where gradients stay
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
+        self._share = torch.zeros(sum(mean.numel() for mean in self.mean), device=processes.device)
         self._start: list[Tensor] = []
-        self.optimizer = _optimizer(self.parameters, recipe.training)
+        self.optimizer = _optimizer(self.parameters, recipe.training, recordable=self.recordable)
         self.criterion = CRITERIA[recipe.training.loss]
+        self._compile_step = compile_step
         self._loss: Callable[[Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
 
     def _first_loss(self, lr: Tensor, hr: Tensor) -> Tensor:
         """Compile the loss. If that fails, for a missing header or on a newer GPU, training continues without."""
-        mode = "reduce-overhead" if self.processes.device.type == "cuda" else "default"
+        graphs_of_its_own = self.processes.device.type == "cuda" and not self.recordable
+        mode = "reduce-overhead" if graphs_of_its_own else "default"
         compiled = torch.compile(self._forward, mode=mode)
         try:
             loss: Tensor = compiled(lr, hr)
@@ -121,20 +147,60 @@ class Learner:
             prediction = self.model(lr)
         return self.criterion(prediction.float(), hr)
 
+    def rates(self, number: int) -> tuple[float, float]:
+        """Return the learning rate of step 0, 1, ..., and how far the running mean goes to the new weights (0 to 1)."""
+        decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # forgets the first weights soon
+        return learning_rate(self.recipe.training, number), 1 - decay
+
     def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
         """Take a gradient step on this process's share of a batch. Return the whole batch's loss."""
+        return self.learn(lr, hr, *self.rates(number))
+
+    def learn(self, lr: Tensor, hr: Tensor, rate: float | Tensor, share: float | Tensor) -> Tensor:
+        """Take a gradient step at a learning rate; the running mean goes a share of the way to the new weights.
+
+        With tensors for `rate` and `share`, nothing here depends on Python's numbers, and the step may be recorded.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe.training, number)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = float(rate)
         loss = self._loss(lr, hr)
-        torch.autograd.backward(loss)
-        loss = loss.detach().clone()  # a replayed graph writes the next loss to the same place
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        torch._foreach_copy_(gradients, list(torch.autograd.grad(loss, self.parameters, materialize_grads=True)))
+        loss = loss.detach().clone()  # a replayed graph writes the next loss to the same place
         self.processes.average([*gradients, loss])
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
-        decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # forgets the first weights soon
-        torch._foreach_lerp_(self.mean, list[Tensor](self.parameters), 1 - decay)
+        self._follow(share)
         return loss
+
+    def _follow(self, share: float | Tensor) -> None:
+        """Move the running mean a share of the way to the weights."""
+        weights = [parameter.detach() for parameter in self.parameters]  # or all steps' gradients would be remembered
+        if isinstance(share, Tensor):  # one kernel for all weights wants a share for each
+            parts = torch.split(self._share.fill_(share), [mean.numel() for mean in self.mean])
+            shares = [part.view_as(mean) for part, mean in zip(parts, self.mean, strict=True)]
+            torch._foreach_lerp_(self.mean, weights, shares)
+        else:
+            torch._foreach_lerp_(self.mean, weights, share)
+
+    def stop_recording(self) -> None:
+        """Give up whole recorded steps: compiled loss and gradient are recorded by themselves again."""
+        self.recordable = False
+        if self._compile_step:
+            self._loss = self._first_loss
+
+    def changing(self) -> list[list[Tensor]]:
+        """Return every tensor that a step changes, gradients aside: weights, their means, each kind of the optimizer's.
+
+        These are the very tensors that steps write to. The optimizer's exist from the first step on.
+        """
+        kinds: dict[str, list[Tensor]] = {}
+        for state in self.optimizer.state.values():
+            for kind, value in state.items():
+                kinds.setdefault(kind, []).append(value)
+        return [[parameter.detach() for parameter in self.parameters], self.mean, *kinds.values()]
 
     def prepare(self, crops: Crops, *, fresh: bool) -> None:
         """Measure what the recipe needs before the first step: int8 ranges, or the curvature of the loss.
@@ -204,7 +270,10 @@ class Learner:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a state that `state` returned."""
         self.model.load_state_dict(state["network"])
+        settings = [{**group} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)  # the recipe's settings, as this device needs them: a rate may be a tensor, or not
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
         self._start = [start.to(self.processes.device) for start in state.get("start", [])]

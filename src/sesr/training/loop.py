@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from tqdm import tqdm
 
-from sesr.data.crops import CropSampler
 from sesr.training.checkpoint import RunProgress, diverged
 from sesr.training.learner import Learner, learning_rate
 from sesr.training.machine import return_freed_memory
 from sesr.training.monitor import Monitor
+from sesr.training.steps import Steps
 
 LOG_EVERY = 100
 """Steps whose mean loss makes one line of the log; the first `LOG_EVERY` steps have a line each."""
@@ -24,8 +24,8 @@ class Loop:
     """Takes all steps that are left.
 
     Args:
-        learner: learns from each batch.
-        sampler: gives the batch of each step.
+        learner: the network that learns.
+        steps: takes the learner's steps, several at once where it can.
         progress: steps done so far; kept up to date.
         monitor: logs and validates; None in all processes but the first.
         save: writes a checkpoint.
@@ -34,30 +34,39 @@ class Loop:
     def __init__(
         self,
         learner: Learner,
-        sampler: CropSampler,
+        steps: Steps,
         progress: RunProgress,
         monitor: Monitor | None,
         save: Callable[[], None],
     ) -> None:
-        self.learner, self.sampler, self.progress, self.monitor, self.save = learner, sampler, progress, monitor, save
+        self.learner, self.steps, self.progress, self.monitor, self.save = learner, steps, progress, monitor, save
         self.recipe = learner.recipe.training
         self._saved_at = time.monotonic()
 
     def run(self) -> None:
         """Take the steps. Raises `TrainingError` if the loss or a weight is no longer finite."""
-        steps = range(self.progress.step, self.recipe.steps)
+        steps, done = self.recipe.steps, self.progress.step
         hidden = None if self.monitor else True  # None: shown on a terminal
-        bar = tqdm(steps, "training", self.recipe.steps, initial=self.progress.step, unit="step", disable=hidden)
-        with contextlib.closing(bar):
-            for step in bar:
-                self._take(step)
+        with contextlib.closing(tqdm(None, "training", steps, initial=done, unit="step", disable=hidden)) as bar:
+            while self.progress.step < steps:
+                count = min(self.steps.at_once, self._steps_to_next_stop())
+                self._take(count)
+                bar.update(count)
 
-    def _take(self, step: int) -> None:
-        self.progress.losses.append(self.learner.step(step, *self.sampler(step)))
-        done = self.progress.step = step + 1
+    def _steps_to_next_stop(self) -> int:
+        """Return the number of steps until one after which there is something to do."""
+        done = self.progress.step
+        if done < LOG_EVERY:
+            return 1
+        every = LOG_EVERY, RETURN_EVERY, self.recipe.validate_every
+        return min(self.recipe.steps - done, *(steps - done % steps for steps in every))
+
+    def _take(self, count: int) -> None:
+        self.progress.losses.extend(self.steps.take(self.progress.step, count))
+        done = self.progress.step = self.progress.step + count
         last = done == self.recipe.steps
         if done <= LOG_EVERY or done % LOG_EVERY == 0 or last:
-            self._log(step)
+            self._log(done - 1)
         if done % RETURN_EVERY == 0:
             return_freed_memory()
         if self.monitor is None:

@@ -50,6 +50,7 @@ from sesr.training.named import find_initial, find_teacher
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe, parse_recipe
 from sesr.training.sources import Sources, source_folder
+from sesr.training.steps import choose_steps
 from sesr.training.teacher import identity, load_teacher, teach
 from sesr.training.validation import Validation
 
@@ -201,7 +202,7 @@ class Run:
         self.open_folder(learner, teacher)
         with self.monitoring(validation, progress) as monitor:
             save = functools.partial(save_run, self.folder, learner, progress, self.sources, images)
-            Loop(learner, sampler, progress, monitor, save).run()
+            Loop(learner, choose_steps(learner, sampler), progress, monitor, save).run()
         return self.finish(learner, progress)
 
     def check(self) -> None:

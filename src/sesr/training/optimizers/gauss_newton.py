@@ -17,7 +17,8 @@ triangular systems (`solve`), which reads the lower half of that memory twice. W
 matter would be taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages
 out: from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.2, or 0.004 and 0.5 for XL. A step that
 promises far more than usual is one for which the measured curvature no longer holds. It is shortened (`TRUST`), because
-such steps reinforce each other and end in infinities.
+such steps reinforce each other and end in infinities. A step is tensors throughout, without a number that Python must
+know, so that a GPU can record it (`sesr.training.steps`).
 
 The *narrow* convolutions are trained here. Wide blocks change the path that gradients take; Gauss-Newton takes the same
 path however weights are written.
@@ -62,14 +63,16 @@ class GaussNewton(torch.optim.Optimizer):
 
     Args:
         parameters: weights to train, in the order of the curvature.
-        lr: fraction of a Newton step.
+        lr: fraction of a Newton step; a tensor on a GPU that records steps.
         momentum: decay rate of the gradient's running mean.
         damping: fraction of the curvature's diagonal that is added to it.
 
     Raises `TrainingError` if memory is too small for the curvature.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9, damping: float = 0.1) -> None:
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float | Tensor, momentum: float = 0.9, damping: float = 0.1
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
         _expect_room(self.param_groups[0]["params"])
         self._factor: Tensor | None = None
@@ -104,26 +107,37 @@ class GaussNewton(torch.optim.Optimizer):
         parameters: list[Tensor] = group["params"]
         gradient = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
         state: dict[str, Any] = self.state[parameters[0]]
-        mean = state.setdefault("mean", torch.zeros_like(gradient))
+        if not state:
+            state["step"] = gradient.new_zeros(())
+            state["mean"], state["usual"] = torch.zeros_like(gradient), gradient.new_zeros(())
+        mean: Tensor = state["mean"]
         mean.lerp_(gradient, 1 - group["momentum"])
         factor, scale = self.prepared
         change = solve(factor, mean * scale).mul_(scale)
         promise = mean @ change
         change.mul_(_shortened(state, promise))
-        for parameter, part in zip(parameters, torch.split(change, [p.numel() for p in parameters]), strict=True):
-            parameter.sub_(part.view_as(parameter), alpha=group["lr"])
+        rate = group["lr"]
+        if isinstance(rate, Tensor) and rate.is_cuda:
+            change.mul_(rate)  # a number would have to be fetched from the GPU
+            rate = 1.0
+        parts = torch.split(change, [parameter.numel() for parameter in parameters])
+        changes = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
+        torch._foreach_sub_(parameters, changes, alpha=float(rate))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a state. Checkpoints of earlier versions hold the number of steps as a number."""
+        super().__setstate__(state)
+        for kept in self.state.values():
+            kept["step"] = torch.as_tensor(kept["step"], dtype=kept["mean"].dtype, device=kept["mean"].device)
 
 
 def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
     """Return the factor for a step with this promised decrease. The first `_UNTRIED` steps only show what is usual."""
-    state["step"] = step = state.get("step", 0) + 1
-    usual = state.setdefault("usual", torch.zeros_like(promise))
-    if step <= _UNTRIED:
-        usual.lerp_(promise, 1 / step)
-        return torch.ones_like(promise)
-    trusted = torch.minimum(promise, TRUST * usual)
-    usual.lerp_(trusted, 1 - _USUAL)
-    return (trusted / promise.clamp(min=1e-30)).sqrt()
+    step, usual = state["step"].add_(1), state["usual"]
+    untried = step <= _UNTRIED
+    trusted = torch.where(untried, promise, torch.minimum(promise, TRUST * usual))
+    usual.lerp_(trusted, torch.where(untried, 1 / step, 1 - _USUAL))
+    return torch.where(untried, 1.0, (trusted / promise.clamp(min=1e-30)).sqrt())
 
 
 def factorize(matrix: Tensor) -> None:

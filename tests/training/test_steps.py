@@ -1,0 +1,292 @@
+"""Recorded steps: the same steps as those taken one by one, and what happens where a recording fails.
+
+There is seldom a GPU where these tests run. So most of them "record" by keeping the step itself, which a CPU then runs
+for each replay. Everything but CUDA is tested that way: the rows of coming steps, the counter, rates read from tensors.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from tests.tiny_training import ALONE, RECIPE, with_training
+from torch import Tensor
+
+from sesr.data.crops import CropSampler
+from sesr.data.planes import FINE, LumaPlanes
+from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
+from sesr.training.learner import Learner
+from sesr.training.processes import Processes
+from sesr.training.recipe import Recipe
+from sesr.training.sources import Sources
+from sesr.training.steps import MOST, WARM_UP, RecordedSteps, SingleSteps, Steps, choose_steps
+
+ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+SERIES = [1] * (WARM_UP + 1) + [3, 1, 12]
+
+
+class Keeping:
+    """Records a step by keeping it."""
+
+    recorded = 0
+
+    def run(self, step: Callable[[], None]) -> None:
+        step()
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        self.recorded += 1
+        return step
+
+
+class Failing(Keeping):
+    """Fails to record a step."""
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
+
+
+class Forgetting(Keeping):
+    """Records nothing: a replay changes nothing."""
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+class Drifting(Keeping):
+    """A replay takes the step, and moves all weights a little besides."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            torch._foreach_add_([parameter.detach() for parameter in self.learner.parameters], 1e-3)
+            step()
+
+        return run
+
+
+def planes(*, answers: bool = False) -> LumaPlanes:
+    """Three pictures of noise; a teacher's answers in the place of HR on request."""
+    draw, sizes = np.random.default_rng(0), np.array([[24, 30], [40, 20], [17, 33]])
+    pixels = int(sizes.prod(1).sum())
+    high = draw.integers(0, 256, 4 * pixels)
+    hr = torch.from_numpy((high * FINE).astype(np.int16) if answers else high.astype(np.uint8))
+    lr = torch.from_numpy(draw.integers(0, 256, pixels).astype(np.uint8))
+    return LumaPlanes(hr, lr, sizes, np.array([False, True, False]), 2, ("a.png", "b.png", "c.png"))
+
+
+def with_data(recipe: Recipe, **changes: object) -> Recipe:
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, **changes))  # type: ignore[arg-type]
+
+
+SMALL = with_data(with_training(steps=300), crop=8)
+NEWTON = with_data(with_training(optimizer="gauss-newton", loss="rmse", steps=300, damping=0.2), crop=8)
+RECIPES = {
+    "adam": SMALL,
+    "amsgrad": with_data(with_training(steps=300, amsgrad=True), crop=8),
+    "newton": NEWTON,
+    "images": with_data(SMALL, sampling="images", crops_per_image=5),
+    "detail": with_data(SMALL, sampling="pixels", detail=1.5),
+    "weights": with_data(SMALL, sampling="pixels", weights=(("b.png", 7.0),)),
+    "answers": with_data(SMALL, sampling="pixels"),
+    "int8": with_data(with_training(steps=300, quant_w=True, quant_a=True), crop=8),
+}
+
+
+def learner_of(recipe: Recipe, *, record: bool, device: Processes = ALONE, compile_step: bool = False) -> Learner:
+    learner = Learner(recipe, device, compile_step=compile_step, record=record)
+    if recipe.training.optimizer == "gauss-newton":
+        draw = torch.Generator().manual_seed(5)
+        count = sum(parameter.numel() for parameter in learner.parameters)
+        rows = torch.randn(2 * count, count, generator=draw)
+        learner.optimizer.set_curvature((rows.T @ rows / len(rows)).to(device.device))  # type: ignore[attr-defined]
+    return learner
+
+
+def sampler_of(recipe: Recipe, *, device: str = "cpu") -> CropSampler:
+    pictures = planes(answers=recipe is RECIPES["answers"]).to(torch.device(device))
+    return CropSampler(pictures, recipe.data, recipe.training.batch, recipe.training.seed)
+
+
+def losses_of(steps: Steps, series: list[int], first: int = 0) -> list[float]:
+    losses: list[float] = []
+    for count in series:
+        assert count <= max(steps.at_once, 1)
+        losses += [float(loss) for loss in steps.take(first + len(losses), count)]
+    return losses
+
+
+def assert_equal(one: Learner, other: Learner) -> None:
+    for kinds in zip(one.changing(), other.changing(), strict=True):
+        for tensor, same in zip(*kinds, strict=True):
+            assert torch.equal(tensor, same)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recorded_steps_are_the_same_bit_for_bit(name: str) -> None:
+    recipe = RECIPES[name]
+    single, recorded = (learner_of(recipe, record=record) for record in (False, True))
+    keeping = Keeping()
+    expected = losses_of(SingleSteps(single, sampler_of(recipe)), [1] * sum(SERIES))
+    steps = RecordedSteps(recorded, sampler_of(recipe), keeping)
+    assert losses_of(steps, SERIES) == expected
+    assert keeping.recorded == 1
+    assert steps.at_once == MOST
+    assert_equal(single, recorded)
+    assert max(float(mean.abs().max()) for mean in recorded.mean) > 0
+
+
+def test_a_full_series() -> None:
+    """As many steps as there are rows, some of them drawn before and some not, and as many again."""
+    expected = losses_of(SingleSteps(learner_of(SMALL, record=False), sampler_of(SMALL)), [1] * 60)
+    steps = RecordedSteps(learner_of(SMALL, record=True), sampler_of(SMALL), Keeping())
+    losses = losses_of(steps, [1] * (WARM_UP + 1) + [MOST, MOST])
+    assert losses[:60] == expected
+    assert len(set(losses)) > MOST
+
+
+def test_nothing_moves_in_memory() -> None:
+    """A graph reads and writes where things lay while it was recorded; so does one after a checkpoint was restored."""
+    for name in ("adam", "newton"):
+        recipe = RECIPES[name]
+        learner = learner_of(recipe, record=True)
+        steps = RecordedSteps(learner, sampler_of(recipe), Keeping())
+        losses_of(steps, [1] * (WARM_UP + 1))
+        places = [[tensor.data_ptr() for tensor in tensors] for tensors in learner.changing()]
+        losses_of(steps, [5, 2], first=WARM_UP + 1)
+        assert places == [[tensor.data_ptr() for tensor in tensors] for tensors in learner.changing()]
+
+
+@pytest.mark.parametrize("name", ["adam", "newton"])
+@pytest.mark.parametrize("records", [(False, True), (True, False), (True, True)])
+def test_a_checkpoint_continues_recorded_or_not(name: str, records: tuple[bool, bool], tmp_path: Path) -> None:
+    """As from a CPU to a GPU and back: the rate is a number in one, a tensor in the other."""
+    recipe = RECIPES[name]
+    unbroken = learner_of(recipe, record=False)
+    expected = losses_of(SingleSteps(unbroken, sampler_of(recipe)), [1] * 70)
+    before, after = (learner_of(recipe, record=record) for record in records)
+
+    def steps_of(learner: Learner) -> Steps:
+        sampler = sampler_of(recipe)
+        return RecordedSteps(learner, sampler, Keeping()) if learner.recordable else SingleSteps(learner, sampler)
+
+    losses_of(steps_of(before), [1] * 60)
+    save_run(tmp_path, before, RunProgress(60), Sources("pictures"), [1, 2, 3])
+    progress = restore_run(load_run(tmp_path), after, [1, 2, 3], tmp_path)
+    assert losses_of(steps_of(after), [1] * 10, first=progress.step) == expected[60:]
+    assert_equal(unbroken, after)
+
+
+def test_a_checkpoint_of_an_earlier_version_continues() -> None:
+    """Gauss-Newton kept its number of steps as a number, and every optimizer its rate."""
+    learners = [learner_of(NEWTON, record=record) for record in (False, True)]
+    losses_of(SingleSteps(learners[0], sampler_of(NEWTON)), [1] * 55)
+    state = copy.deepcopy(learners[0].state())
+    (kept,) = state["optimizer"]["state"].values()
+    kept["step"] = int(kept["step"])
+    learners[1].restore(state)
+    for learner in learners:
+        losses_of(SingleSteps(learner, sampler_of(NEWTON)), [1] * 3, first=55)
+    assert_equal(*learners)
+
+
+@pytest.mark.parametrize("kind", [Failing, Forgetting, Drifting])
+def test_without_a_recording_training_continues_as_it_was(kind: type, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = RECIPES["adam"]
+    single, recorded = (learner_of(recipe, record=record) for record in (False, True))
+    expected = losses_of(SingleSteps(single, sampler_of(recipe)), [1] * 12)
+    steps = RecordedSteps(recorded, sampler_of(recipe), kind(recorded) if kind is Drifting else kind())
+    assert losses_of(steps, [1] * 12) == expected
+    assert steps.at_once == 1
+    assert_equal(single, recorded)
+    line = capsys.readouterr().out
+    reason = "RuntimeError: operation not permitted" if kind is Failing else "a replayed step ended elsewhere, by "
+    assert line.startswith(f"steps are not recorded as a whole, which is slower: {reason}")
+    assert line.count("\n") == 1
+    assert not recorded.recordable
+
+
+def test_what_is_never_recorded() -> None:
+    soap = with_training(optimizer="soap")
+    assert not learner_of(soap, record=True).recordable
+    assert not Learner(RECIPE, Processes(torch.device("cpu"), 0, 2), compile_step=False, record=True).recordable
+    assert not Learner(RECIPE, ALONE, compile_step=False).recordable
+    assert isinstance(choose_steps(learner_of(RECIPE, record=False), sampler_of(RECIPE)), SingleSteps)
+
+
+def test_a_table_is_all_that_a_batch_needs() -> None:
+    """Drawn in another order, by another sampler, and cut later."""
+    for name in ("images", "detail", "weights", "answers"):
+        recipe = RECIPES[name]
+        one, other = sampler_of(recipe), sampler_of(recipe)
+        tables = {step: torch.from_numpy(one.table(step)) for step in (30, 2, 100)}
+        for step, table in tables.items():
+            assert table.shape == one.table_shape
+            assert all(torch.equal(*pair) for pair in zip(one.cut(table), other(step), strict=True))
+
+
+def close(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other.cpu(), rtol=2e-3, atol=2e-5)
+
+
+@ON_GPU
+@pytest.mark.parametrize("compile_step", [False, True])
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_gpu_records_the_steps_of_a_processor(
+    name: str, compile_step: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, gpu = RECIPES[name], Processes(torch.device("cuda"))
+    single = learner_of(recipe, record=False)
+    recorded = learner_of(recipe, record=True, device=gpu, compile_step=compile_step)
+    expected = losses_of(SingleSteps(single, sampler_of(recipe)), [1] * 30)
+    steps = choose_steps(recorded, sampler_of(recipe, device="cuda"))
+    losses = losses_of(steps, [1] * (WARM_UP + 1) + [30 - WARM_UP - 1])
+    assert steps.at_once == MOST, capsys.readouterr().out
+    assert losses == pytest.approx(expected, rel=1e-2)
+    if name in ("adam", "amsgrad", "newton"):  # int8 rounds, and takes another step where a value is nearly half
+        assert all(map(close, single.mean, recorded.mean))
+
+
+@ON_GPU
+def test_a_gpu_continues_without_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording that waits for the GPU fails; the step after it must work, and compute the same."""
+    recipe, gpu = RECIPES["adam"], Processes(torch.device("cuda"))
+    single, recorded = learner_of(recipe, record=False), learner_of(recipe, record=True, device=gpu)
+    criterion = recorded.criterion
+
+    def waiting(prediction: Tensor, hr: Tensor) -> Tensor:
+        loss = criterion(prediction, hr)
+        assert float(loss.detach()) >= 0
+        return loss
+
+    recorded.criterion = waiting
+    steps = choose_steps(recorded, sampler_of(recipe, device="cuda"))
+    losses = losses_of(steps, [1] * 12)
+    assert losses == pytest.approx(losses_of(SingleSteps(single, sampler_of(recipe)), [1] * 12), rel=1e-3)
+    assert steps.at_once == 1
+    assert "steps are not recorded as a whole" in capsys.readouterr().out
+
+
+@ON_GPU
+@pytest.mark.parametrize("name", ["adam", "newton"])
+@pytest.mark.parametrize("devices", [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+def test_a_run_moves_between_processor_and_gpu(name: str, devices: tuple[str, str], tmp_path: Path) -> None:
+    recipe = RECIPES[name]
+    unbroken = learner_of(recipe, record=False)
+    expected = losses_of(SingleSteps(unbroken, sampler_of(recipe)), [1] * 60)
+    done = 0
+    for device, count in zip(devices, (20, 40), strict=True):
+        learner = learner_of(recipe, record=device == "cuda", device=Processes(torch.device(device)))
+        if done:
+            assert restore_run(load_run(tmp_path), learner, [1], tmp_path).step == done
+        losses = losses_of(choose_steps(learner, sampler_of(recipe, device=device)), [1] * count, first=done)
+        assert losses == pytest.approx(expected[done : done + count], rel=1e-2)
+        done += count
+        save_run(tmp_path, learner, RunProgress(done), Sources("pictures"), [1])

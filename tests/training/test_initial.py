@@ -90,7 +90,6 @@ def test_widened_blocks_stay_as_rich_as_fresh_ones(tmp_path: Path) -> None:
     [
         ({"m": 3}, "a network with m = 2, to train is one with 3"),
         ({"f": 5}, "a network with f = 4, to train is one with 5"),
-        ({"activation": "relu"}, "a network with activation = prelu, to train is one with relu"),
         ({"input_residual": False}, "a network with input_residual = True, to train is one with False"),
     ],
 )
@@ -98,6 +97,12 @@ def test_other_networks_are_refused(tmp_path: Path, change: dict[str, object], m
     for path in (save_run(tmp_path / "run", network(1)), save_file(tmp_path, network(1))):
         with pytest.raises(TrainingError, match=f"{path.name}: {message}"):
             start_from(network(2, **change), path)
+
+
+def test_a_network_with_slopes_cannot_start_from_one_without(tmp_path: Path) -> None:
+    path = save_file(tmp_path, network(1, activation="relu"))
+    with pytest.raises(TrainingError, match="a network with activation = relu, to train is one with prelu"):
+        start_from(network(2), path)
 
 
 def save_newton_run(folder: Path, trained: SESR) -> Path:
@@ -122,6 +127,21 @@ def save_int8_run(folder: Path, trained: SESR) -> Path:
 
 
 SAVES = [save_run, save_newton_run, save_int8_run]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("save", [*SAVES, save_file])
+def test_a_relu_network_takes_all_but_the_slopes_of_one_with_prelu(tmp_path: Path, save: Save, narrow: bool) -> None:
+    trained = network(1)
+    with torch.no_grad():
+        for slope in trained.slopes:
+            slope.zero_()  # PReLU with slopes of 0 is ReLU
+    relu = network(2, activation="relu")
+    fresh = relu.collapse() if narrow else relu
+    (tmp_path / "there").mkdir()
+    start_from(fresh, save(tmp_path / ("there" if save is save_file else "run"), trained))
+    luma = torch.rand(1, 1, 9, 11)
+    torch.testing.assert_close(fresh(luma), trained(luma), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("feature_size", [12, 20])

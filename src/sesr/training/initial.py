@@ -7,6 +7,9 @@ The other network is either a run's folder, whose wide weights are copied, or a 
 no longer holds wide weights. Many wide weights collapse into the same kernel K. Those nearest to a fresh block's are
 taken: with W1 and W2 drawn as usual, W1 moves by the least change that makes W2 W1 equal K, ``W1 + pinv(W2) (K - W2
 W1)``. If the narrow convolutions themselves are trained, kernels are copied.
+
+A ReLU network may start from one with PReLU, whose slopes are left out. It is some decibels worse at first, and better
+after a few thousand steps than one trained from nothing.
 """
 
 from pathlib import Path
@@ -54,7 +57,8 @@ def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
     else:
         for name in _shared_parts(network.config, other.config):
             network.get_submodule(name).load_state_dict(other.get_submodule(name).state_dict())
-        network.slopes.load_state_dict(other.slopes.state_dict())
+        if network.config.activation == other.config.activation:
+            network.slopes.load_state_dict(other.slopes.state_dict())
 
 
 def _from_file(network: SESR | CollapsedSESR, path: Path) -> None:
@@ -70,7 +74,7 @@ def check_fits(config: SESRConfig, other: SESRConfig, source: Path) -> None:
     """Raise `TrainingError` unless a network of `config` can start from one of `other`."""
     for name in ("m", "f", "activation", "input_residual"):
         ours, theirs = getattr(config, name), getattr(other, name)
-        if ours != theirs:
+        if ours != theirs and (name, ours) != ("activation", "relu"):
             raise TrainingError(
                 f"{source}: a network with {name} = {theirs}, to train is one with {ours}; name one that fits"
             )
@@ -91,13 +95,15 @@ def _copy_collapsed(network: SESR | CollapsedSESR, other: CollapsedSESR) -> None
     for name in _shared_parts(network.config, other.config):
         part = network.get_submodule(name)
         if isinstance(network, CollapsedSESR):
-            part.load_state_dict(other.get_submodule(name).state_dict())
+            kept = part.state_dict().keys()  # a ReLU network has no slopes
+            theirs = other.get_submodule(name).state_dict()
+            part.load_state_dict({key: tensor for key, tensor in theirs.items() if key in kept})
             continue
         for path, block in part.named_modules(prefix=name):
             if isinstance(block, LinearBlock):
                 _widen(block, weights[f"{path}.weight"], weights[f"{path}.bias"])
     if isinstance(network, SESR):
-        for index, slope in enumerate(network.slopes):
+        for index, slope in enumerate(network.slopes):  # none in a ReLU network
             slope.copy_(weights[f"body.{index}.slope"])
 
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +19,11 @@ from tests.pictures import noise, save
 
 from sesr.data import cache as cache_module
 from sesr.data import pairs
-from sesr.data.cache import default_cache, load_planes
+from sesr.data.cache import cached_planes, default_cache, load_planes
 from sesr.data.degradation import degrade_as_photo
 from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.data.settings import DataRecipe
-from sesr.errors import PictureError
+from sesr.errors import PictureError, TrainingError
 from sesr.files.open import Still, open_picture
 
 CROP = DataRecipe(crop=6)
@@ -205,3 +207,29 @@ def test_photo_is_cached_apart_from_exact_lr(tmp_path: Path) -> None:
         expected = [degrade_as_photo(part) for part in clean.lr.numpy().reshape(12, 32, 48)]
         assert np.array_equal(degraded.lr, np.concatenate([part.reshape(-1) for part in expected]))
         assert not torch.equal(clean.lr, degraded.lr)
+
+
+def test_of_two_that_want_the_same_planes_one_makes_them(folder: Path, tmp_path: Path) -> None:
+    planes, made = load_planes(folder, 2, CROP), []
+
+    def make() -> LumaPlanes:
+        made.append(threading.get_ident())
+        waiting.wait(0.5)  # long enough for the other to find the file missing too
+        return planes
+
+    waiting = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: cached_planes(tmp_path / "cache" / "answers.safetensors", make), range(2)))
+    assert len(made) == 1
+    assert all(same(each, planes) for each in found)
+
+
+def test_a_failure_to_make_planes_lets_the_next_one_try(folder: Path, tmp_path: Path) -> None:
+    path, planes = tmp_path / "answers.safetensors", load_planes(folder, 2, CROP)
+
+    def fail() -> LumaPlanes:
+        raise TrainingError("no answer")
+
+    with pytest.raises(TrainingError, match="no answer"):
+        cached_planes(path, fail)
+    assert same(cached_planes(path, lambda: planes), planes)

@@ -8,21 +8,24 @@ there, and the folder may be emptied at any time. A set is not cached if a pictu
 pass, such as a disk that did not answer, or if a file changed meanwhile. The answers of a teacher
 (`sesr.training.teacher`) are cached next to the set, twice as large; their key is a hash over LR and the teacher.
 
-A cache file is renamed into place when it is complete, so several processes may write the same one at once. A checksum
-over the whole file is verified at each start, against disks and copies that lose bytes. That reads the file once from
-end to end, which brings it into memory sooner than random crops would.
+A cache file is renamed into place when it is complete, so several processes may write the same one at once. Answers
+take long to make: the first process that needs them makes them, and the others wait for its file. A checksum over the
+whole file is verified at each start, against disks and copies that lose bytes. That reads the file once from end to
+end, which brings it into memory sooner than random crops would.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -83,9 +86,30 @@ def load_planes(
 
 
 def cached_planes(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = False) -> LumaPlanes:
-    """Return the planes in a cache file. Make and store them if the file is missing or damaged."""
-    stored = _read(path, quiet)
-    return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
+    """Return the planes in a cache file. Make and store them if the file is missing or damaged.
+
+    Of several processes that want the same file, one makes it and the others wait.
+    """
+    with _alone(path, quiet) if not path.is_file() else contextlib.nullcontext():
+        stored = _read(path, quiet)
+        return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
+
+
+@contextlib.contextmanager
+def _alone(path: Path, quiet: bool) -> Iterator[None]:
+    """Hold the lock of a cache file. Do without one in a folder that cannot be written to: nothing is kept there."""
+    lock = FileLock(path.with_suffix(".lock"))
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            say("another process is making these planes; waiting for it", quiet)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _find(source: Path, scale: int, recipe: DataRecipe) -> list[Pair]:

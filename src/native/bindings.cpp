@@ -14,6 +14,7 @@
 
 #include "bicubic.hpp"
 #include "picture.hpp"
+#include "sharpen.hpp"
 
 namespace nb = nanobind;
 
@@ -148,6 +149,17 @@ void run_bicubic(const In<std::uint8_t>& in, const Out<std::uint8_t>& out, Index
     sesr::upscale_bicubic(kernels, plane(in), plane(out), static_cast<Index>(in.shape(2)), scale, top, threads);
 }
 
+template <class T>
+void run_sharpen(const In<T>& in, const Out<T>& out, const Vector<float>& weights, float amount, float limit, Index top,
+                 Index threads, const std::optional<std::string>& kernel) {
+    require(in.shape(2) == out.shape(2), "the result must have as many channels");
+    require(weights.shape(0) > 0, "the blur needs a weight");
+    const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
+    const sesr::Sharpening how = {weights.data(), static_cast<Index>(weights.shape(0)) - 1, amount, limit};
+    const nb::gil_scoped_release released;
+    sesr::sharpen(kernels, how, plane(in), plane(out), static_cast<Index>(in.shape(2)), top, threads);
+}
+
 std::int64_t run_spin(bool int8, std::int64_t rounds, const std::optional<std::string>& kernel) {
     const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
     const nb::gil_scoped_release released;
@@ -178,6 +190,12 @@ NB_MODULE(_native, module) {
         .def("picture", run_picture, in, out, nb::arg("top"), nb::arg("threads"));
     module.def("bicubic", run_bicubic, in, out, nb::arg("scale"), nb::arg("top"), nb::arg("threads"),
                nb::arg("kernel").none());
+    const auto sharpen = [&](auto* run) {
+        module.def("sharpen", run, in, out, nb::arg("weights").noconvert(), nb::arg("amount"), nb::arg("limit"),
+                   nb::arg("top"), nb::arg("threads"), nb::arg("kernel").none());
+    };
+    sharpen(run_sharpen<std::uint8_t>);
+    sharpen(run_sharpen<std::uint16_t>);
     module.def("kernels", list_kernels);
     module.def("spin", run_spin, nb::arg("int8"), nb::arg("rounds"), nb::arg("kernel").none());
 }

@@ -44,5 +44,27 @@ class Network:
 def bicubic(
     source: NDArray[np.uint8], result: NDArray[np.uint8], scale: int, top: int, threads: int, kernel: str | None
 ) -> None: ...
+@overload
+def sharpen(
+    source: NDArray[np.uint8],
+    result: NDArray[np.uint8],
+    weights: NDArray[np.float32],
+    amount: float,
+    limit: float,
+    top: int,
+    threads: int,
+    kernel: str | None,
+) -> None: ...
+@overload
+def sharpen(
+    source: NDArray[np.uint16],
+    result: NDArray[np.uint16],
+    weights: NDArray[np.float32],
+    amount: float,
+    limit: float,
+    top: int,
+    threads: int,
+    kernel: str | None,
+) -> None: ...
 def kernels() -> list[tuple[str, bool]]: ...
 def spin(int8: bool, rounds: int, kernel: str | None) -> int: ...

@@ -19,6 +19,7 @@ SURFACE = {
         "--exclude": None,
         "--int8": False,
         "--photo": False,
+        "--sharpen": 0.0,
         "--engine": "native",
         "--threads": None,
         "-t --tile": None,

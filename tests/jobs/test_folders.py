@@ -95,6 +95,19 @@ def test_names_like_results_of_pictures_of_another_size(tmp_path: Path) -> None:
     assert found(tmp_path) == ["a.jpg", "a_4x6.png", "a_x3.jpg"]  # a_x4 may be turned
 
 
+def test_sharpened_results_are_results(tmp_path: Path) -> None:
+    sizes = {
+        "a.jpg": (30, 20),
+        "a_x2_sharp0.3.png": (60, 40),
+        "a_x2_sharp1_p3.png": (1, 1),
+        "a_60w_sharp2.png": (60, 40),
+    }
+    others = {"a_sharp1.png": (60, 40), "a_x2_sharp.png": (60, 40), "a_x2_sharp1.png": (9, 9)}
+    for name, size in {**sizes, **others}.items():
+        Image.new("L", size).save(tmp_path / name)
+    assert found(tmp_path) == sorted(["a.jpg", *others])
+
+
 @pytest.mark.parametrize(
     ("include", "exclude", "wanted"),
     [

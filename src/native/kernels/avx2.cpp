@@ -38,4 +38,4 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx2;
 const sesr::Kernels kernels_avx2 = {
-    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>()};
+    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>(), sharpen_loops()};

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #include "loops.inl"
-#include "pixels.inl"
+#include "sharpen.inl"
 
 namespace {
 
@@ -145,4 +145,4 @@ bool supported() {
 extern const sesr::Kernels kernels_avx512vnni;
 const sesr::Kernels kernels_avx512vnni = {
     "avx512vnni",       "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    pixel_loops<Int8>()};
+    pixel_loops<Int8>(), sharpen_loops()};

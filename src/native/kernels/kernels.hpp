@@ -116,12 +116,38 @@ struct PixelLoops {
     void (*clip)(const float* sums, const float* input, float* luma, Index n);
 };
 
+// Loops of sharpening (`sharpen.hpp`) that depend on the type of the pixels, `channels` side by side.
+template <class T>
+struct SampleLoops {
+    // Full-range luma.
+    void (*luma)(const T* pixels, Index channels, float* luma, Index n);
+    // Alpha, the last channel, in 0..1, and luma times alpha.
+    void (*weigh)(const T* pixels, Index channels, const float* luma, float* alpha, float* weighted, Index n);
+    // out[i] = pixels[i] + by[i], clipped
+    void (*shift)(const T* pixels, const std::int16_t* by, T* out, Index n);
+};
+
+struct SharpenLoops {
+    SampleLoops<std::uint8_t> u8;
+    SampleLoops<std::uint16_t> u16;
+    // out[x] = the weighted sum of taps[0..2 * radius][x]. Reads and writes up to SLACK elements behind the n-th.
+    void (*blur)(const float* const* taps, const float* weights, Index radius, float* out, Index n);
+    // The change of each pixel, rounded: `amount` times its detail, luma - low, limited.
+    void (*shifts)(const float* luma, const float* low, float amount, float limit, std::int16_t* out, Index n);
+    // The same where low is the blur of luma times alpha, and alpha is blurred too: the detail is luma - low / alpha.
+    void (*shifts_seen)(const float* luma, const float* low, const float* alpha, float amount, float limit,
+                        std::int16_t* out, Index n);
+    // Each pixel's shift once for each of its channels, but 0 for alpha.
+    void (*repeat)(const std::int16_t* shifts, Index channels, std::int16_t* out, Index n);
+};
+
 struct Kernels {
     const char* name;
     const char* needs;  // in words
     bool (*supported)();
     Arithmetic int8, float32;
     PixelLoops pixels;
+    SharpenLoops sharpen;
 };
 
 // All that were compiled, best first.

@@ -7,7 +7,7 @@
 #endif
 
 #include "loops.inl"
-#include "pixels.inl"
+#include "sharpen.inl"
 
 namespace {
 
@@ -125,4 +125,4 @@ const sesr::Kernels kernels_neon = {"neon",
                                     supported,
                                     int8_arithmetic<Int8>(),
                                     float32_arithmetic<Float32>(),
-                                    pixel_loops<Int8>()};
+                                    pixel_loops<Int8>(), sharpen_loops()};

@@ -4,7 +4,7 @@
 #endif
 
 #include "loops.inl"
-#include "pixels.inl"
+#include "sharpen.inl"
 
 namespace {
 
@@ -114,4 +114,4 @@ bool supported() { return true; }
 extern const sesr::Kernels kernels_portable;
 const sesr::Kernels kernels_portable = {
     "portable",         "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    pixel_loops<Int8>()};
+    pixel_loops<Int8>(), sharpen_loops()};

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #include "loops.inl"
-#include "pixels.inl"
+#include "sharpen.inl"
 
 namespace {
 

@@ -79,6 +79,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--photo", action="store_true", help="the network trained on compressed pictures: m5-photo for m5"
     )
+    parser.add_argument(
+        "--sharpen",
+        type=_amount,
+        default=0.0,
+        metavar="AMOUNT",
+        help="sharpen the result, from 0 (not at all, the default) over 0.3 (visible) and 1 (strong) to 2",
+    )
     add_engine(parser)
     parser.add_argument(
         "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
@@ -203,6 +210,7 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
         tile=arguments.tile,
         int8=arguments.int8,
         photo=arguments.photo,
+        sharpen=arguments.sharpen,
     )
     limit = arguments.max_megapixels
     pixels = upscaler.pixel_limit if limit is None else round(limit * 1e6)
@@ -245,6 +253,19 @@ def _quality(text: str) -> int:
     number = positive(text)
     if number > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
+    return number
+
+
+def _amount(text: str) -> float:
+    """Parse an amount of sharpening."""
+    from sesr.inference.sharpen import MOST
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (not at all) to {MOST:g}, such as 0.3")
     return number
 
 

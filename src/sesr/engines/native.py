@@ -29,7 +29,8 @@ from sesr import _native
 from sesr.engines.pictures import AroundLuma
 from sesr.engines.strips import Band, plan, plan_rows
 from sesr.errors import EngineError, UsageError, WeightsError
-from sesr.imaging.arrays import Bytes, Luma
+from sesr.imaging.arrays import Bytes, Luma, Pixels
+from sesr.imaging.color import DEEP_STEPS
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
 from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
@@ -37,7 +38,7 @@ from sesr.network.reference import prelu, requant_scale
 from sesr.network.variants import SESRConfig
 from sesr.processors import available_threads
 
-Sample = TypeVar("Sample", np.uint8, np.float32)
+Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
 
 KERNEL = "SESR_KERNEL"
 """Environment variable that names the kernels to use."""
@@ -193,6 +194,43 @@ def enlarge_by_bicubic(
     return result if picture.ndim == 3 else result[..., 0]
 
 
+def add_detail(
+    picture: Pixels,
+    weights: NDArray[np.float32],
+    amount: float,
+    limit: float,
+    rows: slice | None = None,
+    threads: int | None = None,
+) -> Pixels:
+    """Sharpen the luma of a picture or strip: see `sesr.inference.sharpen`, and src/native/sharpen.hpp for the formula.
+
+    Args:
+        picture: uint8 or uint16, (H, W) gray or (H, W, C): gray and alpha, RGB, or RGBA.
+        weights: of the blur along one axis: the middle's, then those at distance 1, 2 ...
+        amount: share of the detail that is added.
+        limit: most that a pixel changes, in 8-bit steps.
+        rows: rows to return, all of them by default. Around them must be as many rows of context as there are weights,
+            less one, up to the picture's ends.
+        threads: processor threads; None takes as many as the process may use.
+    """
+    steps = DEEP_STEPS if picture.dtype == np.uint16 else 1
+    source = np.ascontiguousarray(picture if picture.ndim == 3 else picture[..., None])
+    wanted = _rows(source, rows)
+    with _enough_memory(source):
+        result = _room(source, 1, wanted)
+        _native.sharpen(
+            source,
+            result,
+            weights,
+            amount,
+            limit * steps,
+            wanted.start,
+            threads or available_threads(),
+            chosen_kernel(),
+        )
+    return result if picture.ndim == 3 else result[..., 0]
+
+
 def multiply_adds(rounds: int, *, int8: bool) -> int:
     """Multiply and add in one thread, as fast as the processor can, and return how often it did.
 
@@ -234,7 +272,7 @@ def _pixels(picture: Bytes) -> Bytes:
     return source
 
 
-def _rows(source: Bytes, rows: slice | None) -> slice:
+def _rows(source: Pixels, rows: slice | None) -> slice:
     start, stop, step = (rows or slice(None)).indices(len(source))
     if step != 1 or stop <= start:
         raise UsageError(f"rows must be some of the picture's {len(source)}, not {rows}")

@@ -250,6 +250,11 @@ class Route:
         return self.source[0] * prod(self.scales), self.source[1] * prod(self.scales)
 
     @property
+    def times(self) -> float:
+        """How many times larger the wanted size is, along the side that grows most."""
+        return max(self.size[0] / self.source[0], self.size[1] / self.source[1])
+
+    @property
     def shrinks(self) -> bool:
         """True if the networks' result has to be resized."""
         return self.enlarged != self.size

@@ -1,9 +1,9 @@
 """Upscales a picture, to any size.
 
 A picture flows through here in bands of rows from the top down: from the file through one network or several
-(`sesr.inference.step`, chosen by `sesr.inference.sizes`), through a resize where the wanted size is another, and into
-the new file. Each link holds only the rows that it works on. While one band is compressed and written, the next is
-made.
+(`sesr.inference.step`, chosen by `sesr.inference.sizes`), through a resize where the wanted size is another, through
+sharpening if that is asked for (`sesr.inference.sharpen`), and into the new file. Each link holds only the rows that it
+works on. While one band is compressed and written, the next is made.
 
 Memory: the engine's own (some megabytes in ours, 130 at most, 230 for a strip in OpenVINO) and a few bands of pixels
 per link. Bands grow with the width only beyond some 58,000 pixels (`sesr.engines.strips`). Formats that are not
@@ -35,6 +35,7 @@ from sesr.imaging.arrays import Pixels
 from sesr.imaging.flatten import Color, Flattened
 from sesr.imaging.stream import Source, Stream, resized
 from sesr.inference.networks import Networks, OneNetwork, find_networks
+from sesr.inference.sharpen import NOT_SHARPENED, Sharpening
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
 from sesr.metadata.record import Metadata
 
@@ -75,12 +76,14 @@ class Upscaler:
         size: wanted size of the results.
         pixel_limit: most pixels that a picture file may have.
         background: sRGB color that replaces transparency in files; None keeps it.
+        sharpening: how much results are sharpened at the end; not at all by default.
     """
 
     networks: Networks
     size: Size
     pixel_limit: int = PIXEL_LIMIT
     background: Color | None = None
+    sharpening: Sharpening = NOT_SHARPENED
 
     @classmethod
     def of_engine(cls, engine: LumaEngine | PictureEngine, tile: int | None = None) -> "Upscaler":
@@ -89,8 +92,8 @@ class Upscaler:
 
     @property
     def label(self) -> str:
-        """Part of result names: x2."""
-        return self.size.label
+        """Part of result names: x2, or x2_sharp0.3."""
+        return self.size.label + self.sharpening.label
 
     def memory(self, size: tuple[int, int], target: Path) -> int:
         """Return an upper bound in bytes for upscaling an opaque RGB picture of (width, height) to `target`.
@@ -175,6 +178,9 @@ class Upscaler:
             flow = Stream(bands, flow.width * scale, flow.height * scale, flow.mode, flow.depth)
         if bands is None or path.shrinks:
             bands = resized(flow, *path.size)
+        if self.sharpening.amount:
+            finished = Stream(bands, *path.size, flow.mode, flow.depth)
+            bands = self.sharpening.bands(finished, path.times)
         for band in bands:
             yield band
             if progress is not None:
@@ -233,6 +239,7 @@ def load(
     tile: int | None = None,
     int8: bool = False,
     photo: bool = False,
+    sharpen: float = 0,
 ) -> Upscaler:
     """Make networks ready, to be kept for many pictures.
 
@@ -246,12 +253,14 @@ def load(
         tile: as in `sesr.inference.step.Step`.
         int8: take the int8 network of that name, "m5-int8" for "m5": a ReLU network that computes in 8 bits.
         photo: take the network for compressed pictures of that name, "m5-photo" for "m5".
+        sharpen: how much to sharpen the result's luma, from 0 (not at all) to 2: see `sesr.inference.sharpen`.
 
-    Raises `UsageError` for an unknown name, engine or size, `WeightsError` for a missing or damaged file,
+    Raises `UsageError` for an unknown name, engine, size or amount, `WeightsError` for a missing or damaged file,
     `EngineError` when the engine is not installed.
     """
     if scale is not None and size is not None:
         raise UsageError("scale and size both say how large pictures become; give one of them")
+    sharpening = Sharpening(sharpen, threads)
     networks = find_networks(str(model), EngineOptions(engine, threads, tile), int8=int8, photo=photo)
     smallest = min(networks.scales)
     if isinstance(size, str):
@@ -260,7 +269,7 @@ def load(
     needed = chain(wanted.times, networks.scales) if isinstance(wanted, Scale) else (smallest,)
     for each in needed:  # now rather than in the middle of the first picture
         networks.step(each)
-    return Upscaler(networks, wanted)
+    return Upscaler(networks, wanted, sharpening=sharpening)
 
 
 def upscale(
@@ -274,12 +283,15 @@ def upscale(
     tile: int | None = None,
     int8: bool = False,
     photo: bool = False,
+    sharpen: float = 0,
 ) -> AnyPicture:
     """Upscale one picture: `load(...).upscale(image)`. Arguments and errors as for these two.
 
     The network is made ready anew each time. For many pictures, keep what `load` returns.
     """
-    ready = load(model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8, photo=photo)
+    ready = load(
+        model, scale, size=size, engine=engine, threads=threads, tile=tile, int8=int8, photo=photo, sharpen=sharpen
+    )
     return ready.upscale(image)
 
 

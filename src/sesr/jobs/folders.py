@@ -36,6 +36,7 @@ SYSTEM_FILES = frozenset({"desktop.ini", "ehthumbs.db", "thumbs.db"})
 """Files that systems make, in small letters."""
 
 _PAGE = re.compile(r"_p\d+$")
+_SHARPENED = re.compile(r"_sharp\d(\.\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ def _is_result(picture: Path, by_name: Mapping[str, list[Path]]) -> bool:
     Pages of a file have sizes of their own, so for ``name_x2_p3.png`` the name must do.
     """
     stem = _PAGE.sub("", picture.stem)
-    start, _, label = stem.rpartition("_")
+    start, _, label = _SHARPENED.sub("", stem).rpartition("_")
     size = parse_label(label)
     if size is None:
         return False

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sesr.benchmarks.gpu_training import measure_gpu_training
 from sesr.benchmarks.npu import Estimate
 from sesr.benchmarks.rows import Row
 from sesr.benchmarks.training import measure_training
@@ -118,6 +119,21 @@ def test_benchmark_training(tmp_path: Path, capsys: Captured, monkeypatch: pytes
     assert main(["benchmark", "training", "-m", "m3", *size, "-o", str(table)]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["collapsed", "delta", "expanded"]
     assert columns(table) == columns(RESULTS / "training.csv")
+
+
+@pytest.mark.needs("torch")
+def test_benchmark_gpu_training(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU, where a step is recorded by keeping it."""
+    from tests.training.recorders import Keeping
+
+    quick = partial(measure_gpu_training, device="cpu", compile_step=False, recorder=Keeping)
+    monkeypatch.setattr("sesr.benchmarks.gpu_training.measure_gpu_training", quick)
+    monkeypatch.setattr("sesr.benchmarks.gpu_training.STEPS", 6)
+    table = tmp_path / "gpu_training.csv"
+    size = ["--batch-size", "1", "--crop", "8", "--rounds", "1", "--precision", "float32"]
+    assert main(["benchmark", "gpu-training", "-m", "m3", "m5", *size, "-o", str(table)]) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["m3", "x2"], ["m5", "x2"]]
+    assert len(table.read_text().splitlines()) == 3
 
 
 @pytest.mark.needs("openvino", "export", "torch")

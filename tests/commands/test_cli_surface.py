@@ -134,6 +134,15 @@ SURFACE = {
         "--threads": None,
         "-o --output": None,
     },
+    "benchmark gpu-training": {
+        "-m --models": ["m5", "m11", "xl", "teacher"],
+        "-s --scale": 2,
+        "--batch-size": 32,
+        "--crop": 64,
+        "--precision": "bfloat16",
+        "--rounds": 5,
+        "-o --output": None,
+    },
     "benchmark npu": {"model": None, "-s --scale": None, "-o --output": None},
 }
 

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 
 import torch
 from tests.tiny_training import ALONE, RECIPE, with_training
+from tests.training.recorders import Keeping
 from torch import Tensor
 
 from sesr.data.crops import CropSampler
@@ -29,19 +30,6 @@ from sesr.training.steps import MOST, WARM_UP, RecordedSteps, SingleSteps, Steps
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 SERIES = [1] * (WARM_UP + 1) + [3, 1, 12]
-
-
-class Keeping:
-    """Records a step by keeping it."""
-
-    recorded = 0
-
-    def run(self, step: Callable[[], None]) -> None:
-        step()
-
-    def record(self, step: Callable[[], None]) -> Callable[[], None]:
-        self.recorded += 1
-        return step
 
 
 class Failing(Keeping):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sesr.benchmarks.engine import measure_engine
     from sesr.benchmarks.files import measure_files
     from sesr.benchmarks.general import measure_general
+    from sesr.benchmarks.gpu_training import measure_gpu_training
     from sesr.benchmarks.memory import measure_engine_memory, measure_memory
     from sesr.benchmarks.npu import estimate_npu, fsrcnn_ratios
     from sesr.benchmarks.training import measure_training
@@ -22,6 +23,7 @@ __all__ = [
     "measure_engine_memory",
     "measure_files",
     "measure_general",
+    "measure_gpu_training",
     "measure_memory",
     "measure_training",
 ]
@@ -33,6 +35,7 @@ _MODULES = {
     "measure_engine_memory": "memory",
     "measure_files": "files",
     "measure_general": "general",
+    "measure_gpu_training": "gpu_training",
     "measure_memory": "memory",
     "measure_training": "training",
 }

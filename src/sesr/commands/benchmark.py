@@ -117,6 +117,15 @@ _MODELS = _option("-m", "--models", nargs="+", default=["m5"], metavar="NAME", h
 _SCALES = _option("-s", "--scales", nargs="+", type=int, choices=SCALES, default=[2], help="(default: 2)")
 _VARIANT = _option("-m", "--model", choices=tuple(VARIANTS), default="m5", help=f"network {_DEFAULT}")
 _SCALE = _option("-s", "--scale", type=int, choices=SCALES, default=2, help=_DEFAULT)
+_TRAINED = _option(
+    "-m",
+    "--models",
+    nargs="+",
+    choices=(*VARIANTS, "teacher"),
+    default=["m5", "m11", "xl", "teacher"],
+    help="networks (default: m5 m11 xl teacher)",
+)
+_PRECISION = _option("--precision", choices=("float32", "tf32", "bfloat16"), default="bfloat16", help=_DEFAULT)
 _INT8_MODEL = _option("model", metavar="MODEL", help="name or .safetensors file of an int8 network")
 _MEGAPIXELS = {"type": float, "metavar": "N"}
 _ONE_SIZE = _option("--megapixels", default=12.0, help=_DEFAULT, **_MEGAPIXELS)
@@ -171,6 +180,19 @@ BENCHMARKS = (
         lambda a: benchmarks.measure_training(
             replace(VARIANTS[a.model], scale=a.scale), a.batch_size, a.crop, a.rounds, a.threads, a.device
         ),
+    ),
+    Benchmark(
+        "gpu-training",
+        "training steps on a GPU, recorded as a whole and one by one",
+        [
+            _TRAINED,
+            _SCALE,
+            _count("--batch-size", 32),
+            _count("--crop", 64, "LR pixels"),
+            _PRECISION,
+            _rounds(5),
+        ],
+        lambda a: benchmarks.measure_gpu_training(a.models, a.scale, a.batch_size, a.crop, a.precision, a.rounds),
     ),
     Benchmark(
         "npu",

@@ -43,9 +43,16 @@ def with_training(**changes: object) -> Recipe:
     return dataclasses.replace(RECIPE, training=dataclasses.replace(RECIPE.training, **changes))  # type: ignore[arg-type]
 
 
-def train(recipe: Recipe, data: Path, validation: Path | None, folder: Path, options: RunOptions = EAGER) -> Path:
+def train(
+    recipe: Recipe,
+    data: Path,
+    validation: Path | None,
+    folder: Path,
+    options: RunOptions = EAGER,
+    stage: int | None = None,
+) -> Path:
     """Train from folders of pictures."""
-    return train_from(recipe, Sources(str(data), str(validation) if validation else None), folder, options)
+    return train_from(recipe, Sources(str(data), str(validation) if validation else None), folder, options, stage)
 
 
 class Killed(BaseException):

@@ -40,6 +40,7 @@ SURFACE = {
         "--validation": None,
         "--run": None,
         "--resume": None,
+        "--stage": None,
         "--device": "auto",
         "--threads": None,
         "--cache": None,

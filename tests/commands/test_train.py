@@ -48,10 +48,28 @@ def test_train_hands_on_what_was_asked(tmp_path: Path, monkeypatch: pytest.Monke
     arguments = ["--data", "pictures", "--steps", "7", "--threads", "1", "--device", "cpu", "--cache", "c"]
     size = ["--gen-tflite", "--tflite-height", "30", "--tflite-width", "40"]
     assert main(["train", str(tmp_path / "tiny.toml"), *arguments, *size]) == 0
-    recipe, sources, run, options = called[0]
+    recipe, sources, run, options, stage = called[0]
     assert (recipe.network.m, recipe.training.steps, recipe.training.warmup) == (3, 7, 7)
-    assert (sources, run) == (Sources("pictures", None), Path("runs/tiny"))
+    assert (sources, run, stage) == (Sources("pictures", None), Path("runs/tiny"), None)
     assert options == RunOptions(device="cpu", threads=1, cache=Path("c"), tflite_size=(30, 40))
+
+
+def test_train_hands_on_stages_and_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe after the validation sets is still a recipe."""
+    called: list[Any] = []
+    stand_in_for_training(monkeypatch, called.append)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("[network]\nm = 3\n[training]\nsteps = 9\n[[stage]]\nbatch = 8\n[[stage]]\nseed = 1\n")
+    assert (
+        main(["train", "mine.toml", "--data", "d", "--validation", "a", "b/c_*", "--stage", "2", "--steps", "3"]) == 0
+    )
+    assert main(["train", "--data", "d", "--validation", "a", "mine.toml", "--steps", "3"]) == 0
+    (one, sets, run, _, stage), (both, sources, again, _, every) = called
+    assert [each.training.steps for each in one.stages] == [9, 3]
+    assert [each.training.steps for each in both.stages] == [3, 3]
+    assert (sets.validation, sources.validation) == (["a", "b/c_*"], ["a"])
+    assert (stage, every) == (2, None)
+    assert run == again == Path("runs/mine")
 
 
 def test_train_without_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +77,7 @@ def test_train_without_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)  # where there are no runs
     stand_in_for_training(monkeypatch, called.append)
     assert main(["train", "--data", "div2k", "--scale", "4", "--linear-block-type", "expanded"]) == 0
-    recipe, sources, run, _ = called[0]
+    recipe, sources, run, *_ = called[0]
     assert (recipe.training.form, recipe.data.crop, recipe.training.init_from) == ("expanded", 50, "m5")
     assert (sources.data, run) == ("div2k", Path("runs/m5_x4"))
 
@@ -71,7 +89,7 @@ def test_a_recipe_for_another_network_is_another_run(tmp_path: Path, monkeypatch
     Path("mine.toml").write_text('[network]\nm = 5\n[card]\nname = "mine"\ndata = "all of it"\n')
     for options in ([], ["--steps", "5"], ["--scale", "4"]):
         assert main(["train", "mine.toml", "--data", "pictures", *options]) == 0
-    assert [str(run) for _, _, run, _ in called] == ["runs/mine", "runs/mine", "runs/m5_x4"]
+    assert [str(run) for _, _, run, *_ in called] == ["runs/mine", "runs/mine", "runs/m5_x4"]
     assert [recipe.card.data for recipe, *_ in called] == ["all of it", "all of it", ""]
 
 
@@ -88,6 +106,8 @@ def test_a_recipe_for_another_network_is_another_run(tmp_path: Path, monkeypatch
         (["--data", "d", "--epochs", "1", "--steps", "3"], "--epochs and --steps say the same"),
         (["--resume", "run", "--m", "3"], "a run is resumed as it was started"),
         (["--resume", "run", "--run", "other"], "a run is resumed as it was started"),
+        (["--resume", "run", "--stage", "1"], "--resume finishes all stages, or one whose folder it names"),
+        (["--data", "d", "--stage", "2"], "--stage 2: the recipe has 1 stage"),
     ],
 )
 def test_train_wrongly_used(arguments: list[str], message: str, capsys: Captured) -> None:
@@ -108,7 +128,7 @@ def test_train_for_int8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert "int8 PReLU has no fast kernel" in capsys.readouterr().err
     assert main(["train", "mine.toml", *both]) == 0
     assert main(["train", *both[:3], *both[4:]]) == 0
-    found = [(recipe.training.quant_w, recipe.training.quant_a, str(run)) for recipe, _, run, _ in called]
+    found = [(recipe.training.quant_w, recipe.training.quant_a, str(run)) for recipe, _, run, *_ in called]
     assert found == [
         (True, True, "runs/m5-int8_x2"),
         (True, True, "runs/m5-prelu-int8_x2"),

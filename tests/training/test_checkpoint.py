@@ -10,7 +10,8 @@ import torch
 from tests.tiny_training import ALONE, RECIPE, with_training
 
 from sesr.errors import TrainingError
-from sesr.training.checkpoint import CHECKPOINT, RunProgress, load_run, restore_run, save_run
+from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
+from sesr.training.layout import CHECKPOINT
 from sesr.training.learner import Learner
 from sesr.training.recipe import parse_recipe
 from sesr.training.sources import Sources
@@ -30,7 +31,7 @@ def learner(steps: int = 0, optimizer: str = "adam") -> Learner:
 @pytest.mark.parametrize("optimizer", ["adam", "soap"])
 def test_a_restored_learner_steps_as_the_saved_one(tmp_path: Path, optimizer: str) -> None:
     saved = learner(3, optimizer)
-    save_run(tmp_path, saved, RunProgress(3, [torch.tensor(0.5)], 31.5), SOURCES, IMAGES)
+    save_run(tmp_path, saved, RunProgress(3, [torch.tensor(0.5)], {"a": 31.5}), SOURCES, IMAGES)
     content = load_run(tmp_path)
     other = learner(0, optimizer)
     progress = restore_run(content, other, IMAGES, tmp_path)
@@ -89,3 +90,14 @@ def test_the_recipe_is_saved_as_the_learner_has_it(tmp_path: Path) -> None:
     made.recipe = RECIPE.with_steps(10)
     save_run(tmp_path, made, RunProgress(), SOURCES, IMAGES)
     assert parse_recipe(load_run(tmp_path)["recipe"]) == made.recipe
+
+
+def test_older_checkpoints_hold_one_validation(tmp_path: Path) -> None:
+    """Without the name of its set; and one set as a text."""
+    save_run(tmp_path, learner(), RunProgress(), SOURCES, IMAGES)
+    saved = load_run(tmp_path)
+    del saved["validation"]
+    for before, expected in ((31.5, 31.5), (None, None)):
+        progress = restore_run(saved | {"validation_psnr": before}, learner(), IMAGES, tmp_path)
+        assert progress.validation_psnr == expected
+    assert Sources(data="a", validation="b").sets() == {"b": "b"}

@@ -70,6 +70,22 @@ def test_curves_from_a_log(tmp_path: Path, printed: list[str]) -> None:
     assert not printed
 
 
+def test_every_validation_set_has_a_panel(tmp_path: Path, printed: list[str]) -> None:
+    heights = []
+    for names in ([], ["validation"], ["validation", "$a_b"]):
+        folder = tmp_path / str(len(names))
+        folder.mkdir()
+        columns = [f"psnr_{name}" for name in names]
+        header = ",".join(["step", "loss", "learning_rate", "validation_psnr", *columns, "seconds"])
+        lines = ["1,0.03,0.001,,", "2,0.02,0.001,31.5,"]
+        lines = [line + ",".join(["30.0" if "31" in line else "" for _ in names] + ["0.5"]) for line in lines]
+        (folder / "log.csv").write_text("\n".join([header, *lines]) + "\n")
+        draw_curves(folder)
+        heights.append(pixels(folder / "curves.png").shape[0])
+    assert heights == sorted(set(heights))
+    assert not printed
+
+
 @pytest.mark.parametrize(
     ("line", "drawn"), [("", False), ("1,0.03,0.001,,0.5\n", True), ("5,,,30.0,0.5\n", False), ("3,0.01", True)]
 )

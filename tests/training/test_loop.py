@@ -42,9 +42,9 @@ class Counting:
     def loss(self, step: int, loss: float, learning_rate: float) -> None:
         self.logged[step] = loss
 
-    def validate(self, step: int, model: str) -> float:
+    def validate(self, step: int, model: str) -> dict[str, float]:
         self.validated.append(step)
-        return 30.0 + step
+        return {"a": 29.0 + step, "b": 31.0 + step}
 
     def run(self, *, first: bool = True) -> "Counting":
         stand_in: Any = self
@@ -91,7 +91,7 @@ def test_several_steps_at_once_stop_where_there_is_something_to_do() -> None:
 
 def test_a_resumed_loop_takes_the_rest() -> None:
     rest = Counting(250, minutes=9)
-    rest.progress = RunProgress(248, [torch.tensor(1.0)], None)
+    rest.progress = RunProgress(248, [torch.tensor(1.0)])
     rest.run()
     assert rest.taken == [248, 249]
     assert rest.logged == {250: pytest.approx((1 + 248 + 249) / 3)}

@@ -58,9 +58,9 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: str) -> None:
 
 def test_validation_is_logged_and_drawn(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     watch, model = Validation(pictures, 2, RECIPE.data), Learner(RECIPE, ALONE, compile_step=False).mean_model()
-    monitor = Monitor(tmp_path, watch, 0)
+    monitor = Monitor(tmp_path, {"pictures": watch}, 0)
     monitor.loss(1, 0.5, 1e-3)
-    psnr_db = monitor.validate(1, model)
+    psnr_db = monitor.validate(1, model)["pictures"]
     monitor.close()
     assert psnr_db == pytest.approx(watch(model))
     assert f"step 1: validation {psnr_db:.3f} dB" in capsys.readouterr().out
@@ -69,7 +69,32 @@ def test_validation_is_logged_and_drawn(pictures: Path, tmp_path: Path, capsys: 
 
 
 def test_without_pictures_nothing_is_measured(tmp_path: Path) -> None:
-    monitor = Monitor(tmp_path, None, 0)
-    assert monitor.validate(1, Learner(RECIPE, ALONE, compile_step=False).mean_model()) is None
+    monitor = Monitor(tmp_path, {}, 0)
+    assert monitor.validate(1, Learner(RECIPE, ALONE, compile_step=False).mean_model()) == {}
     monitor.close()
     assert rows(tmp_path) == []
+
+
+def test_several_sets_are_logged_each(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a resumed run keeps the columns of sets that it no longer has."""
+    sets = {name: Validation(pictures / f"{name}.*", 2, RECIPE.data) for name in ("0", "1")}
+    model = Learner(RECIPE, ALONE, compile_step=False).mean_model()
+    monitor = Monitor(tmp_path, sets, 0)
+    monitor.loss(1, 0.5, 1e-3)
+    measured = monitor.validate(1, model)
+    monitor.close()
+    assert measured == {name: pytest.approx(measure(model)) for name, measure in sets.items()}
+    assert column(tmp_path, "validation_psnr") == pytest.approx([(measured["0"] + measured["1"]) / 2])
+    assert f"dB (0 {measured['0']:.3f}, 1 {measured['1']:.3f})" in capsys.readouterr().out
+    assert list(rows(tmp_path)[0]) == [
+        "step",
+        "loss",
+        "learning_rate",
+        "validation_psnr",
+        "psnr_0",
+        "psnr_1",
+        "seconds",
+    ]
+    write(tmp_path, 2, 2, done=1)
+    assert column(tmp_path, "psnr_0") == pytest.approx([measured["0"]])
+    assert [row["step"] for row in rows(tmp_path)] == ["1", "1", "2"]

@@ -15,7 +15,16 @@ from sesr.errors import RecipeError, UsageError
 from sesr.network.checkpoint import read_header
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
-from sesr.training.recipe import OPTIONS, CardRecipe, Recipe, TrainingRecipe, load_recipe, parse_recipe, with_options
+from sesr.training.recipe import (
+    OPTIONS,
+    CardRecipe,
+    Recipe,
+    TrainingRecipe,
+    in_stages,
+    load_recipe,
+    parse_recipe,
+    with_options,
+)
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -256,3 +265,121 @@ def test_options_and_what_goes_with_them() -> None:
     assert long_warmup.with_steps(3).training.warmup == 6
     with pytest.raises(RecipeError, match="learning_rate must be a number above 0"):
         with_options(Recipe(), {"learning_rate": 0.0})
+
+
+STAGES: dict[str, Any] = {
+    "network": {"m": 3},
+    "data": {"crop": 32, "sampling": "pixels"},
+    "training": {"init_from": "m3", "teacher": "xl", "amsgrad": False, "steps": 100, "warmup": 10, "batch": 8},
+    "card": {"name": "mine"},
+    "stage": [
+        {"learning_rate": 2e-3, "data": {"pictures": ["bsd*"]}},
+        {"optimizer": "gauss-newton", "loss": "rmse", "steps": 50, "batch": 16},
+        {"epochs": 2, "teacher": "", "data": {"crop": 48}},
+    ],
+}
+
+
+def with_stage(number: int, **changes: object) -> dict[str, Any]:
+    """Return `STAGES` with other keys in one stage."""
+    stages = [stage | changes if each == number else stage for each, stage in enumerate(STAGES["stage"], 1)]
+    return STAGES | {"stage": stages}
+
+
+def test_stages_inherit_what_they_leave_out() -> None:
+    recipe = parse_recipe(STAGES)
+    training = [stage.training for stage in recipe.stages]
+    assert [each.steps for each in training] == [100, 50, 0], "epochs are not overruled by inherited steps"
+    assert [each.batch for each in training] == [8, 16, 8]
+    assert [each.optimizer for each in training] == ["adam", "gauss-newton", "adam"]
+    assert [each.teacher for each in training] == ["xl", "xl", ""]
+    assert [each.init_from for each in training] == ["m3", "", ""], "later stages start from the one before"
+    assert [stage.data.crop for stage in recipe.stages] == [32, 32, 48]
+    assert [stage.data.pictures for stage in recipe.stages] == [("bsd*",), ("*",), ("*",)]
+    assert {(stage.network.m, stage.stem) for stage in recipe.stages} == {(3, "mine_x2")}
+    assert all(not stage.earlier for stage in recipe.stages)
+    assert dataclasses.replace(recipe, earlier=()) == recipe.stages[-1]
+
+
+def test_one_stage_is_a_recipe_without_stages() -> None:
+    tables = {"network": {"m": 3}, "training": {"steps": 7}, "stage": [{"batch": 2}]}
+    assert parse_recipe(tables) == parse_recipe({"network": {"m": 3}, "training": {"steps": 7, "batch": 2}})
+
+
+def test_stages_are_written_and_read_back(tmp_path: Path) -> None:
+    recipe = parse_recipe(STAGES)
+    (tmp_path / "again.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.toml") == recipe
+    assert parse_recipe(recipe.to_dict()) == recipe
+    text = "[training]\nsteps = 3\n[[stage]]\n[[stage]]\nbatch = 5\n[stage.data]\ncrop = 9\n"
+    (tmp_path / "dotted.toml").write_text(text)
+    read = load_recipe(tmp_path / "dotted.toml")
+    assert [(stage.training.batch, stage.data.crop) for stage in read.stages] == [(32, 64), (5, 9)]
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (STAGES | {"stage": []}, r"stage must be a list of tables, each headed \[\[stage\]\], not \[\]"),
+        (STAGES | {"stage": {"steps": 3}}, "stage must be a list of tables"),
+        (STAGES | {"stages": []}, "unknown table 'stages': did you mean 'stage'"),
+        (with_stage(2, stepz=3), "stage 2: unknown key 'stepz': did you mean 'steps'"),
+        (with_stage(2, steps=-3), r"stage 2: \[training\] steps must be a whole number of 0 or more"),
+        (with_stage(1, data={"crops": 3}), r"stage 1: \[data\] unknown key 'crops': did you mean 'crop'"),
+        (with_stage(1, data=3), "stage 1: data must be a table, not 3"),
+        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss rmse or l2"),
+        (with_stage(2, amsgrad=True), "stage 2: .* amsgrad is Adam's"),
+        (with_stage(2, steps=5), "stage 2: .* warmup must not be above steps"),
+        (
+            with_stage(2, init_from="m3"),
+            "stage 2: init_from is the first stage's; this one starts from the",
+        ),
+        (STAGES | {"training": {"batch": 0}}, r"^\[training\] batch must be"),
+        (STAGES | {"network": {"m": 3, "scale": 9}}, "^scale 9 does not exist"),
+    ],
+)
+def test_stages_that_cannot_be(tables: dict[str, Any], message: str) -> None:
+    with pytest.raises((RecipeError, UsageError), match=message):
+        parse_recipe(tables)
+
+
+def test_stages_joined_in_python() -> None:
+    one, other = Recipe(), Recipe(training=TrainingRecipe(seed=1))
+    assert in_stages([one, other]).stages == (one, other)
+    assert in_stages([one]) == one
+    with pytest.raises(RecipeError, match="all stages need the same network and card"):
+        in_stages([one, Recipe(SESRConfig(m=7))])
+    with pytest.raises(RecipeError, match="a stage before the last has stages of its own"):
+        in_stages([in_stages([one, other]), one])
+    with pytest.raises(RecipeError, match="init_from is the first stage's"):
+        in_stages([one, Recipe(training=TrainingRecipe(init_from="m5"))])
+
+
+def test_options_go_for_all_stages_or_for_one() -> None:
+    recipe = parse_recipe(STAGES)
+
+    def batches(changed: Recipe) -> list[int]:
+        return [stage.training.batch for stage in changed.stages]
+
+    assert batches(with_options(recipe, {"batch_size": 4})) == [4, 4, 4]
+    assert batches(with_options(recipe, {"batch_size": 4}, stage=2)) == [8, 4, 8]
+    short = with_options(recipe, {"steps": 3})
+    assert [(stage.training.steps, stage.training.warmup) for stage in short.stages] == [(3, 3)] * 3
+    assert with_options(recipe, {}) == recipe
+
+
+def test_options_of_the_network_and_the_start() -> None:
+    recipe = parse_recipe(STAGES)
+    larger = with_options(recipe, {"m": 7}, stage=2)
+    assert {stage.network.m for stage in larger.stages} == {7}
+    assert larger.stem == "m7_x2", "the card described the other network"
+    x4 = with_options(recipe, {"scale": 4, "init_from": None})
+    assert [stage.training.init_from for stage in x4.stages] == ["m3", "", ""]
+    started = with_options(recipe, {"init_from": "m11"})
+    assert [stage.training.init_from for stage in started.stages] == ["m11", "", ""]
+    with pytest.raises(UsageError, match="stage 2 starts from stage 1; --init-from is for the first stage"):
+        with_options(recipe, {"init_from": "m11"}, stage=2)
+    with pytest.raises(UsageError, match="--stage 4: the recipe has 3 stages"):
+        with_options(recipe, {}, stage=4)
+    with pytest.raises(RecipeError, match=r"stage 2: .*gauss-newton cannot train for int8"):
+        with_options(recipe, {"quant_w": True})

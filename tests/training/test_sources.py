@@ -11,7 +11,7 @@ from tests.pictures import noise, save
 from sesr.data.pairs import Split
 from sesr.errors import DataError
 from sesr.training import sources
-from sesr.training.sources import Sources, source_folder
+from sesr.training.sources import Sources, find_set, source_folder
 
 
 def test_folders_are_checked_for_the_scale(tmp_path: Path) -> None:
@@ -42,3 +42,28 @@ def test_a_folder_is_itself_and_div2k_comes_from_the_cache(tmp_path: Path, monke
     assert source_folder("div2k", "train", 4, tmp_path) == tmp_path / "train"
     assert source_folder("div2k", "validation", 2, None) == tmp_path / "user" / "validation"
     assert asked == [("train", 4, tmp_path), ("validation", 2, tmp_path / "user")]
+
+
+def test_some_pictures_of_a_folder_are_a_set(tmp_path: Path) -> None:
+    for name in ("a_1", "a_2", "b_1"):
+        save(tmp_path / "crops" / f"{name}.png", noise(24, 24, 1))
+    assert [pair.name for pair in find_set(tmp_path / "crops" / "a_*", 2)] == ["a_1", "a_2"]
+    assert len(find_set(tmp_path / "crops", 2)) == 3
+    with pytest.raises(DataError, match=r"crops/c_\*: no file name of the 3 images in .*crops matches"):
+        Sources(str(tmp_path), str(tmp_path / "crops" / "c_*")).check(2)
+    (tmp_path / "crops").rename(tmp_path / "[1]")
+    assert len(find_set(tmp_path / "[1]", 2)) == 3, "a folder whose name looks like a pattern"
+
+
+def test_sets_have_short_names_of_their_own() -> None:
+    given = ("x/validation", "crops/bsds500new_*", "crops/[ab]?", "other/validation/", "z/validation", "div2k")
+    assert Sources("d", given).sets() == {
+        "validation": "x/validation",
+        "bsds500new": "crops/bsds500new_*",
+        "ab": "crops/[ab]?",
+        "validation 2": "other/validation/",
+        "validation 3": "z/validation",
+        "div2k": "div2k",
+    }
+    assert Sources("d", "one").sets() == {"one": "one"}
+    assert Sources("d").sets() == {}

@@ -23,9 +23,18 @@ def add_train(commands: "Commands") -> None:
     parser.add_argument(
         "--data", metavar="DIR|div2k", help="pictures to train on: a folder, one with HR/ and LR/, or DIV2K, downloaded"
     )
-    parser.add_argument("--validation", metavar="DIR|div2k", help="pictures to measure on, on the way")
+    parser.add_argument(
+        "--validation",
+        nargs="+",
+        metavar="DIR|PATTERN|div2k",
+        help="pictures to measure on, on the way: a folder, or several, each measured by itself; or some pictures of a "
+        'folder, as "DIR/bsds_*"',
+    )
     parser.add_argument("--run", type=Path, metavar="DIR", help="folder for the results (default: runs/NAME)")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in a folder")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in a folder, wherever it broke")
+    parser.add_argument(
+        "--stage", type=positive, metavar="N", help="train only this stage of the recipe, from the one before it"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: %(default)s)")
     add_threads(parser)
     parser.add_argument(
@@ -41,7 +50,11 @@ def add_train(commands: "Commands") -> None:
 
 def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that override the recipe, under the names that `with_options` takes."""
-    group = parser.add_argument_group("settings", "Each overrides the recipe's; defaults are those without a recipe.")
+    group = parser.add_argument_group(
+        "settings",
+        "Each overrides the recipe's, in all its stages or in that of --stage; --init-from is for the first alone. "
+        "Defaults are those without a recipe.",
+    )
     group.add_argument("--epochs", type=positive, metavar="N", help="(default: 300)")
     group.add_argument("--steps", type=positive, metavar="N", help="gradient steps, instead of epochs")
     group.add_argument("--batch-size", type=positive, metavar="N", help="crops a step (default: 32)")
@@ -83,18 +96,29 @@ def _train(arguments: Arguments) -> int:
         cache=arguments.cache or default_cache(),
         tflite_size=(arguments.tflite_height, arguments.tflite_width) if arguments.gen_tflite else None,
     )
+    _recipe_after_validation(arguments)
     if arguments.resume:
         if arguments.recipe or arguments.run or any(value is not None for value in settings.values()):
             raise UsageError("a run is resumed as it was started: give --resume without a recipe, --run or settings")
+        if arguments.stage:
+            raise UsageError("--resume finishes all stages, or one whose folder it names: --resume RUN/stage1")
         return _print(resume(arguments.resume, options, arguments.data, arguments.validation))
     if not arguments.data:
         raise UsageError("train needs --data: a folder of pictures, or div2k")
     given = load_recipe(arguments.recipe) if arguments.recipe else Recipe()
-    recipe = with_options(given, settings)
+    recipe = with_options(given, settings, arguments.stage)
     named = arguments.recipe is not None and recipe.name == given.name
     folder = arguments.run or RUNS / (arguments.recipe.stem if named else recipe.stem)
     _warn_of_prelu(recipe)
-    return _print(train(recipe, Sources(arguments.data, arguments.validation), folder, options))
+    return _print(train(recipe, Sources(arguments.data, arguments.validation), folder, options, arguments.stage))
+
+
+def _recipe_after_validation(arguments: Arguments) -> None:
+    """Take a recipe that was given after the validation folders for what it is."""
+    last = arguments.validation[-1] if arguments.validation else ""
+    if arguments.recipe is None and last.endswith(".toml"):
+        arguments.recipe = Path(last)
+        arguments.validation = arguments.validation[:-1] or None
 
 
 def _print(path: Path) -> int:

@@ -8,6 +8,7 @@ from a run that has diverged, so a run can always continue from the last one.
 import dataclasses
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,11 +16,9 @@ from torch import Tensor
 
 from sesr.atomic import writing
 from sesr.errors import TrainingError
+from sesr.training.layout import CHECKPOINT
 from sesr.training.learner import Learner
 from sesr.training.sources import Sources
-
-CHECKPOINT = "checkpoint.pt"
-"""Name of the file in a run's folder."""
 
 
 @dataclasses.dataclass
@@ -29,12 +28,17 @@ class RunProgress:
     Attributes:
         step: steps done.
         losses: losses of the steps since the log's last line.
-        validation_psnr: result of the last validation, dB.
+        validation: results of the last validation, in dB, by the names of the sets.
     """
 
     step: int = 0
     losses: list[Tensor] = dataclasses.field(default_factory=list)
-    validation_psnr: float | None = None
+    validation: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def validation_psnr(self) -> float | None:
+        """Mean over the sets, in dB, whatever their numbers of pictures; None without validation."""
+        return fmean(self.validation.values()) if self.validation else None
 
 
 def save_run(run: Path, learner: Learner, progress: RunProgress, sources: Sources, images: list[int]) -> None:
@@ -54,7 +58,7 @@ def save_run(run: Path, learner: Learner, progress: RunProgress, sources: Source
     state = learner.state() | {
         "step": progress.step,
         "losses": [float(loss) for loss in progress.losses],
-        "validation_psnr": progress.validation_psnr,
+        "validation": progress.validation,
         "recipe": json.dumps(learner.recipe.to_dict()),
         "sources": json.dumps(dataclasses.asdict(sources)),
         "data": images,
@@ -83,7 +87,14 @@ def restore_run(saved: dict[str, Any], learner: Learner, images: list[int], run:
         )
     learner.restore(saved)
     losses = [torch.tensor(loss, device=learner.processes.device) for loss in saved["losses"]]
-    return RunProgress(saved["step"], losses, saved["validation_psnr"])
+    return RunProgress(saved["step"], losses, _validation(saved))
+
+
+def _validation(saved: dict[str, Any]) -> dict[str, float]:
+    """Return the last validation; older checkpoints hold that of an only set, without its name."""
+    if "validation" in saved:
+        return dict(saved["validation"])
+    return {} if saved["validation_psnr"] is None else {"validation": saved["validation_psnr"]}
 
 
 def diverged(step: int) -> TrainingError:

@@ -45,28 +45,35 @@ EARLY = 0.05
 SMOOTH = 0.04
 """Part of a run over which the bold line of the loss is a mean."""
 
+SET = "psnr_"
+"""Start of the names of the log's columns that hold a single validation set."""
+
 LOSS, PSNR, RATE, FAINT = "#1f5f99", "#b3501b", "#666666", "#9dbfdd"
 
 
 def draw_curves(run: Path) -> None:
     """Draw a run's `log.csv` as `curves.png`: loss, validation PSNR and learning rate against steps.
 
+    Several validation sets have a panel each below their mean.
+
     If matplotlib is missing, or the file cannot be written, a line says so and nothing is drawn.
     """
     with _never_fatal(run / "curves.png"):
         rows = _read_log(run / "log.csv")
         loss, psnr_db, rate = (_curve(rows, name) for name in ("loss", "validation_psnr", "learning_rate"))
+        columns = [name for name in rows[0] if name and name.startswith(SET)] if rows else []
+        sets = {name.removeprefix(SET): _curve(rows, name) for name in columns}
         if len(loss[0]):
-            _draw(run, loss, psnr_db, rate)
+            _draw(run, loss, psnr_db, {name: curve for name, curve in sets.items() if len(curve[0])}, rate)
 
 
-def _draw(run: Path, loss: Curve, psnr_db: Curve, rate: Curve) -> None:
+def _draw(run: Path, loss: Curve, psnr_db: Curve, sets: dict[str, Curve], rate: Curve) -> None:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         note_missing_matplotlib()
         return
-    heights = {"loss": 3.0, "psnr": 3.0, "rate": 1.0}
+    heights = {"loss": 3.0, "psnr": 3.0} | {f"{SET}{name}": 1.5 for name in sets} | {"rate": 1.0}
     if not len(psnr_db[0]):
         del heights["psnr"]
     figure = Figure(figsize=(9, 1 + sum(heights.values())), dpi=110, layout="constrained")
@@ -74,7 +81,9 @@ def _draw(run: Path, loss: Curve, psnr_db: Curve, rate: Curve) -> None:
     panels: dict[str, Axes] = dict(zip(heights, axes, strict=True))
     _draw_loss(panels["loss"], loss)
     if "psnr" in panels:
-        _draw_psnr(panels["psnr"], psnr_db)
+        _draw_psnr(panels["psnr"], psnr_db, "validation PSNR (dB)")
+    for name, curve in sets.items():
+        _draw_psnr(panels[f"{SET}{name}"], curve, f"{name} (dB)")
     panels["rate"].plot(*rate, color=RATE, linewidth=1)
     panels["rate"].set(ylabel="learning rate", xlabel="steps", xlim=(0, loss[0][-1]), ylim=(0, None))
     panels["rate"].yaxis.set_major_formatter("{x:g}")
@@ -106,11 +115,11 @@ def _draw_loss(panel: "Axes", loss: Curve) -> None:
     panel.set_title(title, loc="right", fontsize=9, color=LOSS)
 
 
-def _draw_psnr(panel: "Axes", psnr_db: Curve) -> None:
+def _draw_psnr(panel: "Axes", psnr_db: Curve, label: str) -> None:
     steps, values = psnr_db
     best = int(values.argmax())
     panel.plot(steps, values, color=PSNR, linewidth=1.8, marker="o", markersize=3)
-    panel.set(ylabel="validation PSNR (dB)")
+    panel.set_ylabel(label, parse_math=False)
     first = f"{values[0]:.2f} dB at step {steps[0]:,.0f}"
     title = f"{first}, best {values[best]:.2f} at step {steps[best]:,.0f}, {values[-1]:.2f} now"
     panel.set_title(title, loc="right", fontsize=9, color=PSNR)

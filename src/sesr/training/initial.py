@@ -23,6 +23,7 @@ from sesr.network.linear_block import LinearBlock
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import load_run
+from sesr.training.layout import latest
 from sesr.training.learner import build_network
 from sesr.training.recipe import parse_recipe
 
@@ -43,7 +44,7 @@ def start_from(network: SESR | CollapsedSESR, source: Path) -> None:
 
 
 def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
-    saved = load_run(run)
+    saved = load_run(latest(run))
     recipe = parse_recipe(saved["recipe"])
     check_fits(network.config, recipe.network, run)
     other = build_network(recipe)

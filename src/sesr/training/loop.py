@@ -72,7 +72,7 @@ class Loop:
         if self.monitor is None:
             return
         if done % self.recipe.validate_every == 0 or last:
-            self.progress.validation_psnr = self.monitor.validate(done, self.learner.mean_model())
+            self.progress.validation = self.monitor.validate(done, self.learner.mean_model())
         if last or time.monotonic() - self._saved_at > 60 * self.recipe.checkpoint_minutes:
             self.save()
             self._saved_at = time.monotonic()

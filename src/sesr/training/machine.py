@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import importlib.util
 import shutil
 import sys
@@ -31,6 +32,17 @@ def abandon_compilation() -> None:
         if threads.cache_info().currsize:
             threads().shutdown(wait=False, cancel_futures=True)
             threads.cache_clear()
+
+
+def forget_compiled_steps() -> None:
+    """Drop all compiled steps, before a stage that compiles its own.
+
+    PyTorch would compile the next step as a variant of the last one, with batches of any size: other kernels, and other
+    rounding, than in a process that begins with that stage. The same stage must give the same weights in both.
+    """
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
+    gc.collect()  # a learner and its compiled step refer to each other
 
 
 def keep_freed_memory() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sesr.errors import UsageError
 from sesr.network.zoo import find_network
+from sesr.training.layout import is_run
 from sesr.training.recipe import Recipe
 
 RUNS = Path("runs")
@@ -58,7 +59,7 @@ def find_teacher(recipe: Recipe) -> Path | None:
 
 def _is_path(name: str) -> bool:
     path = Path(name)
-    return path.name != name or bool(path.suffix) or (path / "checkpoint.pt").exists()
+    return path.name != name or bool(path.suffix) or is_run(path)
 
 
 def _checked(path: Path, purpose: str, instead: str) -> Path:

@@ -4,14 +4,34 @@ A recipe has the tables ``[network]``, ``[data]``, ``[training]`` and ``[card]``
 dataclasses below. A key left out takes the field's default, which is what the published training script does. A key
 that does not exist is an error that names the nearest one that does, because a misspelled setting that is silently
 ignored costs hours. Where the images are is not part of a recipe: folders are given on the command line.
+
+A network may be trained in stages, one after the other. Each is a table ``[[stage]]``. Its keys are those of
+``[training]``; its own table ``data`` has the keys of ``[data]``. A key left out is inherited from ``[training]`` or
+``[data]``. Each stage starts from the network that the stage before it ends with; only the first may name one in
+``init_from``::
+
+    [network]
+    m = 5
+    [training]
+    amsgrad = false
+    teacher = "xl"
+
+    [[stage]]
+    steps = 24000
+    [[stage]]
+    steps = 1500
+    optimizer = "gauss-newton"
+    loss = "rmse"
+    data = {crop = 32}
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -55,7 +75,7 @@ class TrainingRecipe:
         precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
             ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
         init_from: a network to start from: its name, its `.safetensors`, or a run's folder; nothing draws fresh
-            weights. If the network has another scale, all but the last block is taken.
+            weights. If the network has another scale, all but the last block is taken. For the first stage alone.
         teacher: a network of the same scale whose answers stand in for HR (`sesr.training.teacher`): a shipped
             network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
             the learner does: if LR is degraded, name a teacher for such pictures.
@@ -103,18 +123,29 @@ class CardRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. Raises `RecipeError` for values that do not fit, alone or together."""
+    """A network's training: its only stage, or its last one together with those before it.
+
+    Raises `RecipeError` for values that do not fit, alone or together.
+
+    Attributes:
+        network: what is trained.
+        data: how pictures become crops.
+        training: how the network learns.
+        card: facts for the finished network's file.
+        earlier: the stages before, in order; none has earlier ones itself. All are of the same network and card.
+    """
 
     network: SESRConfig = field(default_factory=lambda: SESRConfig(m=5))
     data: DataRecipe = field(default_factory=DataRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     card: CardRecipe = field(default_factory=CardRecipe)
+    earlier: "tuple[Recipe, ...]" = ()
 
     def __post_init__(self) -> None:
-        for section in dataclasses.fields(self):
-            table = getattr(self, section.name)
+        for name in SECTIONS:
+            table = getattr(self, name)
             for key, kind in _kinds(type(table)).items():
-                _converted(kind, section.name, key, getattr(table, key))
+                _converted(kind, name, key, getattr(table, key))
         training = self.training
         quantized = training.quant_w or training.quant_a
         newton = training.optimizer == "gauss-newton"
@@ -128,10 +159,35 @@ class Recipe:
             ),
             "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantized,
             "[training] teacher_share is a teacher's; name one": training.teacher or training.teacher_share == 1,
+            "a stage before the last has stages of its own; put all into one row": not any(
+                stage.earlier for stage in self.earlier
+            ),
+            "all stages need the same network and card": all(
+                (stage.network, stage.card) == (self.network, self.card) for stage in self.earlier
+            ),
+            "init_from is the first stage's; the others start from the stage before": not any(
+                stage.training.init_from for stage in (*self.earlier, self)[1:]
+            ),
         }
         for rule, holds in rules.items():
             if not holds:
                 raise RecipeError(rule)
+
+    @property
+    def stages(self) -> "tuple[Recipe, ...]":
+        """All stages in order, each as a recipe of its own."""
+        return (*self.earlier, dataclasses.replace(self, earlier=()))
+
+    def describe(self) -> str:
+        """Return a line for people about what the (last) stage computes, for the network's card."""
+        training, crop = self.training, self.data.crop
+        length = f"{training.steps:,} steps" if training.steps else f"{training.epochs:,} epochs"
+        share = f" (share {training.teacher_share:g})" if training.teacher_share < 1 else ""
+        teacher = f", teacher {training.teacher}{share}" if training.teacher else ""
+        return (
+            f"{length} of {training.optimizer}, {training.batch} crops of {crop} x {crop} LR pixels, "
+            f"rate {training.learning_rate:g}, loss {training.loss}, seed {training.seed}{teacher}"
+        )
 
     @property
     def stem(self) -> str:
@@ -153,15 +209,25 @@ class Recipe:
         return self.training.quant_w and self.training.quant_a
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain tables, as in the file."""
-        return dataclasses.asdict(self)
+        """Return plain tables, as in the file, nothing left to defaults."""
+        tables = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        if not self.earlier:
+            return tables
+        stages = [
+            dataclasses.asdict(stage.training) | {"data": dataclasses.asdict(stage.data)} for stage in self.stages
+        ]
+        for stage in stages[1:]:
+            del stage["init_from"]
+        return {"network": tables["network"], "card": tables["card"], "stage": stages}
 
     def to_toml(self) -> str:
         """Return the text of a recipe file with the same content, nothing left to defaults."""
-        lines = []
-        for name, table in self.to_dict().items():
-            values = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())
-            lines += [f"[{name}]", *values, ""]
+        tables = self.to_dict()
+        stages = tables.pop("stage", [])
+        lines = [line for name, table in tables.items() for line in _table_lines(f"[{name}]", table)]
+        for stage in stages:
+            data = stage.pop("data")
+            lines += [*_table_lines("[[stage]]", stage), *_table_lines("[stage.data]", data)]
         return "\n".join(lines)
 
     def with_steps(self, steps_per_epoch: float) -> "Recipe":
@@ -173,6 +239,20 @@ class Recipe:
         return dataclasses.replace(
             self, training=dataclasses.replace(training, steps=steps, warmup=warmup, validate_every=validate_every)
         )
+
+
+SECTIONS = ("network", "data", "training", "card")
+"""Tables of a recipe, in the order in which they are written."""
+
+
+def _table_lines(header: str, table: dict[str, Any]) -> list[str]:
+    return [header, *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()), ""]
+
+
+def in_stages(stages: Iterable[Recipe]) -> Recipe:
+    """Join recipes of one stage each into one recipe. Raises `RecipeError` if they cannot follow one another."""
+    *earlier, last = stages
+    return dataclasses.replace(last, earlier=tuple(earlier))
 
 
 OPTIONS = {
@@ -195,25 +275,52 @@ OPTIONS = {
 """Table and key of each setting, by the name that the published script gives it; and some more settings."""
 
 
-def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+def with_options(recipe: Recipe, options: dict[str, Any], stage: int | None = None) -> Recipe:
     """Return a recipe with some settings changed.
 
-    A changed network loses the recipe's card. A changed scale brings what the paper does for it: crops of 50 LR pixels
-    for x4, and for x3 and x4 weights that start from the x2 network of the same name.
+    A setting goes for all stages, or for one if `stage` is given. The network's settings go for all in any case, and
+    what to start from for the first alone. A changed network loses the recipe's card. A changed scale brings what the
+    paper does for it: crops of 50 LR pixels for x4, and for x3 and x4 weights that start from the x2 network of the
+    same name.
 
     Args:
         recipe: the recipe, which stays as it is.
         options: values by the names in `OPTIONS`; None changes nothing.
+        stage: number of the only stage to change, from 1 on.
 
     Raises `RecipeError` or `UsageError` for values that do not fit.
     """
-    tables = recipe.to_dict()
     given = {name: value for name, value in options.items() if value is not None}
+    check_stage(recipe, stage)
     if {"epochs", "steps"} <= given.keys():
         raise UsageError("--epochs and --steps say the same; give one")
+    if "init_from" in given and stage not in (None, 1):
+        raise UsageError(f"stage {stage} starts from stage {stage - 1}; --init-from is for the first stage")
+    changed = []
+    for number, each in enumerate(recipe.stages, 1):
+        own = {
+            name: value
+            for name, value in given.items()
+            if (stage in (None, number) or OPTIONS[name][0] == "network") and (number == 1 or name != "init_from")
+        }
+        with _naming_stage(number if recipe.earlier else None):
+            changed.append(_with_own_options(each, own, first=number == 1))
+    return in_stages(dataclasses.replace(each, card=changed[-1].card) for each in changed)
+
+
+def check_stage(recipe: Recipe, stage: int | None) -> None:
+    """Raise `UsageError` if a recipe has no stage of this number; None is always fine."""
+    count = len(recipe.stages)
+    if stage is not None and not 1 <= stage <= count:
+        raise UsageError(f"--stage {stage}: the recipe has {count} stage{'s' if count > 1 else ''}")
+
+
+def _with_own_options(recipe: Recipe, given: dict[str, Any], *, first: bool) -> Recipe:
+    """Return a single stage with settings changed."""
+    tables = recipe.to_dict()
     if given.get("teacher") == "none":
         tables["training"]["teacher_share"] = 1.0
-    given |= {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
+    given = given | {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
     crops = {2: 64, 3: 64, 4: 50}
     if recipe.data.crop == crops[recipe.network.scale]:
         tables["data"]["crop"] = crops[given.get("scale", recipe.network.scale)]
@@ -228,7 +335,7 @@ def with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     quantized = [(each.training.quant_w, each.training.quant_a) for each in (changed, recipe)]
     if changed.network != recipe.network or quantized[0] != quantized[1]:
         changed = dataclasses.replace(changed, card=CardRecipe())  # it describes the other network
-    if changed.network.scale in (2, recipe.network.scale) or "init_from" in given:
+    if changed.network.scale in (2, recipe.network.scale) or "init_from" in given or not first:
         return changed
     training = dataclasses.replace(changed.training, init_from=changed.network.name)
     return dataclasses.replace(changed, training=training)
@@ -250,9 +357,51 @@ def load_recipe(path: Path) -> Recipe:
 
 def parse_recipe(tables: dict[str, Any]) -> Recipe:
     """Turn tables into a checked recipe. Raises `RecipeError`, or `UsageError` for a network that cannot exist."""
-    sections = get_type_hints(Recipe)
-    _refuse_unknown(tables, sections, "table")
-    return Recipe(**{name: _parse_section(sections[name], name, table) for name, table in tables.items()})
+    sections = {name: kind for name, kind in get_type_hints(Recipe).items() if name in SECTIONS}
+    _refuse_unknown(tables, sections | {"stage": None}, "table")
+    shared = {name: _parse_section(sections[name], name, tables[name]) for name in sections if name in tables}
+    if "stage" not in tables:
+        return Recipe(**shared)
+    stages = tables["stage"]
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise RecipeError(f"stage must be a list of tables, each headed [[stage]], not {stages!r}")
+    parsed = []
+    for number, stage in enumerate(stages, 1):
+        with _naming_stage(number):
+            parsed.append(_parse_stage(stage, tables, shared, first=number == 1))
+    return in_stages(parsed)
+
+
+def _parse_stage(stage: dict[str, Any], tables: dict[str, Any], shared: dict[str, Any], *, first: bool) -> Recipe:
+    """Turn a ``[[stage]]`` into a recipe of its own; what it leaves out is taken from the file's other tables."""
+    _refuse_unknown(stage, _kinds(TrainingRecipe) | {"data": None}, "key")
+    own = {key: value for key, value in stage.items() if key != "data"}
+    if not first and "init_from" in own:
+        raise RecipeError("init_from is the first stage's; this one starts from the stage before it")
+    if "epochs" in own:
+        own = {"steps": 0} | own  # the inherited length does not count
+    training = tables.get("training", {}) | own
+    if not first:
+        training.pop("init_from", None)
+    data = stage.get("data", {})
+    if not isinstance(data, dict):
+        raise RecipeError(f"data must be a table, not {data!r}")
+    parsed = {
+        "training": _parse_section(TrainingRecipe, "training", training),
+        "data": _parse_section(DataRecipe, "data", tables.get("data", {}) | data),
+    }
+    return Recipe(**shared | parsed)
+
+
+@contextlib.contextmanager
+def _naming_stage(number: int | None) -> Iterator[None]:
+    """Put a stage's number before the errors that its settings raise; None leaves them as they are."""
+    try:
+        yield
+    except (RecipeError, UsageError) as error:
+        if number is None:
+            raise
+        raise type(error)(f"stage {number}: {error}") from error
 
 
 def _parse_section(section: type[Section], name: str, table: Any) -> Section:  # noqa: ANN401 - from a file

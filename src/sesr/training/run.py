@@ -11,6 +11,8 @@ A run lives in a folder of its own::
     sharpening.png     a crop of a validation picture as the network learns
     sesr_m5_x2.*       at the end: the collapsed network, as safetensors and as .tflite
 
+A recipe of several stages has such a folder for each, below the run's own (`sesr.training.layout`).
+
 Nothing but the checkpoint's content and the step's number decides what a step computes. A run that is killed and
 resumed therefore ends in the same weights as an unbroken one, bit for bit on one CPU. A run may be spread over several
 processes (`sesr.training.processes`), of which the first does all the writing.
@@ -21,8 +23,8 @@ import dataclasses
 import functools
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +39,23 @@ from sesr.data.pairs import Split
 from sesr.data.planes import LumaPlanes, fingerprint
 from sesr.errors import TrainingError
 from sesr.export.tflite import check_export
-from sesr.network.checkpoint import Card
 from sesr.network.sesr import CollapsedSESR
 from sesr.tflite.writer import Layout, export_tflite, write_tflite
-from sesr.training.checkpoint import CHECKPOINT, RunProgress, load_run, restore_run, save_run
+from sesr.training.card import network_card
+from sesr.training.checkpoint import RunProgress, restore_run, save_run
 from sesr.training.initial import start_from
+from sesr.training.layout import RECIPE, TEACHER
 from sesr.training.learner import Crops, Learner
 from sesr.training.loop import LOG_EVERY, Loop
-from sesr.training.machine import abandon_compilation, keep_freed_memory, missing_compiler
+from sesr.training.machine import abandon_compilation, forget_compiled_steps, keep_freed_memory, missing_compiler
 from sesr.training.monitor import Monitor
-from sesr.training.named import find_initial, find_teacher
 from sesr.training.processes import Processes, join_processes
-from sesr.training.recipe import Recipe, parse_recipe
+from sesr.training.recipe import Recipe
 from sesr.training.sources import Sources, source_folder
+from sesr.training.stages import Stages, begin, network_file, network_files, pick_up, tflite_of_size
 from sesr.training.steps import choose_steps
 from sesr.training.teacher import identity, load_teacher, teach
 from sesr.training.validation import Validation
-
-TEACHER = "teacher.safetensors"
-"""File name of the teacher in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class RunOptions:
     check_export: bool = True
 
 
-def train(recipe: Recipe, sources: Sources, folder: Path, options: RunOptions | None = None) -> Path:
+def train(
+    recipe: Recipe, sources: Sources, folder: Path, options: RunOptions | None = None, stage: int | None = None
+) -> Path:
     """Train a network and return the path of its safetensors file.
 
     Args:
@@ -87,61 +89,73 @@ def train(recipe: Recipe, sources: Sources, folder: Path, options: RunOptions | 
         sources: the pictures.
         folder: the run's folder; made if missing.
         options: device and the like.
+        stage: number of the only stage to train, from the one before it in the same folder; None trains all.
 
     Raises `DataError` for pictures that cannot be used, `UsageError` for a named network that does not exist,
     `TrainingError` for a run folder in use or a loss that is no longer finite, `ExportError` for an exported file
     that computes something else.
     """
-    if (folder / CHECKPOINT).exists():
-        raise TrainingError(f"{folder}: holds a run already; go on with it by --resume {folder}, or name another --run")
-    initial, teacher = find_initial(recipe), find_teacher(recipe)
-    return _run(recipe, sources, folder, options or RunOptions(), initial=initial, teacher=teacher)
+    return _train_stages(begin(recipe, folder, stage), sources, options or RunOptions())
 
 
 def resume(
-    folder: Path, options: RunOptions | None = None, data: str | None = None, validation: str | None = None
+    folder: Path,
+    options: RunOptions | None = None,
+    data: str | None = None,
+    validation: str | Sequence[str] | None = None,
 ) -> Path:
-    """Continue a run from its last checkpoint and return the path of its safetensors file.
+    """Continue a run from its last checkpoint, through all its stages; return the path of its safetensors file.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder, or a stage's, which is then finished alone.
         options: device and the like.
         data: where the training pictures are now, if they were moved.
         validation: the same for the validation pictures.
 
     Raises as `train`, and `TrainingError` if there is no checkpoint or the pictures are not the same.
     """
-    saved = load_run(folder)
-    before = Sources(**saved["sources"])
-    sources = Sources(data or before.data, validation or before.validation)
-    recipe = parse_recipe(saved["recipe"])
-    teacher = folder / TEACHER if recipe.training.teacher else None
-    return _run(recipe, sources, folder, options or RunOptions(), saved=saved, teacher=teacher)
+    options = options or RunOptions()
+    stages = pick_up(folder, options.tflite_size)
+    before = stages.sources
+    assert before is not None  # something has begun
+    return _train_stages(stages, Sources(data or before.data, validation or before.validation), options)
 
 
-def tflite_of_size(path: Path, size: tuple[int, int]) -> Path:
-    """Return the path of the `.tflite` for a height and width, next to a run's network."""
-    return path.with_name(f"{path.stem}_{size[0]}x{size[1]}.tflite")
-
-
-def _run(
-    recipe: Recipe,
-    sources: Sources,
-    folder: Path,
-    options: RunOptions,
-    *,
-    initial: Path | None = None,
-    teacher: Path | None = None,
-    saved: dict[str, Any] | None = None,
-) -> Path:
+def _train_stages(stages: Stages, sources: Sources, options: RunOptions) -> Path:
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
     with _stopping_quickly(), join_processes(options.device) as processes:
-        path = Run(recipe, sources, folder, options, processes, initial, teacher, saved).execute()
+        runs = [
+            Run(stage.recipe, sources, stage.folder, options, processes, stage.initial, stage.teacher, stage.saved)
+            for stage in stages.todo
+        ]
+        for run in runs:
+            run.check()
+        path = _execute(runs, stages, processes, options)
     if processes.first and options.check_export:
         _check_exports(path, options.tflite_size)
     return path
+
+
+def _execute(runs: list["Run"], stages: Stages, processes: Processes, options: RunOptions) -> Path:
+    """Train one stage after the other. Return the path of the last one's network, or of its copy as the run's."""
+    recipes = list(stages.recipe.stages)
+    path = network_file(stages.folder, stages.recipe)
+    for stage, run in zip(stages.todo, runs, strict=True):
+        if stages.several and processes.first:
+            tqdm.write(f"stage {stage.number} of {len(recipes)}: {stage.recipe.describe()}")
+        path = run.execute(recipes[: stage.number - 1], stages.keep if run is runs[0] else None)
+        recipes[stage.number - 1] = run.recipe
+        if stage is not stages.todo[-1]:
+            forget_compiled_steps()
+    if not stages.several or not stages.ends:
+        return path
+    if processes.first:
+        if not runs:
+            tqdm.write(f"{stages.folder}: all stages are done")
+        stages.copy_up(options.tflite_size)
+    return stages.folder / path.name
 
 
 @contextlib.contextmanager
@@ -155,14 +169,14 @@ def _stopping_quickly() -> Iterator[None]:
 
 def _check_exports(path: Path, size: tuple[int, int] | None) -> None:
     """Run each exported file in the installed runtimes, and report which runtimes compared it."""
-    for file in [path.with_suffix(".tflite"), *([tflite_of_size(path, size)] if size else [])]:
+    for file in network_files(path, size)[1:]:
         for line in check_export(file, path):
             tqdm.write(f"{file.name}: {line}")
 
 
 @dataclass
 class Run:
-    """One process's part in a run: the stages, in order.
+    """One process's part in the run of one stage.
 
     Attributes:
         recipe: what is trained and how; its length is in steps as soon as the pictures are known.
@@ -173,6 +187,7 @@ class Run:
         initial: run or network to start from; None starts from fresh weights.
         teacher_file: network to learn from; None learns from HR alone.
         saved: content of the checkpoint to continue from; None starts the run.
+        teacher: the network to learn from, once it is loaded.
     """
 
     recipe: Recipe
@@ -183,11 +198,16 @@ class Run:
     initial: Path | None = None
     teacher_file: Path | None = None
     saved: dict[str, Any] | None = None
+    teacher: CollapsedSESR | None = field(default=None, init=False)
 
-    def execute(self) -> Path:
-        """Go through all stages and return the path of the network's file."""
-        self.check()
-        teacher = self.load_teacher()
+    def execute(self, earlier: Sequence[Recipe] = (), opened: Callable[[], None] | None = None) -> Path:
+        """Train, from the pictures to the network's files, after `check`. Return the path of the safetensors.
+
+        Args:
+            earlier: recipes of the stages before, for the network's card.
+            opened: called by the first process when the run's folder has been made.
+        """
+        teacher = self.teacher
         learner = self.make_learner()
         validation = self.read_validation()
         planes = self.load_planes()
@@ -199,15 +219,18 @@ class Run:
         self.processes.agree("pictures, another recipe or another checkpoint", [images, self.recipe, progress.step])
         learner.prepare(self.crops_to_measure_on(targets), fresh=self.saved is None)
         self.processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
-        self.open_folder(learner, teacher)
+        self.open_folder(learner)
+        if opened and self.processes.first:
+            opened()
         with self.monitoring(validation, progress) as monitor:
             save = functools.partial(save_run, self.folder, learner, progress, self.sources, images)
             Loop(learner, choose_steps(learner, sampler), progress, monitor, save).run()
-        return self.finish(learner, progress)
+        return self.finish(learner, progress, earlier)
 
     def check(self) -> None:
-        """Find early what would stop the run late. Raises `DataError`, `TrainingError`."""
+        """Load the teacher, and find early what would stop the run late. Raises `DataError`, `TrainingError`."""
         share_of(self.recipe.training.batch, self.processes.rank, self.processes.ranks)
+        self.teacher = self.load_teacher()
         self.sources.check(self.recipe.network.scale)
         place = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
         if not place.is_dir() or not os.access(place, os.W_OK):
@@ -226,19 +249,23 @@ class Run:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
         if self.initial is not None:
-            start_from(learner.network, self.initial)
+            if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
+                start_from(learner.network, self.initial)
+            self.processes.share([parameter.detach() for parameter in learner.parameters])
             learner.reset_mean()
             self._say(f"starting from {self.initial}")
         elif self.saved is None:
             self._say("starting from nothing: fresh weights")
         return learner
 
-    def read_validation(self) -> Validation | None:
-        """Read the pictures to measure with; only the first process does."""
-        if not self.processes.first or self.sources.validation is None:
-            return None
-        folder = self._source_folder(self.sources.validation, "validation")
-        return Validation(folder, self.recipe.network.scale, self.recipe.data)
+    def read_validation(self) -> dict[str, Validation]:
+        """Read the sets of pictures to measure with, by their names; only the first process does."""
+        if not self.processes.first:
+            return {}
+        return {
+            name: Validation(self._source_folder(source, "validation"), self.recipe.network.scale, self.recipe.data)
+            for name, source in self.sources.sets().items()
+        }
 
     def load_planes(self) -> LumaPlanes:
         """Load the pictures to train on."""
@@ -288,19 +315,19 @@ class Run:
 
         return crops
 
-    def open_folder(self, learner: Learner, teacher: CollapsedSESR | None) -> None:
+    def open_folder(self, learner: Learner) -> None:
         """Make the run's folder, with its recipe and teacher."""
         if not self.processes.first:
             return
         write_tflite(learner.mean_network())  # a missing package is found now, not after hours
         self.folder.mkdir(parents=True, exist_ok=True)
-        with writing(self.folder / "recipe.toml") as temporary:
+        with writing(self.folder / RECIPE) as temporary:
             temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
-        if teacher:
-            teacher.to_checkpoint({}).save(self.folder / TEACHER)
+        if self.teacher:
+            self.teacher.to_checkpoint({}).save(self.folder / TEACHER)
 
     @contextlib.contextmanager
-    def monitoring(self, validation: Validation | None, progress: RunProgress) -> Iterator[Monitor | None]:
+    def monitoring(self, validation: dict[str, Validation], progress: RunProgress) -> Iterator[Monitor | None]:
         """Yield the first process's monitor; None in the others."""
         if not self.processes.first:
             yield None
@@ -308,40 +335,19 @@ class Run:
         with contextlib.closing(Monitor(self.folder, validation, progress.step)) as monitor:
             yield monitor
 
-    def finish(self, learner: Learner, progress: RunProgress) -> Path:
+    def finish(self, learner: Learner, progress: RunProgress, earlier: Sequence[Recipe]) -> Path:
         """Write the collapsed network as safetensors and as .tflite; return the path of the former."""
-        path = self.folder / f"sesr_{self.recipe.stem}.safetensors"
+        path = network_file(self.folder, self.recipe)
         if not self.processes.first:
             return path
-        network = dataclasses.replace(learner.mean_network(), card=self.card(progress.validation_psnr))
+        card = network_card([*earlier, self.recipe], self.sources, progress)
+        network = dataclasses.replace(learner.mean_network(), card=card)
         network.save(path)
         export_tflite(network, path.with_suffix(".tflite"))
         size = self.options.tflite_size
         if size:
             export_tflite(network, tflite_of_size(path, size), Layout(*size))
         return path
-
-    def card(self, validation_db: float | None) -> Card:
-        """Return what the network's file says about its training."""
-        recipe, training = self.recipe, self.recipe.training
-        card: Card = {
-            "name": recipe.name,
-            "data": recipe.card.data or Path(self.sources.data).name,
-            "licence": recipe.card.licence,
-            "steps": training.steps,
-            "batch": f"{training.batch} crops of {recipe.data.crop} x {recipe.data.crop} LR pixels",
-            "seed": training.seed,
-        }
-        if training.quant_w or training.quant_a:
-            both = training.quant_w and training.quant_a
-            card["quantised"] = "weights and features" if both else "weights" if training.quant_w else "features"
-        if training.teacher:
-            card["teacher"] = training.teacher
-        if training.init_from:
-            card["init_from"] = training.init_from
-        if validation_db is not None:
-            card["validation_db"] = round(validation_db, 3)
-        return card
 
     def _can_compile(self) -> bool:
         lacking = missing_compiler(self.processes.device)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sesr.data.degradation import degrade
-from sesr.data.pairs import Pair, Pixels, find_pairs, read_pair
+from sesr.data.pairs import Pair, Pixels, read_pair
 from sesr.data.planes import to_gray
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError
 from sesr.imaging.color import BT601_LIMITED, luma_from_gray
 from sesr.imaging.metrics import psnr
 from sesr.training.learner import Narrow
+from sesr.training.sources import find_set
 
 
 class ValidationPictures:
@@ -52,14 +53,14 @@ class ValidationPictures:
 
 
 def read_validation(source: Path, scale: int, recipe: DataRecipe) -> ValidationPictures:
-    """Read the pictures of a source, with LR degraded as in training.
+    """Read the pictures of a set, with LR degraded as in training.
 
     Nothing is left out: a mean over fewer pictures would be another figure.
 
     Raises `PictureError` if a picture cannot be read, `DataError` if there are none, they do not fit, or one is too
     small.
     """
-    pairs = find_pairs(source, scale, "validation")
+    pairs = find_set(source, scale)
     return ValidationPictures((_read(pair, scale, source, recipe) for pair in pairs), recipe)
 
 
@@ -82,10 +83,10 @@ def _luma(picture: Pixels, recipe: DataRecipe) -> NDArray[np.float64]:
 
 
 class Validation:
-    """Measures networks on the validation pictures of a folder."""
+    """Measures networks on a set of validation pictures."""
 
-    def __init__(self, folder: Path, scale: int, recipe: DataRecipe) -> None:
-        self.scale, self.pictures = scale, read_validation(folder, scale, recipe)
+    def __init__(self, source: Path, scale: int, recipe: DataRecipe) -> None:
+        self.scale, self.pictures = scale, read_validation(source, scale, recipe)
 
     @torch.no_grad()
     def __call__(self, network: Narrow) -> float:

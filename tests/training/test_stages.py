@@ -1,0 +1,314 @@
+"""Runs of several stages: one command trains all, and wherever it is killed, the resumed run ends alike."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from tests.tiny_training import EAGER, RECIPE, Killed, column, train, with_training, without_times
+
+from sesr.errors import DataError, TrainingError, UsageError
+from sesr.network.checkpoint import Checkpoint, load_checkpoint
+from sesr.training import run
+from sesr.training.learner import Learner
+from sesr.training.recipe import Recipe, in_stages, load_recipe
+from sesr.training.run import resume
+from sesr.training.sources import Sources
+from sesr.training.stages import Stages
+
+pytestmark = [
+    pytest.mark.needs("export"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard.*"),
+]
+
+NAME = "sesr_tiny_x2.safetensors"
+ADAM = with_training(steps=6, warmup=0, ema=0.5, validate_every=3)
+NEWTON = with_training(
+    optimizer="gauss-newton", loss="rmse", curvature_crops=2, learning_rate=1e-2, steps=4, warmup=0, ema=0.5, batch=2
+)
+TWO = in_stages([ADAM, NEWTON])
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of noise, the same for the whole module."""
+    from tests.pictures import noise, save
+
+    folder = tmp_path_factory.mktemp("drawn")
+    for index in range(3):
+        save(folder / f"{index}.png", noise(48, 60, index))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of both stages in one go, with one thread, as all tests have."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    train(TWO, drawn, drawn, folder, dataclasses.replace(EAGER, threads=1))
+    return folder
+
+
+def kill_at(call: int, patch: pytest.MonkeyPatch, owner: type = Learner, name: str = "step") -> None:
+    """Replace a method by one that dies in a given call, counted from 0."""
+    calls: Iterator[int] = iter(range(1000))
+    method: Callable[..., object] = getattr(owner, name)
+
+    def dying(*given: object, **named: object) -> object:
+        if next(calls) == call:
+            raise Killed
+        return method(*given, **named)
+
+    patch.setattr(owner, name, dying)
+
+
+@pytest.fixture
+def train_until(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Train until a call of a method, a step unless told otherwise, dies."""
+
+    def run(call: int, *given: Any, owner: type = Learner, name: str = "step", **named: Any) -> None:  # noqa: ANN401
+        with monkeypatch.context() as patch:
+            kill_at(call, patch, owner, name)
+            with pytest.raises(Killed):
+                train(*given, **named)
+
+    return run
+
+
+def assert_equal_weights(one: Checkpoint, other: Checkpoint) -> None:
+    for name, tensor in one.tensors.items():
+        np.testing.assert_array_equal(tensor, other.tensors[name], name)
+
+
+def assert_same(made: Path, other: Path) -> None:
+    for name in (NAME, "sesr_tiny_x2.tflite"):
+        assert (made / name).read_bytes() == (other / name).read_bytes(), name
+    assert load_recipe(made / "recipe.toml") == load_recipe(other / "recipe.toml")
+    for stage in ("stage1", "stage2"):
+        assert without_times(made / stage) == without_times(other / stage)
+
+
+def test_all_stages_in_one_go(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
+    """The last stage's network is the run's; it is what the stages give as runs of their own."""
+    assert sorted(path.name for path in unbroken.iterdir()) == [
+        "recipe.toml", NAME, "sesr_tiny_x2.tflite", "stage1", "stage2",
+    ]  # fmt: skip
+    assert (unbroken / NAME).read_bytes() == (unbroken / "stage2" / NAME).read_bytes()
+    assert [column(unbroken / f"stage{number}", "step")[-1] for number in (1, 2)] == [6, 4]
+    train(ADAM, drawn, drawn, tmp_path / "first")
+    training = dataclasses.replace(NEWTON.training, init_from=str(tmp_path / "first"))
+    alone = train(dataclasses.replace(NEWTON, training=training), drawn, drawn, tmp_path / "second")
+    one, other = load_checkpoint(unbroken / NAME), load_checkpoint(alone)
+    assert_equal_weights(one, other)
+
+
+def test_the_card_lists_the_stages(unbroken: Path) -> None:
+    card = load_checkpoint(unbroken / NAME).card
+    assert card["steps"] == 10
+    assert card["stages"] == {
+        "1": "6 steps of adam, 4 crops of 16 x 16 LR pixels, rate 0.002, loss l1, seed 0",
+        "2": "4 steps of gauss-newton, 2 crops of 16 x 16 LR pixels, rate 0.01, loss rmse, seed 0",
+    }
+    assert (card["name"], card["licence"]) == ("tiny", "Apache-2.0")
+    assert not {"init_from", "seed", "batch"} & card.keys()
+    assert card["validation_db"] == pytest.approx(column(unbroken / "stage2", "validation_psnr")[-1], abs=1e-3)
+    assert load_checkpoint(unbroken / "stage1" / NAME).card["steps"] == 6
+
+
+def test_the_runs_recipe_trains_the_same_again(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
+    written = load_recipe(unbroken / "recipe.toml")
+    assert [stage.training.optimizer for stage in written.stages] == ["adam", "gauss-newton"]
+    train(written, drawn, drawn, tmp_path / "again")
+    assert_same(tmp_path / "again", unbroken)
+
+
+@pytest.mark.parametrize("step", [3, 6, 8])
+def test_a_run_killed_in_a_stage_resumes_exactly(
+    step: int, unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+) -> None:
+    """In the first stage; in the second before its first checkpoint; and after it."""
+    train_until(step, TWO, drawn, drawn, tmp_path / "run")
+    assert not (tmp_path / "run" / NAME).exists()
+    assert resume(tmp_path / "run", EAGER) == tmp_path / "run" / NAME
+    assert_same(tmp_path / "run", unbroken)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_run_killed_while_its_network_is_written(
+    stage: int, unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+) -> None:
+    """All steps of the stage are done and saved."""
+    train_until(stage - 1, TWO, drawn, drawn, tmp_path / "run", owner=run.Run, name="finish")
+    resume(tmp_path / "run", EAGER)
+    assert_same(tmp_path / "run", unbroken)
+
+
+def test_a_run_killed_before_its_network_is_copied(
+    unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resumed, it needs no pictures any more; resumed again, it does no harm."""
+    train_until(0, TWO, drawn, None, tmp_path / "run", owner=Stages, name="copy_up")
+    for _ in range(2):
+        assert resume(tmp_path / "run", EAGER, "no/such/folder") == tmp_path / "run" / NAME
+        assert "all stages are done" in capsys.readouterr().out
+    one, other = load_checkpoint(tmp_path / "run" / NAME), load_checkpoint(unbroken / NAME)
+    assert_equal_weights(one, other)
+
+
+def test_a_moved_run_goes_on(unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None]) -> None:
+    """The second stage finds the first where it is now."""
+    train_until(6, TWO, drawn, drawn, tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resume(tmp_path / "moved", EAGER)
+    assert (tmp_path / "moved" / NAME).read_bytes() == (unbroken / NAME).read_bytes()
+
+
+def test_stages_one_by_one(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="stage1: holds no run to start from; train --stage 1 first"):
+        train(TWO, drawn, drawn, run, stage=2)
+    assert not run.exists()
+    assert train(TWO, drawn, drawn, run, stage=1) == run / "stage1" / NAME
+    assert not (run / NAME).exists()
+    with pytest.raises(TrainingError, match="stage1: holds a run already"):
+        train(TWO, drawn, drawn, run, stage=1)
+    with pytest.raises(TrainingError, match="run: holds a run already"):
+        train(TWO, drawn, drawn, run)
+    assert train(TWO, drawn, drawn, run, stage=2) == run / NAME
+    assert_same(run, unbroken)
+    (run / "stage1" / "checkpoint.pt").unlink()
+    with pytest.raises(TrainingError, match="stage2: was trained after stage 1"):
+        train(TWO, drawn, drawn, run, stage=1)
+    with pytest.raises(UsageError, match="--stage 3: the recipe has 2 stages"):
+        train(TWO, drawn, drawn, run, stage=3)
+    with pytest.raises(UsageError, match=r"--stage 2: the recipe has 1 stage$"):
+        train(ADAM, drawn, drawn, tmp_path / "one", stage=2)
+
+
+def test_an_unfinished_stage_is_finished_first(
+    unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+) -> None:
+    """A stage's own folder resumes it alone; the last stage's ends the whole run."""
+    run = tmp_path / "run"
+    train_until(3, TWO, drawn, drawn, run, stage=1)
+    with pytest.raises(TrainingError, match=r"stage1: has done 3 of 6 steps; go on with it by --resume .*stage1"):
+        train(TWO, drawn, drawn, run, stage=2)
+    assert resume(run / "stage1", EAGER) == run / "stage1" / NAME
+    train_until(2, TWO, drawn, drawn, run, stage=2)
+    assert resume(run / "stage2", EAGER) == run / NAME
+    assert_same(run, unbroken)
+
+
+def test_a_run_stopped_before_its_first_checkpoint(
+    drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+) -> None:
+    run = tmp_path / "run"
+    train_until(0, TWO, drawn, None, run)
+    with pytest.raises(TrainingError, match="run: was stopped before its first checkpoint; start it again"):
+        resume(run, EAGER)
+    train(TWO, drawn, None, run)
+    assert (run / NAME).exists()
+
+
+def taught(recipe: Recipe, teacher: Path) -> Recipe:
+    training = dataclasses.replace(recipe.training, teacher=str(teacher))
+    return dataclasses.replace(recipe, training=training)
+
+
+def test_a_later_stages_teacher_is_kept_from_the_start(
+    drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+) -> None:
+    """Whatever happens to the original while the first stage trains."""
+    teacher = tmp_path / "teacher.safetensors"
+    shutil.copy(train(with_training(steps=2, warmup=0), drawn, None, tmp_path / "other"), teacher)
+    recipe = in_stages([ADAM, taught(NEWTON, teacher)])
+    train(recipe, drawn, None, tmp_path / "whole")
+    train_until(3, recipe, drawn, None, tmp_path / "run")
+    teacher.unlink()
+    resume(tmp_path / "run", EAGER)
+    assert (tmp_path / "run" / NAME).read_bytes() == (tmp_path / "whole" / NAME).read_bytes()
+    assert load_checkpoint(tmp_path / "run" / NAME).card["teacher"] == str(teacher)
+    with pytest.raises(TrainingError, match=r"cannot learn from .*teacher\.safetensors: no such file"):
+        train(recipe, drawn, None, tmp_path / "third")
+    assert not (tmp_path / "third").exists(), "found before the first stage, not after"
+
+
+def test_later_stages_are_checked_before_the_first(drawn: Path, tmp_path: Path) -> None:
+    nobody = dataclasses.replace(NEWTON, training=dataclasses.replace(NEWTON.training, teacher="m99"))
+    with pytest.raises(UsageError, match="no network to learn from: no finished run runs/m99_x2"):
+        train(in_stages([ADAM, nobody]), drawn, None, tmp_path / "run")
+    with pytest.raises(DataError, match="none: no such folder"):
+        train(TWO, drawn, tmp_path / "none", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_stages_is_a_network_to_start_and_to_learn_from(
+    unbroken: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its folder, and by its name."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(unbroken, "runs/tiny_x2")
+    still = {"steps": 1, "warmup": 1, "learning_rate": 1e-30}
+    for source in ("tiny", "runs/tiny_x2"):
+        made = train(
+            with_training(**still, init_from=source, teacher=source), drawn, None, tmp_path / Path(source).name
+        )
+        one, other = load_checkpoint(unbroken / NAME).tensors, load_checkpoint(made).tensors
+        assert all(np.allclose(one[name], other[name], atol=1e-6) for name in one)
+
+
+def test_a_run_of_epochs_is_resumed_by_its_steps(drawn: Path, tmp_path: Path, train_until: Callable[..., None]) -> None:
+    data = dataclasses.replace(RECIPE.data, sampling="images", crops_per_image=4)
+    by_epochs = dataclasses.replace(with_training(steps=0, epochs=2, warmup=0), data=data)
+    recipe = in_stages([by_epochs, dataclasses.replace(NEWTON, data=data)])
+    train(recipe, drawn, None, tmp_path / "whole")
+    train_until(7, recipe, drawn, None, tmp_path / "run")
+    resume(tmp_path / "run", EAGER)
+    assert (tmp_path / "run" / NAME).read_bytes() == (tmp_path / "whole" / NAME).read_bytes()
+    assert "6 steps of adam" in load_checkpoint(tmp_path / "run" / NAME).card["stages"]["1"]
+
+
+def test_a_second_tflite_is_copied_too(drawn: Path, tmp_path: Path) -> None:
+    recipe = in_stages([with_training(steps=1, warmup=0), with_training(steps=1, warmup=0, seed=1)])
+    train(recipe, drawn, None, tmp_path / "run")
+    resume(tmp_path / "run", dataclasses.replace(EAGER, tflite_size=(30, 40)))
+    assert (tmp_path / "run" / "sesr_tiny_x2_30x40.tflite").is_file()
+
+
+@pytest.mark.slow
+def test_compiled_stages_do_not_depend_on_those_before(drawn: Path, tmp_path: Path) -> None:
+    """The second stage's step is compiled for its own batch, as in a process that begins with it."""
+    options = dataclasses.replace(EAGER, compile_step=True)
+    train(TWO, drawn, drawn, tmp_path / "whole", options)
+    train(TWO, drawn, drawn, tmp_path / "parts", options, stage=1)
+    torch.compiler.reset()
+    train(TWO, drawn, drawn, tmp_path / "parts", options, stage=2)
+    assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_several_validation_sets(drawn: Path, tmp_path: Path) -> None:
+    """Each has its column, its mean counts like the others', and the card lists all."""
+    sets = (str(drawn), f"{drawn}/[01]*", str(drawn / "2.png*"))
+    from sesr.training.run import train as train_from
+
+    path = train_from(
+        with_training(steps=4, warmup=0, validate_every=2), Sources(str(drawn), sets), tmp_path / "run", EAGER
+    )
+    columns = [column(tmp_path / "run", f"psnr_{name}") for name in (drawn.name, "01", "2.png")]
+    assert [len(values) for values in columns] == [2, 2, 2]
+    whole, two, one = (np.array(values) for values in columns)
+    np.testing.assert_allclose(whole, (2 * two + one) / 3, rtol=1e-6)
+    mean = column(tmp_path / "run", "validation_psnr")
+    np.testing.assert_allclose(mean, (whole + two + one) / 3, rtol=1e-6)
+    card = load_checkpoint(path).card
+    assert card["validation_db"] == pytest.approx(mean[-1], abs=1e-3)
+    assert card["validation_sets_db"] == {
+        name: pytest.approx(values[-1], abs=1e-3)
+        for name, values in zip((drawn.name, "01", "2.png"), columns, strict=True)
+    }

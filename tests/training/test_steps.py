@@ -4,10 +4,12 @@ There is seldom a GPU where these tests run. So most of them "record" by keeping
 for each replay. Everything but CUDA is tested that way: the rows of coming steps, the counter, rates read from tensors.
 """
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +20,15 @@ import torch
 from tests.tiny_training import ALONE, RECIPE, with_training
 from tests.training.recorders import Keeping
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from sesr.data.crops import CropSampler
 from sesr.data.planes import FINE, LumaPlanes
+from sesr.network.quantized import QuantizedNetwork
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.learner import Learner
+from sesr.training.optimizers.gauss_newton import GaussNewton
 from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.sources import Sources
@@ -220,6 +226,65 @@ def test_a_table_is_all_that_a_batch_needs() -> None:
             assert all(torch.equal(*pair) for pair in zip(one.cut(table), other(step), strict=True))
 
 
+class Watching(Keeping):
+    """Notes every operation of the recorded step that touches a tensor on the CPU."""
+
+    def __init__(self) -> None:
+        self.operations: list[str] = []
+        self.on_cpu: list[str] = []
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        watching = self
+
+        class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+            def __torch_dispatch__(
+                self, function: object, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+            ) -> object:
+                result = function(*args, **(kwargs or {}))  # type: ignore[operator]
+                watching.operations.append(str(function))
+                tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+                if any(tensor.device.type == "cpu" for tensor in tensors):
+                    watching.on_cpu.append(str(function))
+                return result
+
+        with Watch():  # type: ignore[no-untyped-call]
+            step()
+        return step
+
+
+class Descent(torch.optim.Optimizer):
+    """Stands for Adam, whose fused form exists on real devices only."""
+
+    def __init__(self, parameters: list[Tensor], lr: Tensor, *_: object, **__: object) -> None:
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        (group,) = self.param_groups
+        for parameter in group["params"]:
+            parameter.sub_(parameter.grad * group["lr"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_step_asks_nothing_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph would keep what it got from the CPU when it was recorded. So the step runs on PyTorch's device without
+    memory, from which no number can be fetched, and none of its operations may touch a tensor of the CPU."""
+    recipe, nowhere = RECIPES[name], torch.device("meta")
+    monkeypatch.setattr(torch.optim, "Adam", Descent)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # unknown on that device
+    learner = Learner(recipe, Processes(nowhere), compile_step=False, record=True)
+    count = sum(parameter.numel() for parameter in learner.parameters)
+    prepared = [torch.zeros(count, count, device=nowhere), torch.zeros(count, device=nowhere)]
+    monkeypatch.setattr(GaussNewton, "prepared", prepared)
+    sampler, watching = sampler_of(recipe), Watching()
+    sampler.planes = sampler.planes.to(nowhere)  # which positions there are was read from them before
+    steps = RecordedSteps(learner, sampler, watching)
+    for step in range(WARM_UP + 1):
+        steps.take(step, 1)
+    assert len(watching.operations) > 100
+    assert not watching.on_cpu
+
+
 def close(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other.cpu(), rtol=2e-3, atol=2e-5)
 
@@ -240,6 +305,16 @@ def test_a_gpu_records_the_steps_of_a_processor(
     assert losses == pytest.approx(expected, rel=1e-2)
     if name in ("adam", "amsgrad", "newton"):  # int8 rounds, and takes another step where a value is nearly half
         assert all(map(close, single.mean, recorded.mean))
+
+
+@ON_GPU
+@pytest.mark.parametrize("quantized", [(True, False), (False, True), (True, True)])
+def test_a_gpu_makes_networks_of_8_bits(quantized: tuple[bool, bool]) -> None:
+    recipe = with_data(with_training(quant_w=quantized[0], quant_a=quantized[1]), crop=8)
+    learner = learner_of(recipe, record=True, device=Processes(torch.device("cuda")))
+    losses_of(choose_steps(learner, sampler_of(recipe, device="cuda")), [1] * (WARM_UP + 1))
+    assert all(parameter.is_cuda for parameter in learner.parameters)
+    assert isinstance(learner.mean_network(), QuantizedNetwork) == all(quantized)
 
 
 @ON_GPU

@@ -114,7 +114,7 @@ class Learner:
         on_gpu = processes.device.type == "cuda"
         self.recordable = can_record(recipe.training, processes) and (on_gpu if record is None else record)
         self.network = build_network(recipe).to(processes.device)
-        self.model = _with_simulation(self.network, recipe.training)
+        self.model = _with_simulation(self.network, recipe.training).to(processes.device)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.model.parameters())
         for parameter in self.parameters:

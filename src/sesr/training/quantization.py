@@ -176,7 +176,7 @@ class QuantizedSESR(nn.Module):
         tensors = self.network.collapse().state_dict()
         if self.quant_w:
             for name in [name for name in tensors if name.endswith(".weight")]:
-                units, scale = _rounded_kernel(tensors[name], torch.zeros(len(tensors[name])))
+                units, scale = _rounded_kernel(tensors[name], tensors[name].new_zeros(len(tensors[name])))
                 tensors[name] = units * scale[:, None]
             for name in [name for name in tensors if name.endswith(".slope")]:
                 units, scale = _rounded_slope(tensors[name])

@@ -117,7 +117,7 @@ class GaussNewton(torch.optim.Optimizer):
         promise = mean @ change
         change.mul_(_shortened(state, promise))
         rate = group["lr"]
-        if isinstance(rate, Tensor) and rate.is_cuda:
+        if isinstance(rate, Tensor) and rate.device.type != "cpu":
             change.mul_(rate)  # a number would have to be fetched from the GPU
             rate = 1.0
         parts = torch.split(change, [parameter.numel() for parameter in parameters])

@@ -179,15 +179,17 @@ def test_a_checkpoint_continues_recorded_or_not(name: str, records: tuple[bool, 
 
 
 def test_a_checkpoint_of_an_earlier_version_continues() -> None:
-    """Gauss-Newton kept its number of steps as a number, and every optimizer its rate."""
+    """Gauss-Newton kept its number of steps as a number, and running means were saved with their gradients' marks."""
     learners = [learner_of(NEWTON, record=record) for record in (False, True)]
     losses_of(SingleSteps(learners[0], sampler_of(NEWTON)), [1] * 55)
     state = copy.deepcopy(learners[0].state())
     (kept,) = state["optimizer"]["state"].values()
     kept["step"] = int(kept["step"])
+    state["mean"] = [mean.requires_grad_() for mean in state["mean"]]
     learners[1].restore(state)
     for learner in learners:
         losses_of(SingleSteps(learner, sampler_of(NEWTON)), [1] * 3, first=55)
+        assert not any(mean.requires_grad for mean in learner.mean)
     assert_equal(*learners)
 
 

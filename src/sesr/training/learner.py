@@ -175,9 +175,10 @@ class Learner:
         self._follow(share)
         return loss
 
+    @torch.no_grad()
     def _follow(self, share: float | Tensor) -> None:
         """Move the running mean a share of the way to the weights."""
-        weights = [parameter.detach() for parameter in self.parameters]  # or all steps' gradients would be remembered
+        weights = list[Tensor](self.parameters)
         if isinstance(share, Tensor):  # one kernel for all weights wants a share for each
             parts = torch.split(self._share.fill_(share), [mean.numel() for mean in self.mean])
             shares = [part.view_as(mean) for part, mean in zip(parts, self.mean, strict=True)]
@@ -267,6 +268,7 @@ class Learner:
             "start": self._start,
         }
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a state that `state` returned."""
         self.model.load_state_dict(state["network"])

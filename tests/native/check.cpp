@@ -22,6 +22,7 @@
 
 #include "bicubic.hpp"
 #include "picture.hpp"
+#include "sharpen.hpp"
 
 namespace {
 
@@ -609,6 +610,88 @@ void check_bicubic(const Case& of, const Picture& in, Random& random) {
                       });
 }
 
+// ------------------------------------------------------------------------------------------------------ Sharpening
+
+// The blur's weights at distance -radius to radius, as whole 65536ths that are 1 together.
+Doubles blur_weights(Index radius, Random& random) {
+    Doubles sides;
+    double middle = 65536;
+    for (Index k = 0; k < radius; ++k) {
+        sides.push_back(std::floor(random.real(0, 0.9) * middle / 2));
+        middle -= 2 * sides.back();
+    }
+    Doubles all(sides.begin(), sides.end());
+    all.push_back(middle);
+    all.insert(all.end(), sides.rbegin(), sides.rend());
+    for (double& weight : all) weight /= 65536;
+    return all;
+}
+
+Planes blurred(const Planes& in, const Doubles& weights) {
+    const auto radius = static_cast<Index>(weights.size()) / 2;
+    Planes across(1, in.height, in.width), out(1, in.height, in.width);
+    for (Index y = 0; y < in.height; ++y)
+        for (Index x = 0; x < in.width; ++x)
+            for (Index k = -radius; k <= radius; ++k)
+                across.row(0, y)[x] += weights.data()[k + radius] * in.row(0, y)[mirrored(x + k, in.width)];
+    for (Index y = 0; y < in.height; ++y)
+        for (Index x = 0; x < in.width; ++x)
+            for (Index k = -radius; k <= radius; ++k)
+                out.row(0, y)[x] += weights.data()[k + radius] * across.row(0, mirrored(y + k, in.height))[x];
+    return out;
+}
+
+// Before rounding. `most` is white, and opaque.
+Doubles sharpened(const Picture& in, double most, const Doubles& weights, double amount, double limit) {
+    const bool has_alpha = in.channels % 2 == 0;
+    const double one = most / 255;
+    Planes luma = in.plane(0);
+    if (in.channels > 2) {
+        const Planes green = in.plane(1), blue = in.plane(2);
+        for (std::size_t i = 0; i < luma.values.size(); ++i)
+            luma.values[i] = 0.299 * luma.values[i] + 0.587 * green.values[i] + 0.114 * blue.values[i];
+    }
+    const auto opacity = [&](double value, Index) { return has_alpha ? value / 255 : 1; };
+    const Planes alpha = in.plane(in.channels - 1).mapped(opacity);
+    const Planes low = blurred(luma.with(alpha, std::multiplies<double>()), weights), seen = blurred(alpha, weights);
+    Doubles all;
+    for (std::size_t i = 0; i < luma.values.size(); ++i) {
+        const double detail = (luma.values[i] * seen.values[i] - low.values[i]) / std::max(seen.values[i], 1e-6);
+        const double wanted = detail * one * amount, change = wanted * limit / (limit + std::abs(wanted));
+        for (Index c = 0; c < in.channels; ++c) {
+            const double value = in.bytes.data()[static_cast<Index>(i) * in.channels + c] * one;
+            all.push_back(has_alpha && c == in.channels - 1 ? value : std::clamp(value + change, 0.0, most));
+        }
+    }
+    return all;
+}
+
+// Pixels of type T, `one` to a step of 8 bits.
+template <class T>
+void check_sharpening(const Case& of, const Picture& in, T one, double error, Random& random) {
+    const Index radius = random.whole(0, 10);
+    const Doubles weights = blur_weights(radius, random);
+    const Floats halves(weights.begin() + radius, weights.end());
+    const double amount = random.real(0, 2), limit = 24.0 * one;
+    std::vector<T> pixels;
+    for (const Byte byte : in.bytes) pixels.push_back(static_cast<T>(byte * one));
+    Case same_size = of;
+    same_size.shape.scale = 1;
+    const Wanted wanted = {sharpened(in, 255.0 * one, weights, amount, limit), 0.5 + error};
+    const sesr::Sharpening how = {halves.data(), radius, static_cast<float>(amount), static_cast<float>(limit)};
+    compare_all<T>("sharpening of " + std::to_string(in.channels) + " channels", same_size, in.channels, wanted, random,
+                   [&](const Kernels& kernels, const Part& part, Plane<T> out) {
+                       sesr::sharpen(kernels, how, {pixels.data(), of.height, of.width}, out, in.channels, part.top,
+                                     part.threads);
+                   });
+}
+
+void check_sharpening(const Case& of, Random& random) {
+    const Picture in = random_picture(random, of.height, of.width, random.whole(1, 4));
+    check_sharpening<std::uint8_t>(of, in, 1, 0.002, random);
+    check_sharpening<std::uint16_t>(of, in, 257, 0.2, random);
+}
+
 // How many results are neither black nor white: a check whose networks saturate sees nothing.
 class Spread {
   public:
@@ -649,6 +732,7 @@ void check_picture(const Case& of, Spread& spread) {
     check_network(of, Int8Model(of.shape, random), random, spread);
     check_network(of, FloatModel(of.shape, random), random, spread);
     check_bicubic(of, random_picture(random, of.height, of.width, random.whole(1, 4)), random);
+    check_sharpening(of, random);
 }
 
 // -------------------------------------------------------------------------------------------------- Wrong arguments
@@ -778,6 +862,27 @@ void check_sizes(const Kernels& kernels, const Model& model) {
                 [&] { bicubic_picture({4, 5, 4 * scale, 5 * scale, 1, 0, scale}); });
 }
 
+void check_sharpening_refusals(const Kernels& kernels) {
+    const Bytes in(60);
+    Bytes out(60);
+    const Floats weights = {0.5f, 0.25f};
+    const auto sharpen = [&](const sesr::Sharpening& how, Index channels, Index rows, Index width, Index top) {
+        const Plane<Byte> result = {out.data(), rows, width};
+        sesr::sharpen(kernels, how, {in.data(), 3, 5}, result, channels, top, 1);
+    };
+    const sesr::Sharpening good = {weights.data(), 1, 1.0f, 24.0f};
+    sharpen(good, 4, 2, 5, 1);
+    sesr::Sharpening wide = good, weak = good, strong = good;
+    wide.radius = sesr::MOST_SHARPEN_RADIUS + 1;
+    weak.limit = 0;
+    strong.limit = 8192;
+    for (const sesr::Sharpening& wrong : {wide, weak, strong})
+        refused("a wrong sharpening", [&] { sharpen(wrong, 4, 3, 5, 0); });
+    refused("five channels", [&] { sharpen(good, 5, 1, 5, 0); });
+    refused("another width", [&] { sharpen(good, 1, 3, 6, 0); });
+    refused("rows below the picture", [&] { sharpen(good, 1, 2, 5, 2); });
+}
+
 void check_refusals(const Kernels& kernels) {
     Random random(1);
     const Shape shape = {1, 16, 2, true};
@@ -788,6 +893,7 @@ void check_refusals(const Kernels& kernels) {
     check_numbers(kernels, int8);
     check_sizes(kernels, int8);
     check_sizes(kernels, real);
+    check_sharpening_refusals(kernels);
 }
 
 // Whose products are counted for comparisons of speed.

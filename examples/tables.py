@@ -25,7 +25,7 @@ from sesr.evaluation.published import BRACKETS, bracketed, published
 from sesr.network.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md")
+PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md", "docs/sharpen.md")
 
 SETS = ("Set5", "Set14", "BSD100")
 AS_RGB = "Set14" + GRAY_AS_RGB
@@ -400,6 +400,20 @@ def photo(suffix: str, head: str, verb: str, sign: int) -> str:
     return table([head, "bicubic", *columns], rows)
 
 
+# Sharpening
+
+
+def sharpening() -> str:
+    """PSNR and SSIM of every network and set, by the amount of sharpening."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    with (ROOT / "results" / "sharpen.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            line = rows.setdefault((label(row["network"], int(row["scale"])), row["set"]), {})
+            line[row["sharpen"]] = f"{decibels(float(row['psnr']))} / {float(row['ssim']):.4f}"
+    amounts = next(iter(rows.values()))
+    return table(["--sharpen", "", *amounts], [[*what, *(line[a] for a in amounts)] for what, line in rows.items()])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "quality": quality,
     "figures reached": reached,
@@ -417,6 +431,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "int8 below PReLU by set": int8_below_prelu,
     "photo, JPEG": lambda: photo("_jpeg75", "LR of JPEG 75", "over", 1),
     "photo, exact": lambda: photo("", "exact LR", "below", -1),
+    "sharpening": sharpening,
 }
 
 

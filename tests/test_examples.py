@@ -48,3 +48,12 @@ def test_compressed_picture(tmp_path: Path) -> None:
     bicubic, faithful, photo = (float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB"))
     assert photo > max(bicubic, faithful) + 0.1
     assert (tmp_path / "out.png").is_file()
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+def test_sharpened_picture(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "sharpen.py"), str(tmp_path / "out.png")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    none, some, much = (float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB"))
+    assert none > some > much > none - 2
+    assert (tmp_path / "out.png").is_file()

@@ -73,6 +73,7 @@ SURFACE = {
         "--round-input": False,
         "--jpeg": None,
         "--against-x4": False,
+        "--sharpen": None,
         "--engine": "native",
         "--threads": None,
     },

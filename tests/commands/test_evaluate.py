@@ -60,6 +60,27 @@ def test_evaluate_against_x4(tmp_path: Path, pictures: str, capsys: Captured) ->
     assert "network 'own' is unknown" in capsys.readouterr().err
 
 
+def test_evaluate_sharpened(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    """By each amount; without any, the figures are the usual ones."""
+    out = tmp_path / "results"
+    rest = ["-s", "2", "--data", pictures, "-o", str(out)]
+    assert main(["evaluate", network, "m3", *rest, "--sharpen", "0", "1", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "m3 x2        1" in printed
+    assert printed.endswith(f"written: {out}/sharpen.csv\n")
+    assert [path.name for path in out.iterdir()] == ["sharpen.csv"]
+    head, *rows = [line.split(",") for line in (out / "sharpen.csv").read_text().splitlines()]
+    assert head == ["network", "scale", "set", "images", "sharpen", "psnr", "ssim"]
+    assert [(row[0], row[4]) for row in rows] == [("random", "0"), ("random", "1"), ("m3", "0"), ("m3", "1")]
+    assert main(["evaluate", "m3", *rest]) == 0
+    (usual,) = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines() if ",ours," in line]
+    assert rows[2][5:7] == usual[4:6]
+    assert float(rows[3][5]) != float(rows[2][5])
+    for option in ("--card", "--against-x4"):
+        assert main(["evaluate", network, *rest, "--sharpen", "1", option]) == 2
+        assert f"{option} has no place there" in capsys.readouterr().err
+
+
 @pytest.mark.needs("export")
 def test_evaluate_what_cannot_be(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
     tflite = str(Path(network).with_suffix(".tflite"))

@@ -85,3 +85,16 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def sharpen_amount(text: str) -> float:
+    """Parse an amount of sharpening."""
+    from sesr.inference.sharpen import MOST
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (not at all) to {MOST:g}, such as 0.3")
+    return number

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, plain, positive
+from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, plain, positive, sharpen_amount
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ def add_evaluate(commands: "Commands") -> None:
         action="store_true",
         help="also measure the x4 network of the same name, its result shrunk to the scale",
     )
+    parser.add_argument(
+        "--sharpen",
+        type=sharpen_amount,
+        nargs="+",
+        metavar="AMOUNT",
+        help="measure results sharpened by each of these amounts, such as 0 0.5 1, and write sharpen.csv alone",
+    )
     add_engine(parser)
 
 
@@ -69,6 +76,10 @@ def _evaluate(arguments: Arguments) -> int:
         if arguments.card and getattr(arguments, option):
             name = f"--{option.replace('_', '-')}"
             raise UsageError(f"--card keeps the protocol's figures, and {name} gives others; take one of them")
+    for option in ("card", "jpeg", "against_x4"):
+        if arguments.sharpen and getattr(arguments, option):
+            name = f"--{option.replace('_', '-')}"
+            raise UsageError(f"--sharpen writes a table of its own, and {name} has no place there; take one of them")
     scales: list[int | None] = arguments.scale or [None]
     loaded = [_load(arguments, model, scale) for model in arguments.models for scale in scales]
     names = Counter((network.name, engine.scale) for network, engine in loaded)
@@ -77,12 +88,35 @@ def _evaluate(arguments: Arguments) -> int:
             raise UsageError(f"{name} x{scale} is asked for {count} times, and its tables have one name; give it once")
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
+    if arguments.sharpen:
+        return _evaluate_sharpened(arguments, loaded)
     rivals = [_x4_of(arguments, network.name, engine.scale) for network, engine in loaded]
     evaluations = [
         _evaluate_one(arguments, network, engine, x4) for (network, engine), x4 in zip(loaded, rivals, strict=True)
     ]
     if len(evaluations) > 1:
         print(f"all: {plain(write_quality(evaluations, arguments.output))}")
+    return 0
+
+
+def _evaluate_sharpened(arguments: Arguments, loaded: "list[tuple[Network, LumaEngine]]") -> int:
+    """Measure networks by each amount of sharpening, print the table and write it."""
+    from sesr.evaluation.protocol import as_run, rounded_input
+    from sesr.evaluation.sharpened import evaluate_sharpened, sharpened_table, write_sharpened
+
+    upscaler = rounded_input if arguments.round_input else as_run
+    rows = []
+    for network, engine in loaded:
+        rows += evaluate_sharpened(
+            upscaler(engine),
+            network.name,
+            arguments.data,
+            engine.scale,
+            list(dict.fromkeys(arguments.sharpen)),
+            progress=sys.stderr.isatty(),
+        )
+    print(sharpened_table(rows))
+    print(f"\nwritten: {plain(write_sharpened(rows, arguments.output))}")
     return 0
 
 

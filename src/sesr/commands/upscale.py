@@ -6,7 +6,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sesr.commands.arguments import Arguments, add_command, add_engine, add_int8, add_model, positive, tile
+from sesr.commands.arguments import (
+    Arguments,
+    add_command,
+    add_engine,
+    add_int8,
+    add_model,
+    positive,
+    sharpen_amount,
+    tile,
+)
 from sesr.commands.quiet import quiet_libraries
 from sesr.commands.report import report_json, report_text
 from sesr.commands.stop import until_stopped
@@ -81,7 +90,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sharpen",
-        type=_amount,
+        type=sharpen_amount,
         default=0.0,
         metavar="AMOUNT",
         help="sharpen the result, from 0 (not at all, the default) over 0.3 (visible) and 1 (strong) to 2",
@@ -253,19 +262,6 @@ def _quality(text: str) -> int:
     number = positive(text)
     if number > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return number
-
-
-def _amount(text: str) -> float:
-    """Parse an amount of sharpening."""
-    from sesr.inference.sharpen import MOST
-
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (not at all) to {MOST:g}, such as 0.3")
     return number
 
 

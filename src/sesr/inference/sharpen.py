@@ -69,6 +69,10 @@ class Sharpening:
         """Part of result names: _sharp0.3, or nothing."""
         return f"_sharp{np.format_float_positional(self.amount, trim='-')}" if self.amount else ""
 
+    def picture(self, pixels: Pixels, times: float) -> Pixels:
+        """Return a whole picture sharpened, as `bands` would."""
+        return add_detail(pixels, blur_weights(times), self.amount, LIMIT, threads=self.threads)
+
     def bands(self, source: Source, times: float) -> Iterator[Pixels]:
         """Yield the sharpened picture in bands of rows from the top down, of the source's mode and depth.
 

@@ -44,6 +44,17 @@ def test_a_name_is_a_shipped_network_of_x2_to_start_from_and_of_the_same_scale_t
     assert teacher.is_file()
 
 
+def test_a_name_to_start_from_may_tell_the_scale() -> None:
+    initial = find_initial(recipe(4, init_from="m5_x4"))
+    assert initial is not None
+    assert initial.name == "sesr_m5_x4.safetensors"
+    assert find_initial(recipe(2, init_from="m5_x2", quant_w=True, amsgrad=True)) != initial
+    run = make_run("m5_x4")
+    assert find_initial(recipe(4, init_from="m5_x4")) == run
+    with pytest.raises(UsageError, match=r"no network to start from: no finished run runs/m6_x4; network 'm6'"):
+        find_initial(recipe(4, init_from="m6_x4"))
+
+
 def test_a_run_comes_before_the_shipped_network() -> None:
     x2, x4 = make_run("m5_x2"), make_run("m5_x4")
     Path("m5").touch()  # a file that is no network

@@ -1,9 +1,10 @@
 """Networks that a recipe names: the file or run that `init_from` and `teacher` stand for.
 
 Both keys hold a path, or a bare name such as ``m5``. A name stands for the finished run ``runs/m5_x2`` if there is one,
-and for the shipped network otherwise.
+and for the shipped network otherwise. In `init_from`, a name may tell the scale: ``m5_x4``.
 """
 
+import re
 from pathlib import Path
 
 from sesr.errors import UsageError
@@ -18,7 +19,8 @@ RUNS = Path("runs")
 def find_initial(recipe: Recipe) -> Path | None:
     """Return the run's folder or network's file that a recipe starts from; None if it starts from fresh weights.
 
-    A name means the x2 network. Training for int8 starts from the network of its own scale if there is one.
+    A name without a scale means the x2 network. Training for int8 starts from the network of its own scale if there is
+    one.
 
     Raises `UsageError` if there is no such network.
     """
@@ -27,13 +29,21 @@ def find_initial(recipe: Recipe) -> Path | None:
         return None
     if _is_path(name):
         return _checked(Path(name), "start", "--init-from NAME or none")
-    quantized = recipe.training.quant_w or recipe.training.quant_a
-    for scale in dict.fromkeys((recipe.network.scale, 2) if quantized else (2,)):
+    for name, scale in initial_networks(recipe):
         try:
             return _finished_run_or_shipped(name, scale)
         except UsageError as error:
             reason = error
     raise UsageError(f"no network to start from: {reason}; or --init-from none")
+
+
+def initial_networks(recipe: Recipe) -> list[tuple[str, int]]:
+    """Return name and scale of each network that a recipe's `init_from` can mean if it is a name, the best first."""
+    name, quantized = recipe.training.init_from, recipe.training.quant_w or recipe.training.quant_a
+    scaled = re.fullmatch(r"(.+)_x([234])", name)
+    if scaled:
+        return [(scaled[1], int(scaled[2]))]
+    return [(name, scale) for scale in dict.fromkeys((recipe.network.scale, 2) if quantized else (2,))]
 
 
 def find_teacher(recipe: Recipe) -> Path | None:

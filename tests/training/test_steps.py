@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from tests.tiny_training import ALONE, RECIPE, with_training
+from tests.tiny_training import ALONE, RECIPE, train, with_training, without_times
 from tests.training.recorders import Keeping
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 from sesr.data.crops import CropSampler
 from sesr.data.planes import FINE, LumaPlanes
 from sesr.network.quantized import QuantizedNetwork
+from sesr.training import run
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers.gauss_newton import GaussNewton
@@ -144,6 +145,19 @@ def test_a_full_series() -> None:
     losses = losses_of(steps, [1] * (WARM_UP + 1) + [MOST, MOST])
     assert losses[:60] == expected
     assert len(set(losses)) > MOST
+
+
+def test_a_whole_run_is_the_same(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network, log and validations, over series that end for each of them."""
+    recipe = with_data(with_training(steps=130, validate_every=55, checkpoint_minutes=9), crop=8)
+    files = [train(recipe, pictures, pictures, tmp_path / "single")]
+    learn, keeping = Learner.__init__, Keeping()
+    monkeypatch.setattr(Learner, "__init__", lambda *args, **options: learn(*args, **options, record=True))
+    monkeypatch.setattr(run, "choose_steps", lambda learner, sampler: RecordedSteps(learner, sampler, keeping))
+    files.append(train(recipe, pictures, pictures, tmp_path / "recorded"))
+    assert keeping.recorded == 1
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert without_times(tmp_path / "single") == without_times(tmp_path / "recorded")
 
 
 def test_nothing_moves_in_memory() -> None:

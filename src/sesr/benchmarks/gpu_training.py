@@ -169,6 +169,8 @@ def _contenders(
     from sesr.training.recipe import Recipe, TrainingRecipe
     from sesr.training.steps import GraphRecorder, RecordedSteps, SingleSteps
 
+    if task.compiled:
+        torch.compiler.reset()  # PyTorch compiles one function only so often, and every network is one more time
     training = TrainingRecipe(batch=task.batch, precision=precision, steps=10**6)
     recipe, processes = Recipe(task.config, DataRecipe(crop=task.crop), training), Processes(torch.device(task.device))
     single, recorded = (

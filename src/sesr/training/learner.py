@@ -120,7 +120,7 @@ class Learner:
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)  # our own memory, where gradients stay
         self.mean = [parameter.detach().clone() for parameter in self.parameters]
-        self._share = torch.zeros(sum(mean.numel() for mean in self.mean), device=processes.device)
+        self._share = torch.zeros(sum(mean.numel() for mean in self.mean), device=processes.device)  # for `_follow`
         self._start: list[Tensor] = []
         self.optimizer = _optimizer(self.parameters, recipe.training, recordable=self.recordable)
         self.criterion = CRITERIA[recipe.training.loss]

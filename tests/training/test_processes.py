@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from sesr.errors import TrainingError
+from sesr.network.checkpoint import load_checkpoint
 from sesr.training.processes import Processes, join_processes
 
 RECIPE = """
@@ -80,6 +81,30 @@ def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_
     logs = [np.genfromtxt(tmp_path / f"run{count}" / "log.csv", delimiter=",", names=True) for count in (1, 2)]
     np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], atol=1e-6)
     assert len(list((tmp_path / "run2").glob("events.out*"))) == 1
+
+
+@pytest.mark.needs("export")
+@pytest.mark.slow
+def test_two_processes_train_all_stages(pictures: Path, tmp_path: Path) -> None:
+    """The second starts from the first's end in every process."""
+    stages = f"[[stage]]\nsteps = 6\n[[stage]]\nsteps = 4\nbatch = 4\nlearning_rate = 1e-2{NEWTON}"
+    (tmp_path / "tiny.toml").write_text(RECIPE + stages)
+    arguments = ["train", str(tmp_path / "tiny.toml"), "--data", str(pictures), "--device", "cpu"]
+    networks = []
+    for processes in (1, 2):
+        run = tmp_path / f"run{processes}"
+        for stage in ("1", "2") if processes == 1 else ("",):
+            one = ["--stage", stage] if stage else []
+            done = torchrun(processes, *arguments, "--run", str(run), *one)
+            assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(run / "sesr_tiny_x2.safetensors")
+        assert done.stdout.count("stage 2 of 2: 4 steps of gauss-newton") == 1
+        networks.append(load_checkpoint(run / "sesr_tiny_x2.safetensors").tensors)
+    for name, tensor in networks[0].items():
+        np.testing.assert_allclose(networks[1][name], tensor, rtol=0, atol=1e-4)
+    done = torchrun(2, "train", "--resume", str(run), "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("all stages are done") == 1
 
 
 @pytest.mark.slow

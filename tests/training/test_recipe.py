@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,9 @@ pytest.importorskip("msgspec")
 
 from sesr.data.settings import DataRecipe
 from sesr.errors import RecipeError, UsageError
-from sesr.network.checkpoint import read_header
 from sesr.network.variants import SESRConfig
-from sesr.network.zoo import Network, list_networks
 from sesr.training.recipe import (
     OPTIONS,
-    CardRecipe,
     Recipe,
     TrainingRecipe,
     in_stages,
@@ -26,36 +22,7 @@ from sesr.training.recipe import (
     with_options,
 )
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
-
 NEWTON = {"optimizer": "gauss-newton", "amsgrad": False}
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_shipped_recipes_are_whole(path: Path) -> None:
-    recipe = load_recipe(path)
-    assert recipe.card.name
-    assert recipe.card.data
-    assert recipe.card.expected
-    assert recipe.card.hardware
-    assert recipe.card.hours > 0
-
-
-def as_tuples(value: object) -> object:
-    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_shipped_recipes_say_what_their_files_say(path: Path) -> None:
-    """Against the files' tables put into the dataclasses as they are."""
-    kinds = {"network": SESRConfig, "data": DataRecipe, "training": TrainingRecipe, "card": CardRecipe}
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    sections = {
-        name: kinds[name](**{key: as_tuples(value) for key, value in table.items()}) for name, table in tables.items()
-    }
-    recipe = load_recipe(path)
-    assert recipe == Recipe(**sections)
-    assert parse_recipe(recipe.to_dict()) == recipe
 
 
 def test_numbers_become_floats_where_a_field_is_one() -> None:
@@ -69,35 +36,6 @@ def test_recipes_made_in_python_are_checked_too() -> None:
         Recipe(training=dataclasses.replace(TrainingRecipe(), batch=0))
     with pytest.raises(RecipeError, match=r"\[data\] sampling must be one of pixels, images, not 'pixel'"):
         Recipe(data=DataRecipe(sampling="pixel"))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_shipped_recipes_follow_from_recipes(path: Path) -> None:
-    """A recipe needs the run of another one, whose command comes before its own."""
-    training = load_recipe(path).training
-    text = path.read_text(encoding="utf-8")
-    own = text.index(f"sesr train recipes/{path.name} ")
-    for source in filter(None, (training.init_from, training.teacher)):
-        runs, name, *_ = Path(source).parts
-        assert runs == "runs"
-        assert (path.parent / f"{name}.toml") in RECIPES
-        assert 0 < text.find(f"sesr train recipes/{name}.toml ") < own, source
-
-
-@pytest.mark.parametrize("network", list_networks(), ids=lambda network: network.file.stem)
-def test_shipped_networks_are_of_their_recipes(network: Network) -> None:
-    assert network.safetensors is not None
-    config, card = read_header(network.safetensors)
-    recipe = load_recipe(RECIPES[0].parent / f"{network.name}_x{config.scale}.toml")
-    training = recipe.training
-    assert (card["seed"], card["steps"]) == (training.seed, training.steps)
-    assert card.get("teacher", "") == training.teacher
-    assert card.get("init_from", "") == training.init_from
-    assert card["data"] == recipe.card.data
-    assert "psnr_db" in card, "sesr evaluate --card was not run"
-    if not recipe.int8 and recipe.data.degradation == "none":  # the others' expected figures are of another protocol
-        assert all(f"{name} {psnr_db:.2f}" in recipe.card.expected for name, psnr_db in card["psnr_db"].items())
-        assert f"Kodak (unrounded luma) {card['validation_db']:.3f} dB" in recipe.card.expected
 
 
 def test_round_trip() -> None:

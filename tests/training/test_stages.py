@@ -182,6 +182,10 @@ def test_stages_one_by_one(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
         train(TWO, drawn, drawn, run)
     assert train(TWO, drawn, drawn, run, stage=2) == run / NAME
     assert_same(run, unbroken)
+    wider = [dataclasses.replace(each, network=dataclasses.replace(each.network, f=5)) for each in TWO.stages]
+    shutil.copytree(run / "stage1", tmp_path / "other" / "stage1")
+    with pytest.raises(TrainingError, match="stage1: trained another network than the recipe's"):
+        train(in_stages(wider), drawn, drawn, tmp_path / "other", stage=2)
     (run / "stage1" / "checkpoint.pt").unlink()
     with pytest.raises(TrainingError, match="stage2: was trained after stage 1"):
         train(TWO, drawn, drawn, run, stage=1)

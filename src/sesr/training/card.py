@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sesr.network.checkpoint import Card
 from sesr.training.checkpoint import RunProgress
-from sesr.training.recipe import Recipe
+from sesr.training.recipe import Recipe, describe_stages
 from sesr.training.sources import Sources
 
 
@@ -38,11 +38,6 @@ def network_card(stages: Sequence[Recipe], sources: Sources, progress: RunProgre
     if len(progress.validation) > 1:
         card["validation_sets_db"] = {name: round(psnr_db, 3) for name, psnr_db in progress.validation.items()}
     return card
-
-
-def describe_stages(stages: Sequence[Recipe]) -> dict[str, str]:
-    """Return a line for each stage, by its number."""
-    return {str(number): stage.describe() for number, stage in enumerate(stages, 1)}
 
 
 def _of_one_stage(recipe: Recipe) -> Card:

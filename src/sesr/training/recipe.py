@@ -31,7 +31,7 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -248,6 +248,11 @@ SECTIONS = ("network", "data", "training", "card")
 
 def _table_lines(header: str, table: dict[str, Any]) -> list[str]:
     return [header, *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()), ""]
+
+
+def describe_stages(stages: Sequence[Recipe]) -> dict[str, str]:
+    """Return a line for each stage, by its number."""
+    return {str(number): stage.describe() for number, stage in enumerate(stages, 1)}
 
 
 def in_stages(stages: Iterable[Recipe]) -> Recipe:

@@ -91,9 +91,9 @@ class Stages:
             return
         with writing(self.folder / RECIPE) as temporary:
             temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
-        for stage in self.todo:
+        for stage in self.todo[1:]:  # the first has done so itself
             kept = stage.folder / TEACHER
-            if stage.saved is None and stage.teacher not in (None, kept):
+            if stage.teacher not in (None, kept):
                 assert stage.teacher is not None
                 stage.folder.mkdir(exist_ok=True)
                 load_teacher(stage.teacher, stage.recipe.network.scale).to_checkpoint({}).save(kept)
@@ -228,12 +228,15 @@ def _fresh(whole: Recipe, folder: Path, number: int, *, kept: bool = False) -> S
 
 
 def _as_begun(recipe: Recipe, begun: dict[int, Path]) -> Recipe:
-    """Return a whole recipe with the stages that have begun as they were begun."""
+    """Return a whole recipe with the stages that have begun as they were begun, but with the recipe's card."""
     stages = list(recipe.stages)
     for number, folder in begun.items():
-        if number <= len(stages):
-            own = parse_recipe(load_run(folder)["recipe"])
-            stages[number - 1] = own if number == 1 else _starting_from("", own)
+        if number > len(stages):
+            continue
+        own = dataclasses.replace(parse_recipe(load_run(folder)["recipe"]), card=recipe.card)
+        if own.network != recipe.network:
+            raise TrainingError(f"{folder}: trained another network than the recipe's; name another --run")
+        stages[number - 1] = own if number == 1 else _starting_from("", own)
     return in_stages(stages)
 
 

@@ -109,6 +109,17 @@ def test_benchmark_files(tmp_path: Path, capsys: Captured) -> None:
     assert columns(table) == columns(RESULTS / "files_m11.csv")
 
 
+def test_benchmark_sharpen(tmp_path: Path, capsys: Captured) -> None:
+    table = tmp_path / "sharpen.csv"
+    size = ["--width", "32", "--height", "24", "--rounds", "1", "--threads", "1"]
+    assert main(["benchmark", "sharpen", "-m", "m5", "--int8", *size, "-o", str(table)]) == 0
+    assert re.match(r"m5-int8 x2, \w+, 1 threads: .* ms; sharpening .* ms, .* of that", capsys.readouterr().out)
+    assert columns(table) == columns(RESULTS / "sharpen_speed.csv")
+    row = table.read_text().splitlines()[1].split(",")
+    assert row[3:7] == ["32", "24", "1", "1"]
+    assert all(float(figure) > 0 for figure in row[7:])
+
+
 @pytest.mark.needs("torch")
 def test_benchmark_training(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the minutes that compilation takes, and the fresh processes."""

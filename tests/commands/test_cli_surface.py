@@ -116,6 +116,16 @@ SURFACE = {
         "--threads": None,
         "-o --output": None,
     },
+    "benchmark sharpen": {
+        "-m --model": "m5",
+        "-s --scale": None,
+        "--int8": False,
+        "--width": 1920,
+        "--height": 1080,
+        "--rounds": 9,
+        "--threads": None,
+        "-o --output": None,
+    },
     "benchmark speed": {
         "-m --model": "m5",
         "-s --scale": None,

@@ -152,6 +152,12 @@ BENCHMARKS = (
         lambda a: benchmarks.measure_files(_network(a), a.megapixels, a.rounds, a.threads),
     ),
     Benchmark(
+        "sharpen",
+        "sharpening against the network whose result it sharpens",
+        [add_network, add_int8, *_frame(1920, 1080), _rounds(9), add_threads],
+        lambda a: benchmarks.measure_sharpen(_network(a), a.width, a.height, a.rounds, a.threads),
+    ),
+    Benchmark(
         "speed",
         "a network in OpenVINO against eager PyTorch",
         [add_network, *_frame(1920, 1080), _rounds(7), add_threads],

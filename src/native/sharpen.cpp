@@ -114,7 +114,8 @@ void run(const SharpenLoops& loops, const SampleLoops<T>& samples, const Sharpen
     if (!(how.limit >= 1 && how.limit < 8192)) throw std::invalid_argument("the limit must be from 1 to 8191");
     check_sizes(in, out, 1, top);
     in_bands(top, top + out.height, threads, [&](Index first, Index last) {
-        SharpenedRows<T>(loops, samples, how, in, channels).make(first, last, out.data + (first - top) * out.width * channels);
+        SharpenedRows<T> rows(loops, samples, how, in, channels);
+        rows.make(first, last, out.data + (first - top) * out.width * channels);
     });
 }
 

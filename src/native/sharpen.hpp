@@ -21,7 +21,7 @@ struct Sharpening {
     float limit = 1;   // of the change, in the pixels' own steps; from 1 to 8191
 };
 
-// Sharpens pixels of `channels` interleaved channels: gray, gray and alpha, RGB, or RGBA. Results begin with that of
+// Sharpens pixels of `channels` interleaved channels: gray, gray and alpha, RGB, or RGBA. Results begin with those of
 // input row `top`; the width is the input's. Beyond the input's rows and columns lies its mirror image, so a strip needs
 // `radius` rows of context on each side that is not the picture's end. Throws std::bad_alloc, and std::invalid_argument
 // for sizes and numbers that do not fit.

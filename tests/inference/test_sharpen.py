@@ -254,6 +254,9 @@ def test_wrong_amounts(amount: float) -> None:
         sesr.load("m5", sharpen=amount)
 
 
-@pytest.mark.parametrize(("amount", "label"), [(0, "x2"), (0.3, "x2_sharp0.3"), (1, "x2_sharp1"), (2.0, "x2_sharp2")])
+@pytest.mark.parametrize(
+    ("amount", "label"),
+    [(0, "x2"), (0.3, "x2_sharp0.3"), (np.float32(0.3), "x2_sharp0.3"), (1, "x2_sharp1"), (2.0, "x2_sharp2")],
+)
 def test_label(amount: float, label: str) -> None:
     assert sesr.load("m5", sharpen=amount).label == label

@@ -22,6 +22,7 @@ The result does not depend on how the picture is cut into bands, nor on the numb
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class Sharpening:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, int | float) or not 0 <= self.amount <= MOST:
+        if not isinstance(self.amount, Real) or not 0 <= self.amount <= MOST:
             raise UsageError(
                 f"sharpen must be a number from 0 (not at all) to {MOST:g}, such as 0.3, not {self.amount!r}"
             )

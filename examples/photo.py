@@ -1,4 +1,4 @@
-"""Makes the picture of docs/photo.md: `python examples/photo.py [OUT.png] [-q 75]`.
+"""Makes the picture of docs/guides/photo.md: `python examples/photo.py [OUT.png] [-q 75]`.
 
 Draws a picture (`draw.py`), shrinks it, saves it as JPEG, and enlarges it by bicubic, by the faithful network and by
 the one for compressed pictures. Prints the PSNR of each by the papers' protocol.
@@ -36,7 +36,7 @@ def versions(quality: int) -> dict[str, Bytes]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Draws a picture, compresses it, and compares what enlarges it.")
-    default = Path(__file__).resolve().parent.parent / "docs" / "photo.png"
+    default = Path(__file__).resolve().parent.parent / "docs" / "guides" / "photo.png"
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
     parser.add_argument("-q", "--quality", type=int, default=75, help="JPEG's (default: %(default)s)")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Makes the picture of docs/sharpen.md: `python examples/sharpen.py [OUT.png] [-s 2]`.
+"""Makes the picture of docs/guides/sharpening.md: `python examples/sharpen.py [OUT.png] [-s 2]`.
 
 Draws a picture (`draw.py`), shrinks it, and enlarges it again by SESR-M5, sharpened more and more. Prints the PSNR of
 each by the papers' protocol.
@@ -30,7 +30,7 @@ def versions(scale: int) -> dict[str, Bytes]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Draws a picture, shrinks it, and enlarges it more and more sharply.")
-    default = Path(__file__).resolve().parent.parent / "docs" / "sharpen.png"
+    default = Path(__file__).resolve().parent.parent / "docs" / "guides" / "sharpening.png"
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
     parser.add_argument("-s", "--scale", type=int, default=2, choices=(2, 4), help="(default: %(default)s)")
     arguments = parser.parse_args()

@@ -25,7 +25,13 @@ from sesr.evaluation.published import BRACKETS, bracketed, published
 from sesr.network.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md", "docs/sharpen.md")
+PAGES = (
+    "README.md",
+    "docs/results/quality.md",
+    "docs/results/int8.md",
+    "docs/guides/photo.md",
+    "docs/guides/sharpening.md",
+)
 
 SETS = ("Set5", "Set14", "BSD100")
 AS_RGB = "Set14" + GRAY_AS_RGB
@@ -182,7 +188,7 @@ def reached() -> str:
         f"{_count(verified)} of these {len(verified)} are reached, as printed; the largest distance is "
         f"{decibels(-worst[0])} dB, {worst[1]}.",
         f"The other {len(recalled)} are recalled, not checked against any text; counting them too, {_count(both)} of "
-        f"{len(both)} are reached ([all figures, with SSIM and sources](docs/results.md)).",
+        f"{len(both)} are reached ([all figures, with SSIM and sources](docs/results/quality.md)).",
     )
 
 
@@ -280,7 +286,7 @@ def int8_losses() -> str:
     as_file = max(pair.tflite_loss(s) for pair in files for s in SETS)
     names = "" if len(files) == len(found) else f" ({', '.join(pair.label for pair in files)})"
     return paragraph(
-        f"[What int8 loses, and where](docs/int8.md#what-it-loses): {decibels(most)} dB at most against the same "
+        f"[What int8 loses, and where](docs/results/int8.md): {decibels(most)} dB at most against the same "
         f"network in float; as a `.tflite` elsewhere {decibels(as_file)} at most{names}, most of it by seeing luma in "
         f"whole numbers. In float, networks with ReLU stand {span(_relu_costs(found))} dB below those with PReLU."
     )
@@ -355,7 +361,7 @@ def int8_verdict() -> str:
     return "\n\n".join(
         [
             paragraph(
-                "The other networks' losses are in [results](results.md#relu-and-int8). The largest in our engine is "
+                "The other networks' losses are in [the table below](#relu-and-int8). The largest in our engine is "
                 f"{where}, {decibels(most, 3)} dB; as a `.tflite`, {max(files)[1]}, {decibels(max(files)[0], 3)} dB.",
             ),
             paragraph(

@@ -1,8 +1,10 @@
-"""Draws what starting x4 from the trained x2 network is worth, from the logs of the two runs of docs/m5_x4_trial.toml.
+"""Draws what starting x4 from the trained x2 network is worth.
+
+Takes the logs of the two runs of docs/research/m5_x4_trial.toml:
 
     python examples/x4_curves.py runs/x4_from_x2 runs/x4_from_nothing
 
-writes results/x4_from_x2.csv and docs/x4_from_x2.png.
+writes results/x4_from_x2.csv and docs/research/x4_from_x2.png.
 """
 
 import csv
@@ -36,7 +38,7 @@ def main(from_x2: Path, from_nothing: Path) -> None:
     axes.set(xlabel="steps", ylabel="PSNR on Kodak (dB, unrounded luma)", title="SESR-M5 x4, 2,000 steps")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(ROOT / "docs" / "x4_from_x2.png", dpi=100)
+    figure.savefig(ROOT / "docs" / "research" / "x4_from_x2.png", dpi=100)
 
 
 if __name__ == "__main__":

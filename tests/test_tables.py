@@ -11,7 +11,6 @@ import pytest
 from sesr.network.variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/int8.md", "docs/photo.md", "docs/sharpen.md")
 Captured = pytest.CaptureFixture[str]
 
 
@@ -30,8 +29,8 @@ def tables() -> ModuleType:
 def copy(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the pages and of results, which the script works on."""
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    for page in PAGES:
-        (tmp_path / page).parent.mkdir(exist_ok=True)
+    for page in tables.PAGES:
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / page, tmp_path / page)
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     return tmp_path
@@ -47,10 +46,10 @@ def test_a_new_figure_goes_to_every_page_that_shows_it(tables: ModuleType, copy:
     (ours,) = [row for row in rows if row.startswith("2,Set5,5,ours")]
     figures.write_text("\n".join(rows).replace(ours, "2,Set5,5,ours,39.1234,0.98765,39.2,39.1,measured"))
     assert tables.main(check=True) == 1
-    assert "README.md, docs/results.md" in capsys.readouterr().err
+    assert "README.md, docs/results/quality.md" in capsys.readouterr().err
     assert tables.main(check=False) == 0
     assert "| SESR-M5 x2 | 13,520 | 39.12 |" in (copy / "README.md").read_text(encoding="utf-8")
-    assert "39.12 / 0.9877" in (copy / "docs" / "results.md").read_text(encoding="utf-8")
+    assert "39.12 / 0.9877" in (copy / "docs" / "results" / "quality.md").read_text(encoding="utf-8")
     assert tables.main(check=True) == 0
 
 
@@ -126,4 +125,4 @@ def test_sharpening_was_measured_with_the_networks_that_are_shipped(tables: Modu
     assert len(rows) == 12
     for row in rows:
         own = tables.read(f"{row['network']}_x{row['scale']}")[row["set"], "ours"]
-        assert float(row["psnr"]) == own.psnr, "measure sharpening again: docs/sharpen.md has the command"
+        assert float(row["psnr"]) == own.psnr, "measure sharpening again: docs/guides/sharpening.md has the command"

@@ -11,7 +11,7 @@ from tests.sample_files import every_format
 from sesr.errors import UsageError
 from sesr.files.formats import FORMATS, OUTPUT_SUFFIXES, PICTURE_SUFFIXES, output_format, recognized
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "pictures.md"
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "guides" / "pictures.md"
 
 
 def test_docs_show_the_table() -> None:

@@ -6,7 +6,7 @@ Contenders take turns (`sesr.benchmarks.rounds`) on the same frame of luma:
 - ``native-1-thread``: the same with a single thread;
 - ``native-rgb``: from an RGB picture in memory to an RGB picture in memory, chroma included;
 - ``openvino``: OpenVINO on bare luma of the same type, whole frames. Without VNNI its int8 pixels are wrong
-  (docs/int8.md), but its times still hold.
+  (docs/inside/int8.md), but its times still hold.
 
 In each round, a loop that does nothing but multiply and add also takes its turns, with as many threads: that is the
 *peak*. A contender's share of the peak tells how much of the processor it uses.

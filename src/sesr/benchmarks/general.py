@@ -6,7 +6,8 @@ OpenVINO's. The contenders:
 - ``openvino``: the whole frame at once;
 - ``openvino-strips``: in strips, as `sesr upscale` runs it;
 - ``openvino-int8``, ``openvino-int8-strips``: the same with the int8 network made from this one, if there is one,
-  including its rounding to 8 bits and back. Without VNNI its pixels are wrong (docs/int8.md), but its times still hold;
+  including its rounding to 8 bits and back. Without VNNI its pixels are wrong (docs/inside/int8.md), but its times
+  still hold;
 - ``torch``: the collapsed network in eager PyTorch as one writes it, the reference for claims of speed;
 - ``torch-channels-last``: the same with weights in the memory order that PyTorch's convolutions prefer, its best.
 """

@@ -3,8 +3,8 @@
 A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
 luma go in at one end and rows of the result come out at the other. Each layer keeps the few rows that others still
 need, and these stay in the cache for all but very wide pictures. So nothing has to be cut into tiles, memory does not
-grow with the height, and each thread works on a band of rows. docs/engine.md explains how it is built and what it
-reaches; the C++ is in src/native.
+grow with the height, and each thread works on a band of rows. docs/inside/engine.md explains how it is built; the C++
+is in src/native.
 
 An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network is within float
 rounding of the collapsed network, and its result does not depend on the number of threads.
@@ -12,7 +12,7 @@ rounding of the collapsed network, and its result does not depend on the number 
 `NativeEngine.enlarge` takes whole pictures, gray or RGB: the conversions to luma and back and the chroma's bicubic run
 in the same pipeline. An int8 network's convolutions see 8-bit luma there too, but their result is added to the luma
 before it was rounded, and is not rounded again before it becomes RGB. That gains 0.07 dB for the shipped M5 on Set5
-(docs/int8.md).
+(docs/inside/int8.md).
 
 The processor's best kernels are used, unless the environment variable ``SESR_KERNEL`` names others.
 """

@@ -10,7 +10,7 @@ unknown; so are damaged files and those with other inputs.
 
 int8 is exact, up to the rounding of its requantization, only where the processor has VNNI. Other x86 processors add
 products in pairs, in 16 bits, which saturate: pixels differ by tens of steps of 1/255. There an int8 network is refused
-(`openvino_int8_trusted`, docs/int8.md).
+(`openvino_int8_trusted`, docs/inside/int8.md).
 """
 
 import os

@@ -2,7 +2,7 @@
 
 A network that is trained to be right on average is cautious where the small picture does not tell what was there, so
 its result is softer than a photograph of that size. Sharpening exaggerates the detail that it did find. It invents
-nothing, and costs decibels (docs/sharpen.md).
+nothing, and costs decibels (docs/guides/sharpening.md).
 
 - *Detail* is luma less its Gaussian blur. `Sharpening.amount` times the detail is added.
 - *The blur's width* follows how many times larger the picture became, because so does the softness.

@@ -3,7 +3,7 @@
 A small picture does not determine all that its sharp original holds. To a network that learns, the rest is noise, which
 changes from crop to crop. A trained network's answer to the same LR is a guess without the noise, and a good guess is
 all that the small network can learn anyway. With a teacher, SESR-M11 is better after 3,000 steps than without one after
-4,000 (docs/experiments.md).
+4,000 (docs/log/experiments.md).
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
 crops have. They are planes that take the place of HR, finer than 8 bits (`FINE`), in the same cache. XL's answers to

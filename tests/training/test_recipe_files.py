@@ -13,6 +13,7 @@ from sesr.data.settings import DataRecipe
 from sesr.network.checkpoint import Card, read_header
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
+from sesr.training.named import initial_networks
 from sesr.training.recipe import (
     CardRecipe,
     Recipe,
@@ -55,9 +56,8 @@ def chain_problems(stem: str, recipes: dict[str, Recipe], shipped: set[str]) -> 
 
 def sources_of(recipe: Recipe) -> list[tuple[str, list[str]]]:
     """Return the networks that a recipe names, and for each the recipes or shipped networks that it can stand for."""
-    first, scale = recipe.stages[0].training, recipe.network.scale
-    scales = dict.fromkeys((scale, 2) if first.quant_w or first.quant_a else (2,))
-    named = [(first.init_from, [f"{first.init_from}_x{each}" for each in scales])]
+    first, scale = recipe.stages[0], recipe.network.scale
+    named = [(first.training.init_from, [f"{name}_x{each}" for name, each in initial_networks(first)])]
     named += [(stage.training.teacher, [f"{stage.training.teacher}_x{scale}"]) for stage in recipe.stages]
     return [
         (source, [Path(source).parts[1]] if source.startswith("runs/") else stems) for source, stems in named if source
@@ -176,6 +176,7 @@ def test_chains_that_end() -> None:
     recipes = {
         "m5_x2": made_up("m5", {"teacher": "xl"}, {"teacher": "large"}),
         "m5_x4": made_up("m5", {"init_from": "m5", "teacher": "xl"}, scale=4),
+        "m5-fine_x4": made_up("m5-fine", {"init_from": "m5_x4"}, scale=4),
         "xl_x2": made_up("xl", {"teacher": "runs/large_x2"}),
         "large_x2": made_up("large"),
     }

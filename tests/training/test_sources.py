@@ -65,5 +65,6 @@ def test_sets_have_short_names_of_their_own() -> None:
         "validation 3": "z/validation",
         "div2k": "div2k",
     }
+    assert list(Sources("d", ("x/a 2", "x/a", "y/a", "z/a")).sets()) == ["a 2", "a", "a 3", "a 4"]
     assert Sources("d", "one").sets() == {"one": "one"}
     assert Sources("d").sets() == {}

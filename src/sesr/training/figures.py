@@ -81,7 +81,7 @@ def _draw(run: Path, loss: Curve, psnr_db: Curve, sets: dict[str, Curve], rate: 
     panels: dict[str, Axes] = dict(zip(heights, axes, strict=True))
     _draw_loss(panels["loss"], loss)
     if "psnr" in panels:
-        _draw_psnr(panels["psnr"], psnr_db, "validation PSNR (dB)")
+        _draw_psnr(panels["psnr"], psnr_db, "mean of all sets (dB)" if sets else "validation PSNR (dB)")
     for name, curve in sets.items():
         _draw_psnr(panels[f"{SET}{name}"], curve, f"{name} (dB)")
     panels["rate"].plot(*rate, color=RATE, linewidth=1)

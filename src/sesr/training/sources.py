@@ -41,9 +41,12 @@ class Sources:
         several = self.validation or ()
         named: dict[str, str] = {}
         for source in [several] if isinstance(several, str) else several:
-            name = _short_name(source)
-            count = sum(known == name or known.rpartition(" ")[0] == name for known in named)
-            named[f"{name} {count + 1}" if count else name] = source
+            short = name = _short_name(source)
+            number = 1
+            while name in named:
+                number += 1
+                name = f"{short} {number}"
+            named[name] = source
         return named
 
 

@@ -37,7 +37,7 @@ def abandon_compilation() -> None:
 def forget_compiled_steps() -> None:
     """Drop all compiled steps, before a stage that compiles its own.
 
-    PyTorch would compile the next step as a variant of the last one, for batches of any size, with other kernels than in
+    PyTorch would compile the next step as a variant of the last one, for batches of any size, by other kernels than in
     a process that begins with that stage. They may round otherwise, and a stage must give the same weights in both.
     """
     if "torch._dynamo" in sys.modules:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, strategies
 
 pytest.importorskip("msgspec")
 
@@ -253,6 +255,27 @@ def test_stages_are_written_and_read_back(tmp_path: Path) -> None:
     (tmp_path / "dotted.toml").write_text(text)
     read = load_recipe(tmp_path / "dotted.toml")
     assert [(stage.training.batch, stage.data.crop) for stage in read.stages] == [(32, 64), (5, 9)]
+
+
+KEYS = {
+    "seed": strategies.integers(0, 2**31),
+    "steps": strategies.integers(1, 10**6),
+    "learning_rate": strategies.floats(1e-12, 1e3),
+    "betas": strategies.tuples(*[strategies.floats(0, 0.999)] * 2),
+    "teacher": strategies.text(max_size=9),
+    "loss": strategies.sampled_from(["l1", "l2", "rmse"]),
+    "data": strategies.fixed_dictionaries(
+        {"pictures": strategies.lists(strategies.text(max_size=5), min_size=1, max_size=3)}
+    ),
+}
+
+
+@given(strategies.lists(strategies.fixed_dictionaries({}, optional=KEYS), min_size=1, max_size=4))
+@example([{"teacher": '\x7f\n"\\'}, {"teacher": "\U0001f5bc"}])
+def test_any_stages_survive_being_written(stages: list[dict[str, Any]]) -> None:
+    recipe = parse_recipe({"network": {"m": 3}, "stage": stages})
+    assert len(recipe.stages) == len(stages)
+    assert parse_recipe(tomllib.loads(recipe.to_toml())) == recipe
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from tests.tiny_training import EAGER, RECIPE, Killed, column, train, with_train
 
 from sesr.errors import DataError, TrainingError, UsageError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
+from sesr.network.quantized import load_quantized
 from sesr.training import run
 from sesr.training.learner import Learner
-from sesr.training.recipe import Recipe, in_stages, load_recipe
+from sesr.training.recipe import CardRecipe, Recipe, in_stages, load_recipe
 from sesr.training.run import resume
 from sesr.training.sources import Sources
 from sesr.training.stages import Stages
@@ -316,3 +317,22 @@ def test_several_validation_sets(drawn: Path, tmp_path: Path) -> None:
         name: pytest.approx(values[-1], abs=1e-3)
         for name, values in zip((drawn.name, "01", "2.png"), columns, strict=True)
     }
+
+
+def test_a_float_stage_before_an_int8_one(drawn: Path, tmp_path: Path) -> None:
+    """Each stage's network has its own name; the run's is the last one's."""
+    network = dataclasses.replace(RECIPE.network, activation="relu")
+    plain = [with_training(steps=2, warmup=0, amsgrad=False, quant_w=int8, quant_a=int8) for int8 in (False, True)]
+    recipe = in_stages(dataclasses.replace(each, network=network, card=CardRecipe()) for each in plain)
+    path = train(recipe, drawn, None, tmp_path / "run")
+    assert path == tmp_path / "run" / f"sesr_{network.int8_name}_x2.safetensors"
+    assert load_quantized(path).card["quantised"] == "weights and features"
+    assert load_checkpoint(tmp_path / "run" / "stage1" / f"sesr_{network.name}_x2.safetensors").config == network
+
+
+def test_adam_goes_on_from_gauss_newton(drawn: Path, tmp_path: Path) -> None:
+    """Narrow weights become wide ones that compute the same."""
+    still = with_training(steps=1, warmup=1, learning_rate=1e-30)
+    path = train(in_stages([*TWO.stages, still]), drawn, None, tmp_path / "run")
+    one, other = load_checkpoint(tmp_path / "run" / "stage2" / NAME).tensors, load_checkpoint(path).tensors
+    assert all(np.allclose(one[name], other[name], atol=1e-6) for name in one)

@@ -247,7 +247,12 @@ SECTIONS = ("network", "data", "training", "card")
 
 
 def _table_lines(header: str, table: dict[str, Any]) -> list[str]:
-    return [header, *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()), ""]
+    values = {key: json.dumps(value, ensure_ascii=False) for key, value in table.items()}
+    return [header, *(f"{key} = {value.translate(_NOT_IN_TOML)}" for key, value in values.items()), ""]
+
+
+_NOT_IN_TOML = {0x7F: "\\u007f"}
+"""Escape of the one character that JSON leaves as it is and TOML does not allow."""
 
 
 def describe_stages(stages: Sequence[Recipe]) -> dict[str, str]:

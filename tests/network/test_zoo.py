@@ -125,11 +125,14 @@ def test_shipped_networks_are_whole() -> None:
         pytest.skip("no networks in the package yet")
     for network in networks:
         assert network.safetensors is not None
-        assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
+        if network.int8:
+            assert network.tflite is not None, f"{network.safetensors.name} lacks its .tflite"
+        else:
+            assert network.tflite is None, f"{network.tflite} doubles the package; float networks ship without"
         assert network.config is not None
         assert network.name.removesuffix(PHOTO) == (network.config.int8_name if network.int8 else network.config.name)
         assert network.config.feature_size == VARIANTS[network.name.partition("-")[0]].feature_size
-    assert {path.stem for path in WEIGHTS.glob("*.tflite")} == {path.stem for path in WEIGHTS.glob("*.safetensors")}
+    assert {path.stem for path in WEIGHTS.glob("*.tflite")} <= {path.stem for path in WEIGHTS.glob("*.safetensors")}
 
 
 def save_int8(folder: Path, name: str, scale: int) -> Path:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,19 @@ from sesr.network.variants import SESRConfig
 from sesr.tflite.file import check_sum, check_tflite, read_metadata
 
 
+def import_litert() -> ModuleType:
+    """Import LiteRT's interpreter. Raises `NotInstalledError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its own future
+        return import_package("ai_edge_litert.interpreter", "LiteRT", "sesr[export]")
+
+
 class LiteRTEngine:
     """A `.tflite` that `sesr export` wrote, in LiteRT. Arguments and errors as for `sesr.engines.load.load_engine`."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         check_tflite(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about its own future
-            package = import_package("ai_edge_litert.interpreter", "LiteRT", "sesr[export]")
+        package = import_litert()
         config = _config(path)
         self.scale, self.receptive_radius = config.scale, config.receptive_radius
         try:

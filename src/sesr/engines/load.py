@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from sesr.engines.base import DEFAULT, Backend, LumaEngine
-from sesr.engines.openvino import OpenVINOEngine
+from sesr.engines.openvino import OpenVINOEngine, import_openvino
 from sesr.engines.torch import TorchEngine
 from sesr.errors import EngineError, UsageError, WeightsError
 from sesr.network.checkpoint import load_checkpoint
@@ -30,8 +30,8 @@ def load_engine(
 
     Args:
         path: a `.safetensors` or a `.tflite`. The engines ``native`` and ``torch`` take a `.tflite` only with its
-            `.safetensors` of the same name beside it. For the others a `.safetensors` is converted on the way, which
-            needs the extra ``export``, except for the shipped ones, whose `.tflite` lies beside.
+            `.safetensors` of the same name beside it. For the others a `.safetensors` is converted on the way, in
+            some milliseconds; the shipped int8 networks have their `.tflite` beside them.
         backend: what runs it; ``openvino`` needs the extra ``openvino``, ``litert`` the extra ``export``.
         threads: processor threads; None leaves the choice to the backend. With torch it holds for all of the
             process.
@@ -73,6 +73,16 @@ def _of_tflite(path: Path, backend: Backend, threads: int | None, inexact: bool)
     return LiteRTEngine(path, threads)
 
 
+def _check_installed(backend: Backend) -> None:
+    """Report a missing engine itself, not the packages for the `.tflite` that would be written for it."""
+    if backend == "openvino":
+        import_openvino()
+    else:
+        from sesr.engines.litert import import_litert
+
+        import_litert()
+
+
 def _checkpoint_of(path: Path, backend: Backend) -> Path:
     """The `.safetensors` of a network's file."""
     checkpoint = path.with_suffix(".safetensors")
@@ -88,6 +98,7 @@ def _converted(path: Path, backend: Backend, threads: int | None, inexact: bool)
     """A `.safetensors` through a temporary `.tflite`: OpenVINO reads these from files only."""
     from sesr.tflite.writer import write_tflite
 
+    _check_installed(backend)
     content = write_tflite(load_network(path))
     with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
         file = Path(folder, f"{path.stem}.tflite")

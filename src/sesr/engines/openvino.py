@@ -73,11 +73,16 @@ def openvino_int8_trusted() -> bool:
     return bool(usable & _VNNI_WITHIN.get(limit.upper(), usable))
 
 
+def import_openvino() -> OpenVINO:
+    """Import OpenVINO. Raises `NotInstalledError`."""
+    return import_package("openvino", "OpenVINO", "sesr[openvino]")
+
+
 class OpenVINOEngine:
     """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
 
     def __init__(self, path: Path, threads: int | None = None, *, inexact: bool = False) -> None:
-        openvino = import_package("openvino", "OpenVINO", "sesr[openvino]")
+        openvino = import_openvino()
         core = openvino.Core()
         graph = _read_graph(core, path)
         self.scale, self.receptive_radius, self.int8 = _measure_graph(graph, path)

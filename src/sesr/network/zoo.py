@@ -1,8 +1,10 @@
 """Finds the networks that come with the package, by name and scale.
 
-They lie in ``sesr/weights`` as pairs of one stem, ``sesr_m5_x2.safetensors`` and ``sesr_m5_x2.tflite``. The first,
-which our own engine reads, holds hyper-parameters and card in its header. The second is the same network for OpenVINO
-and LiteRT. Listing reads the headers alone. A user's own network is named by the path of its file.
+They lie in ``sesr/weights`` as ``sesr_m5_x2.safetensors``, which our own engine reads and which holds hyper-parameters
+and card in its header. An int8 network has its ``.tflite`` next to it, ready for a phone. A float network's ``.tflite``
+would hold the same numbers again and double the package, so it is made when OpenVINO or LiteRT needs it, in some
+milliseconds (`sesr.engines.load`), or by `sesr export`. Listing reads the headers alone. A user's own network is named
+by the path of its file.
 """
 
 import difflib
@@ -51,7 +53,7 @@ class Network:
 
     @property
     def file(self) -> Path:
-        """File for `load_engine`: the `.tflite` where there is one, which needs no conversion."""
+        """File for `load_engine`: the `.tflite` where there is one, which needs no conversion, else the checkpoint."""
         file = self.tflite or self.safetensors
         assert file is not None
         return file

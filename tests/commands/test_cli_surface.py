@@ -135,6 +135,7 @@ SURFACE = {
         "--threads": None,
         "-o --output": None,
     },
+    "benchmark peers": {"--quick": False, "--rounds": 5, "--threads": 2, "-o --output": None},
     "benchmark memory": {"-m --model": "m5", "--megapixels": [2.0, 12.0, 100.0], "-o --output": None},
     "benchmark training": {
         "-m --model": "m5",

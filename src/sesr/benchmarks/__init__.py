@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sesr.benchmarks.gpu_training import measure_gpu_training
     from sesr.benchmarks.memory import measure_engine_memory, measure_memory
     from sesr.benchmarks.npu import estimate_npu, fsrcnn_ratios
+    from sesr.benchmarks.peers.speed import measure_peers
     from sesr.benchmarks.sharpen import measure_sharpen
     from sesr.benchmarks.training import measure_training
 
@@ -26,6 +27,7 @@ __all__ = [
     "measure_general",
     "measure_gpu_training",
     "measure_memory",
+    "measure_peers",
     "measure_sharpen",
     "measure_training",
 ]
@@ -39,6 +41,7 @@ _MODULES = {
     "measure_general": "general",
     "measure_gpu_training": "gpu_training",
     "measure_memory": "memory",
+    "measure_peers": "peers.speed",
     "measure_sharpen": "sharpen",
     "measure_training": "training",
 }

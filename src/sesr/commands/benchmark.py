@@ -4,6 +4,7 @@ Every benchmark prints a line per row as soon as it is measured; with ``-o`` all
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -90,6 +91,13 @@ def _shipped_int8(arguments: Arguments) -> "Network | None":
     return None
 
 
+def _measure_peers(arguments: Arguments) -> "Iterable[Row]":
+    from sesr.benchmarks.peers.speed import FULL, QUICK
+
+    scope = QUICK if arguments.quick else FULL
+    return benchmarks.measure_peers(scope, arguments.rounds, arguments.threads, partial(print, file=sys.stderr))
+
+
 def _option(*names: str, **settings: object) -> Option:
     def add(parser: argparse.ArgumentParser) -> None:
         add_argument: Callable[..., object] = parser.add_argument
@@ -130,6 +138,7 @@ _INT8_MODEL = _option("model", metavar="MODEL", help="name or .safetensors file 
 _MEGAPIXELS = {"type": float, "metavar": "N"}
 _ONE_SIZE = _option("--megapixels", default=12.0, help=_DEFAULT, **_MEGAPIXELS)
 _SIZES = _option("--megapixels", nargs="+", default=[2.0, 12.0, 100.0], help="(default: 2 12 100)", **_MEGAPIXELS)
+_QUICK = _option("--quick", action="store_true", help="one small frame and few networks, to see that it works")
 _DEVICE = _option("--device", choices=("cpu", "cuda"), default="cpu", help=_DEFAULT)
 
 BENCHMARKS = (
@@ -164,6 +173,12 @@ BENCHMARKS = (
         lambda a: benchmarks.measure_general(
             _network(a, int8=False), a.width, a.height, a.rounds, a.threads, _shipped_int8(a)
         ),
+    ),
+    Benchmark(
+        "peers",
+        "shipped networks against other engines, other networks and resizers",
+        [_QUICK, _rounds(5), _count("--threads", 2, "of every contender")],
+        _measure_peers,
     ),
     Benchmark(
         "memory",

@@ -1,0 +1,241 @@
+"""Speed and memory of SESR against what a user would pick instead, for usual sizes of video.
+
+Contenders that compute the same take turns (`sesr.benchmarks.rounds`): each shipped network in our engine and in the
+general ones, and then our M5 against resizers and the networks of others. Luma goes from memory to memory, whole frames
+at once in every engine but ours. All get the same number of threads. Times in other engines include the rounding of an
+int8 network's input and output, which they cannot do themselves.
+
+The networks of others have random weights and run in the engine that was fastest on a small frame. Two of them take
+RGB, because they enlarge color too, while SESR leaves color to bicubic.
+
+Memory is the most that a process held that makes the contender and enlarges one frame: Python, libraries, everything.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sesr.benchmarks.engine import measure_peak
+from sesr.benchmarks.memory_probe import check_system, command_peak
+from sesr.benchmarks.peers.contenders import (
+    GRAPH_ENGINES,
+    INSTALL,
+    INT8_ENGINES,
+    OPENCV,
+    OURS,
+    PACKAGES,
+    PILLOW,
+    Contender,
+    make_run,
+    missing,
+)
+from sesr.benchmarks.peers.graph import PEERS
+from sesr.benchmarks.peers.resizers import FILTERS
+from sesr.benchmarks.rounds import Rounds, Turn, check_rounds, take_turns, timed
+from sesr.benchmarks.rows import Row
+from sesr.errors import EngineError, UsageError
+from sesr.network.zoo import list_networks
+
+Note = Callable[[str], object]
+"""Takes a line about a contender that was left out."""
+
+_INT8_PEAK, _FLOAT_PEAK = "peak int8", "peak float32"
+_TRIAL = (128, 256)
+"""Height and width of the frame on which engines compete for the networks of others."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A frame to enlarge.
+
+    Attributes:
+        width, height: of the input, pixels.
+        scale: of the network.
+    """
+
+    width: int
+    height: int
+    scale: int
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What takes part.
+
+    Attributes:
+        sizes: frames to enlarge.
+        networks: names of shipped networks; None takes each architecture once (`shipped`).
+        others: networks of others, any of `PEERS`.
+    """
+
+    sizes: Sequence[Size]
+    networks: Sequence[str] | None = None
+    others: Sequence[str] = tuple(PEERS)
+
+
+FULL = Scope((Size(960, 540, 2), Size(1280, 720, 2), Size(1920, 1080, 2), Size(960, 540, 4)))
+"""540p to 1080p, 720p to 1440p, 1080p to 4K, and 540p to 4K by x4."""
+
+QUICK = Scope((Size(320, 180, 2),), ("m5", "m5-int8"), ("fsrcnn", "quicksrnet-small"))
+"""A small frame and few networks."""
+
+
+@dataclass(frozen=True)
+class PeerTiming(Row):
+    """One contender's times on one frame.
+
+    Attributes:
+        network: a shipped network, a network of others, or a filter.
+        scale: output pixels per input pixel, along a side.
+        values: what it computes in.
+        engine: ``ours``, a general engine, or a library.
+        width, height: of the input, pixels.
+        threads: processor threads that it was given.
+        rounds: rounds that counted.
+        best_ms, median_ms: over the rounds.
+        of_ours: its time divided by our engine's in the same round, for the same network; for resizers and networks of
+            others, by that of M5 in float.
+        of_peak: share of the processor's peak (`sesr.benchmarks.engine`); 0 for filters.
+        peak_mb: the most that its process held, 10^6 bytes; None where that could not be measured.
+    """
+
+    network: str
+    scale: int
+    values: str
+    engine: str
+    width: int
+    height: int
+    threads: int
+    rounds: int
+    best_ms: float
+    median_ms: float
+    of_ours: float
+    of_peak: float
+    peak_mb: int | None
+
+    def line(self) -> str:
+        """Return the contender's time and memory."""
+        size = f"{self.width} x {self.height} x{self.scale}"
+        return (
+            f"{size:16} {self.network:16} {self.engine:12} {self.median_ms:9.1f} ms  {self.of_ours:6.2f} of ours  "
+            f"{self.of_peak:4.0%} of the peak  {self.peak_mb or 0:6} MB"
+        )
+
+
+def measure_peers(
+    scope: Scope = FULL, rounds: int = 5, threads: int = 2, note: Note = lambda _: None
+) -> Iterator[PeerTiming]:
+    """Time every contender that is installed.
+
+    Args:
+        scope: what takes part.
+        rounds: rounds that count, at least 1, after one to warm up.
+        threads: for every contender that can use several.
+        note: told of every engine that is not installed and of every contender that failed.
+
+    Yields rows as soon as a group of contenders is done. Raises `UsageError` for no rounds or an unknown network.
+    """
+    check_rounds(rounds)
+    unknown = [name for name in scope.others if name not in PEERS]
+    if unknown:
+        raise UsageError(f"network {unknown[0]!r} is unknown: use some of {', '.join(PEERS)}")
+    absent = missing(tuple(PACKAGES))
+    for name in absent:
+        note(f"{name} is not installed and left out: pip install {INSTALL[name]}")
+    fastest: dict[tuple[str, int], str] = {}
+    for size in scope.sizes:
+        for network in shipped(size.scale) if scope.networks is None else scope.networks:
+            yield from _measure(_same_network(network, size.scale, absent), size, rounds, threads, note)
+        for name in scope.others:
+            if (name, size.scale) not in fastest:
+                fastest[name, size.scale] = _fastest_engine(name, size.scale, absent, threads)
+        instead = _measure(_instead(scope.others, size.scale, absent, fastest), size, rounds, threads, note)
+        yield from (row for row in instead if row.engine != OURS)  # our M5 has its row already
+
+
+def shipped(scale: int) -> list[str]:
+    """Return the names of the shipped networks for a scale, small ones first, each architecture once.
+
+    Networks for compressed pictures and the float twins of int8 networks are left out.
+    """
+    names = [network.name for network in list_networks() if network.config and network.config.scale == scale]
+    return [name for name in names if not name.endswith(("-photo", "-relu"))]
+
+
+def _same_network(name: str, scale: int, absent: Sequence[str]) -> list[Contender]:
+    ours = Contender(name, scale, OURS)
+    engines = INT8_ENGINES if ours.values == "int8" else (OURS, "litert", *GRAPH_ENGINES)
+    return [Contender(name, scale, engine) for engine in engines if engine not in absent]
+
+
+def _instead(
+    others: Sequence[str], scale: int, absent: Sequence[str], fastest: dict[tuple[str, int], str]
+) -> list[Contender]:
+    """Return our M5, resizers and the networks of others."""
+    libraries = [name for name in (PILLOW, OPENCV) if name not in absent]
+    resizers = [Contender(kind, scale, library) for kind in FILTERS for library in libraries]
+    peers = [Contender(name, scale, fastest[name, scale]) for name in others if fastest[name, scale]]
+    return [Contender("m5", scale, OURS), *resizers, *peers]
+
+
+def _fastest_engine(name: str, scale: int, absent: Sequence[str], threads: int) -> str:
+    """Return the engine that enlarges a small frame in the least time; empty if none is installed."""
+    contenders = [Contender(name, scale, engine) for engine in GRAPH_ENGINES if engine not in absent]
+    turns = {contender.engine: timed(make_run(contender, *_TRIAL, threads)) for contender in contenders}
+    measured = take_turns(turns, 3)
+    return min(turns, key=measured.best, default="")
+
+
+def _measure(
+    contenders: Sequence[Contender], size: Size, rounds: int, threads: int, note: Note
+) -> Iterator[PeerTiming]:
+    """Let contenders take turns, the first of them ours, and yield a row for each that ran."""
+    turns = {}
+    for contender in contenders:
+        try:
+            run = make_run(contender, size.height, size.width, threads)
+            run()
+        except (EngineError, RuntimeError, MemoryError) as error:
+            note(f"{contender.network} in {contender.engine} at {size.width} x {size.height} failed: {error}")
+        else:
+            turns[contender] = timed(run)
+    peaks: dict[str, Turn] = {
+        _FLOAT_PEAK: lambda: 1 / measure_peak(threads, int8=False),
+        _INT8_PEAK: lambda: 1 / measure_peak(threads, int8=True),
+    }
+    measured = take_turns({str(contender): turn for contender, turn in turns.items()} | peaks, rounds)
+    for contender in turns:
+        yield _row(contender, str(contenders[0]), measured, size, rounds, threads)
+
+
+def _row(contender: Contender, reference: str, measured: Rounds, size: Size, rounds: int, threads: int) -> PeerTiming:
+    name = str(contender)
+    used = 1 if contender.engine == PILLOW else threads
+    peak = _INT8_PEAK if contender.values == "int8" else _FLOAT_PEAK
+    return PeerTiming(
+        network=contender.network,
+        scale=contender.scale,
+        values=contender.values,
+        engine=contender.engine,
+        width=size.width,
+        height=size.height,
+        threads=used,
+        rounds=rounds,
+        best_ms=round(measured.best(name) * 1e3, 1),
+        median_ms=round(measured.median(name) * 1e3, 1),
+        of_ours=round(measured.ratio(name, reference), 3),
+        of_peak=round(contender.macs(size.height, size.width) * measured.ratio(peak, name), 3),
+        peak_mb=_peak_megabytes(contender, size, used),
+    )
+
+
+def _peak_megabytes(contender: Contender, size: Size, threads: int) -> int | None:
+    """Run a contender once in a process of its own."""
+    numbers = map(str, (size.height, size.width, threads))
+    program = [sys.executable, "-m", "sesr.benchmarks.peers.contenders"]
+    with suppress(EngineError):
+        check_system()
+        usage = command_peak([*program, contender.network, str(contender.scale), contender.engine, *numbers])
+        return round(usage.memory / 1e6)
+    return None

@@ -184,11 +184,11 @@ def reached() -> str:
     worst = min(verified)
     return paragraph(
         f"The paper prints 30 figures for these sets. {len(verified)} of them are verified, read off the authors' plot "
-        "or quoted from the paper by others, and only those stand here.",
+        "or quoted from the paper by others.",
         f"{_count(verified)} of these {len(verified)} are reached, as printed; the largest distance is "
         f"{decibels(-worst[0])} dB, {worst[1]}.",
         f"The other {len(recalled)} are recalled, not checked against any text; counting them too, {_count(both)} of "
-        f"{len(both)} are reached ([all figures, with SSIM and sources](docs/results/quality.md)).",
+        f"{len(both)} are reached.",
     )
 
 

@@ -8,8 +8,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-IN_THE_ROOT = {ROOT / "docs" / name.lower(): ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
-"""Pages that the site takes from the root, by the place that they have there."""
+ELSEWHERE = {
+    ROOT / "docs" / "contributing.md": ROOT / "CONTRIBUTING.md",
+    ROOT / "docs" / "changelog.md": ROOT / "CHANGELOG.md",
+    ROOT / "docs" / "comparison.png": ROOT / "examples" / "comparison.png",
+}
+"""What the site takes from elsewhere, by the place that it has there."""
 
 
 def anchors(page: Path) -> set[str]:
@@ -25,7 +29,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         file, _, anchor = target.partition("#")
         linked = (page.parent / file).resolve() if file else page
-        linked = IN_THE_ROOT.get(linked, linked)
+        linked = ELSEWHERE.get(linked, linked)
         assert linked.exists(), target
         if anchor:
             assert anchor in anchors(linked), target

@@ -1,7 +1,7 @@
 """Metadata of a picture file, through `upscale_file`: every format, and every property that it can hold.
 
 Files get their properties by hand or from Pillow and are read back by Pillow and libvips. exiftool does both once more
-where it is installed. The table in docs/guides/pictures.md is this file in words.
+where it is installed. The table in docs/reference/formats.md is this file in words.
 """
 
 import json

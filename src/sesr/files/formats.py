@@ -2,7 +2,7 @@
 
 A new format is a new constant here (and, where it streams, a reader or a writer of rows). Elsewhere a format is asked
 for by its constant where its files are laid out in a way of their own: what opens it (`sesr.files.open`), animations,
-metadata. ``python -m sesr.files.formats`` prints the table in docs/guides/pictures.md.
+metadata. ``python -m sesr.files.formats`` prints them as a table, which docs/reference/formats.md shows.
 
 Names. `Format.name` is for people ("WebP"), `Format.codec` is Pillow's name ("WEBP"). A file is recognized by its
 first bytes (`recognized`), never by its suffix; the suffix decides only what is written (`output_format`).
@@ -337,7 +337,7 @@ def output_format(path: Path) -> Format:
 
 
 def table() -> str:
-    """The table of formats in docs/guides/pictures.md, a format a column."""
+    """The table of formats in docs/reference/formats.md, a format a column."""
     lines = ["| | " + " | ".join(form.name for form in FORMATS) + " |", "|---" * (len(FORMATS) + 1) + "|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in _rows())])
 

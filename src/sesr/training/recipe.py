@@ -112,7 +112,16 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class CardRecipe:
-    """Facts for the finished network's file, in addition to those that the run itself knows."""
+    """Facts for the finished network's file, in addition to those that the run itself knows.
+
+    Attributes:
+        name: the network's name without its scale, if it is not the usual one for its settings.
+        data: the pictures that it was trained on, and their licenses.
+        licence: license of the weights.
+        hardware: the machine that trained it.
+        hours: time that the training took.
+        expected: figures that the run should reach, for comparison.
+    """
 
     name: FileName = ""
     data: str = ""
@@ -145,7 +154,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in SECTIONS:
             table = getattr(self, name)
-            for key, kind in _kinds(type(table)).items():
+            for key, kind in kinds(type(table)).items():
                 _converted(kind, name, key, getattr(table, key))
         training = self.training
         quantized = training.quant_w or training.quant_a
@@ -385,7 +394,7 @@ def parse_recipe(tables: dict[str, Any]) -> Recipe:
 
 def _parse_stage(stage: dict[str, Any], tables: dict[str, Any], shared: dict[str, Any], *, first: bool) -> Recipe:
     """Turn a ``[[stage]]`` into a recipe of its own; what it leaves out is taken from the file's other tables."""
-    _refuse_unknown(stage, _kinds(TrainingRecipe) | {"data": None}, "key")
+    _refuse_unknown(stage, kinds(TrainingRecipe) | {"data": None}, "key")
     own = {key: value for key, value in stage.items() if key != "data"}
     if not first and "init_from" in own:
         raise RecipeError("init_from is the first stage's; this one starts from the stage before it")
@@ -418,16 +427,16 @@ def _naming_stage(number: int | None) -> Iterator[None]:
 def _parse_section(section: type[Section], name: str, table: Any) -> Section:  # noqa: ANN401 - from a file
     if not isinstance(table, dict):
         raise RecipeError(f"[{name}] must be a table, not {table!r}")
-    kinds = _kinds(section)
-    _refuse_unknown(table, kinds, "key", f"[{name}] ")
-    values = {key: _converted(kinds[key], name, key, value) for key, value in table.items()}
+    known = kinds(section)
+    _refuse_unknown(table, known, "key", f"[{name}] ")
+    values = {key: _converted(known[key], name, key, value) for key, value in table.items()}
     for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
         if field_.name not in values and field_.default is dataclasses.MISSING:
             raise RecipeError(f"[{name}] lacks the key {field_.name!r}; add it")
     return section(**values)
 
 
-def _kinds(section: type[Any]) -> dict[str, Any]:
+def kinds(section: type[Any]) -> dict[str, Any]:
     """Return the types of a section's fields, with what `sesr.data.fields` says about them."""
     return get_type_hints(section, include_extras=True)
 
@@ -445,13 +454,13 @@ def _converted(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"[{table}] {key} must be {_description(kind)}, not {value!r}") from error
+        raise RecipeError(f"[{table}] {key} must be {described(kind)}, not {value!r}") from error
 
 
 _PLAIN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def _description(kind: Any) -> str:  # noqa: ANN401 - any field's type
+def described(kind: Any) -> str:  # noqa: ANN401 - any field's type
     """Return the values that a field takes, in words."""
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"

@@ -17,13 +17,15 @@ HERE = Path(__file__).resolve().parent
 STYLE = """<style>
 .drawing { --ink: #1f2933; --soft: #52606d; --line: #9aa5b1; --few: #2b6cb0; --many: #d9822b; --wash: #edf3fa; --warm: #fdf1e3; }
 @media (prefers-color-scheme: dark) { .drawing { --ink: #e6edf3; --soft: #adbac7; --line: #768390; --few: #6cb6ff; --many: #f0a35c; --wash: #243447; --warm: #43321f; } }
+.drawing { max-width: 100%; height: auto; }
 .drawing text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: var(--ink); }
 </style>"""  # noqa: E501 - a rule a line, as `hooks.themed` expects
 
 
 def document(width: int, height: int, label: str, parts: Iterable[str]) -> str:
     """Return a drawing as SVG, with its colors; `label` is for those who cannot see it."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" viewBox="0 0 {width} {height}" role="img"'
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" {size} role="img"'
     return "\n".join([f'{head} aria-label="{label}">', STYLE, *parts, "</svg>"]) + "\n"
 
 

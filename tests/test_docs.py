@@ -33,3 +33,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert linked.exists(), target
         if anchor:
             assert anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Names of recipes and sources; `NAME` stands for any, and `git show` prints files of the history."""
+    text = re.sub(r"git show \S+", "", page.read_text(encoding="utf-8"))
+    for name in re.findall(r"\b(?:recipes|src|tests|docs)/[\w./-]+\.(?:toml|py|cpp|hpp|inl|md|svg|png)\b", text):
+        assert "NAME" in name or (ROOT / name).exists(), name

@@ -21,6 +21,7 @@ from pathlib import Path
 from textwrap import fill
 
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
+from sesr.evaluation.peers import PEERS
 from sesr.evaluation.published import BRACKETS, bracketed, published
 from sesr.network.variants import VARIANTS
 
@@ -236,6 +237,19 @@ def sources() -> str:
     return table(["source", "figures"], [[source, "; ".join(cells)] for source, cells in by_source.items()])
 
 
+def peers() -> str:
+    """Networks of others, with the sources of their figures."""
+    rows = []
+    for peer in PEERS:
+        set14 = [decibels(peer.set14_as_luma), decibels(peer.set14)]
+        bsd100 = "" if peer.bsd100 is None else decibels(peer.bsd100)
+        cost = [f"{peer.weights:,}", f"{peer.gmacs:g} G"]
+        figures = [decibels(peer.set5), *set14, bsd100]
+        rows.append([f"{peer.name} x{peer.scale}", *cost, *figures, peer.status, peer.source])
+    head = ["network", "weights", "multiply-adds", "Set5", "Set14", "gray as RGB", "BSD100", "status", "source"]
+    return table(head, rows)
+
+
 # x3, which the paper has not
 
 
@@ -426,6 +440,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "all of x2": lambda: papers(2),
     "all of x4": lambda: papers(4),
     "sources": sources,
+    "peers": peers,
     "x3": x3,
     "int8": int8,
     "int8 losses": int8_losses,

@@ -31,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         linked = (page.parent / file).resolve() if file else page
         linked = ELSEWHERE.get(linked, linked)
         assert linked.exists(), target
-        if anchor:
+        if anchor and linked.suffix == ".md":  # a picture's says for which theme it is
             assert anchor in anchors(linked), target
 
 

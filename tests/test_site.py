@@ -22,6 +22,7 @@ pytest.importorskip("griffe")
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+DRAWINGS = [path for path in sorted(DOCS.rglob("*.svg")) if 'class="drawing"' in path.read_text(encoding="utf-8")]
 
 
 @pytest.fixture
@@ -102,13 +103,23 @@ def test_weights_while_training(hooks: ModuleType) -> None:
     assert sys.modules["drawings"].training_weights(VARIANTS["m5"]) == weights
 
 
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.name)
+def test_every_drawing_has_dark_colors(hooks: ModuleType, drawing: Path) -> None:
+    assert len(DRAWINGS) >= 2
+    text = hooks.themed(drawing.read_text(encoding="utf-8"))
+    light, dark = (set(re.findall(r"(--\w+):", rule)) for rule in re.findall(r"\.drawing \{( --ink[^}]*)\}", text))
+    assert light == dark
+    assert set(re.findall(r"var\((--\w+)\)", text)) <= light
+    assert "prefers-color-scheme" not in text
+
+
 def test_drawings_follow_the_pages_theme(hooks: ModuleType) -> None:
     text = hooks.with_drawings("before\n\n![words](collapse.svg)\n\nafter\n", DOCS / "research")
     assert '[data-md-color-scheme="slate"] .drawing {' in text
     assert "@media" not in text
     assert text.startswith("before\n\n<div>\n<svg")
-    other = "![words](engine.svg)\n"  # has one set of colors, which suits both themes
-    assert hooks.with_drawings(other, DOCS / "inside") == other
+    picture = "![words](x4_from_x2.png)\n"
+    assert hooks.with_drawings(picture, DOCS / "research") == picture
 
 
 def test_a_name_that_nothing_generates(hooks: ModuleType) -> None:

@@ -77,6 +77,20 @@ def test_every_format(hooks: ModuleType) -> None:
         assert all(suffix in text for suffix in form.suffixes)
 
 
+def test_what_is_kept_agrees_with_the_formats() -> None:
+    """Rows of the table that is written by hand, where a `Format` says the same."""
+    head, *lines = re.findall(r"^\|.*\|$", page("reference/formats.md"), re.MULTILINE)
+    rows = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)}
+    columns = [cell.strip() for cell in head.split("|")[2:-1]]
+    (depth,) = (cells for name, cells in rows.items() if name.startswith("16 bits"))
+    formats = {form.name: form for form in FORMATS}
+    for at, name in enumerate(columns):
+        assert (rows["transparency"][at] == "yes") == formats[name].alpha, name
+        assert (depth[at] == "yes") == (16 in formats[name].depths), name
+        assert rows["gray stays gray"][at].startswith("yes") == bool(formats[name].gray_modes), name
+    assert set(columns) == {form.name for form in FORMATS if form.still}
+
+
 def test_every_room_is_drawn(hooks: ModuleType) -> None:
     drawing = hooks.floors()
     for room in (path.parent.name for path in (ROOT / "src" / "sesr").glob("*/__init__.py")):

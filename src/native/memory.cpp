@@ -1,6 +1,5 @@
 #include "memory.hpp"
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -12,15 +11,14 @@ constexpr std::size_t ALIGNMENT = 64;
 
 }  // namespace
 
+// Not std::aligned_alloc, which Windows lacks.
 Memory::Memory(std::size_t bytes) {
     const std::size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (rounded < bytes) throw std::bad_alloc();
-    void* memory = std::aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
-    if (memory == nullptr) throw std::bad_alloc();
-    bytes_.reset(static_cast<char*>(memory));
-    std::memset(memory, 0, rounded);
+    bytes_.reset(static_cast<char*>(::operator new(rounded, std::align_val_t{ALIGNMENT})));
+    std::memset(bytes_.get(), 0, rounded);
 }
 
-void Memory::Free::operator()(char* bytes) const { std::free(bytes); }
+void Memory::Free::operator()(char* bytes) const { ::operator delete(bytes, std::align_val_t{ALIGNMENT}); }
 
 }  // namespace sesr

@@ -23,6 +23,7 @@ from contextlib import suppress
 
 from sesr.commands.arguments import Command, plain
 from sesr.commands.benchmark import add_benchmark
+from sesr.commands.completion import add_completion, answer_shell
 from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
 from sesr.commands.info import add_info
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    answer_shell(parser)
+    arguments = parser.parse_args(argv)
     run: Command = arguments.run_command
     try:
         with stoppable():
@@ -73,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_export(commands)
     add_info(commands)
     add_benchmark(commands)
+    add_completion(commands)
     return parser
 
 

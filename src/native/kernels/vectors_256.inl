@@ -1,5 +1,5 @@
 // x86's 256-bit vectors, two to a vector of 16 lanes, for the families that have no wider ones: float arithmetic, and
-// the parts that their int8 arithmetics share.
+// the parts that their int8 kernels share.
 #include <immintrin.h>
 
 #include "loops.inl"

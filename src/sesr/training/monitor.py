@@ -79,11 +79,11 @@ class Log:
         self._columns = sorted(known, key=lambda name: name == "seconds")  # stays last
         self._seconds = float(kept[-1]["seconds"]) if kept else 0.0
         self._start = time.monotonic()
-        with writing(path) as temporary, temporary.open("w", newline="") as file:
+        with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
-        self._file: TextIO = path.open("a", newline="")
+        self._file: TextIO = path.open("a", newline="", encoding="utf-8")
         self._board = SummaryWriter(str(run), purge_step=step + 1)
 
     def write(self, step: int, **values: float) -> None:

@@ -22,9 +22,9 @@ struct Sharpening {
 };
 
 // Sharpens pixels of `channels` interleaved channels: gray, gray and alpha, RGB, or RGBA. Results begin with those of
-// input row `top`; the width is the input's. Beyond the input's rows and columns lies its mirror image, so a strip needs
-// `radius` rows of context on each side that is not the picture's end. Throws std::bad_alloc, and std::invalid_argument
-// for sizes and numbers that do not fit.
+// input row `top`; the width is the input's. Beyond the input's rows and columns lies its mirror image, so a strip
+// needs `radius` rows of context on each side that is not the picture's end. Throws std::bad_alloc, and
+// std::invalid_argument for sizes and numbers that do not fit.
 void sharpen(const Kernels& kernels, const Sharpening& how, Plane<const std::uint8_t> in, Plane<std::uint8_t> out,
              Index channels, Index top, Index threads);
 void sharpen(const Kernels& kernels, const Sharpening& how, Plane<const std::uint16_t> in, Plane<std::uint16_t> out,

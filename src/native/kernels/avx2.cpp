@@ -37,5 +37,10 @@ bool supported() {
 }  // namespace
 
 extern const sesr::Kernels kernels_avx2;
-const sesr::Kernels kernels_avx2 = {
-    "avx2", "AVX2 and FMA", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>(), sharpen_loops()};
+const sesr::Kernels kernels_avx2 = {"avx2",
+                                    "AVX2 and FMA",
+                                    supported,
+                                    int8_arithmetic<Int8>(),
+                                    float32_arithmetic<Float32>(),
+                                    pixel_loops<Int8>(),
+                                    sharpen_loops()};

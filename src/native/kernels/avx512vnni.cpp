@@ -144,5 +144,5 @@ bool supported() {
 
 extern const sesr::Kernels kernels_avx512vnni;
 const sesr::Kernels kernels_avx512vnni = {
-    "avx512vnni",       "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    "avx512vnni",        "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
     pixel_loops<Int8>(), sharpen_loops()};

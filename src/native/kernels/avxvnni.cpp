@@ -58,10 +58,15 @@ bool supported() {
 
 extern const sesr::Kernels SESR_KERNELS;
 #ifdef SESR_VNNI_256
-const sesr::Kernels kernels_vnni256 = {
-    "vnni256",          "AVX-512 with VNNI and VL", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    pixel_loops<Int8>(), sharpen_loops()};
+const sesr::Kernels kernels_vnni256 = {"vnni256",
+                                       "AVX-512 with VNNI and VL",
+                                       supported,
+                                       int8_arithmetic<Int8>(),
+                                       float32_arithmetic<Float32>(),
+                                       pixel_loops<Int8>(),
+                                       sharpen_loops()};
 #else
 const sesr::Kernels kernels_avxvnni = {
-    "avxvnni", "AVX-VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(), pixel_loops<Int8>(), sharpen_loops()};
+    "avxvnni",           "AVX-VNNI",     supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    pixel_loops<Int8>(), sharpen_loops()};
 #endif

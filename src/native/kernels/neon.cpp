@@ -125,4 +125,5 @@ const sesr::Kernels kernels_neon = {"neon",
                                     supported,
                                     int8_arithmetic<Int8>(),
                                     float32_arithmetic<Float32>(),
-                                    pixel_loops<Int8>(), sharpen_loops()};
+                                    pixel_loops<Int8>(),
+                                    sharpen_loops()};

@@ -113,5 +113,5 @@ bool supported() { return true; }
 
 extern const sesr::Kernels kernels_portable;
 const sesr::Kernels kernels_portable = {
-    "portable",         "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
+    "portable",          "any processor", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
     pixel_loops<Int8>(), sharpen_loops()};

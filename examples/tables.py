@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import fill
 
+from sesr.benchmarks.report import read_record
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
 from sesr.evaluation.peers import PEERS
 from sesr.evaluation.published import BRACKETS, bracketed, published
@@ -30,6 +31,7 @@ PAGES = (
     "README.md",
     "docs/results/quality.md",
     "docs/results/int8.md",
+    "docs/results/report.md",
     "docs/guides/photo.md",
     "docs/guides/sharpening.md",
 )
@@ -250,6 +252,22 @@ def peers() -> str:
     return table(head, rows)
 
 
+# How tables were measured
+
+
+def machines() -> str:
+    """A table of the tables that one report or another made."""
+    record = read_record(ROOT / "results")
+    if not record:
+        return paragraph("No report has been made yet: each page says what its figures were measured on.")
+    rows = []
+    for name, entry in record.items():
+        machine = entry["machine"]
+        processor = f"{machine['processor']}, {machine['threads']} threads, {machine['kernel']}"
+        rows.append([f"`{name}`", f"`{entry['command']}`", entry["date"][:10], entry["commit"], processor])
+    return table(["table", "command", "date", "commit", "processor"], rows)
+
+
 # x3, which the paper has not
 
 
@@ -441,6 +459,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "all of x4": lambda: papers(4),
     "sources": sources,
     "peers": peers,
+    "machines": machines,
     "x3": x3,
     "int8": int8,
     "int8 losses": int8_losses,

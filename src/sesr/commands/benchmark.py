@@ -54,6 +54,32 @@ def add_benchmark(commands: "Commands") -> None:
         for add_option in benchmark.options:
             add_option(kind)
         kind.add_argument("-o", "--output", type=Path, metavar="CSV", help="also write the table to a file")
+    _add_report(kinds)
+
+
+def _add_report(kinds: "Commands") -> None:
+    """Add the command that runs all others."""
+    parser = add_command(
+        kinds, "report", _report, "everything that the pages quote, with a record of how it was measured"
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="benchmark sets, for the tables of quality")
+    parser.add_argument("--only", nargs="+", default=[], metavar="TABLE", help="such as peers or memory (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small commands, to see that everything works")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="for the tables (default: results; quick: results-quick)"
+    )
+
+
+def _report(arguments: Arguments) -> int:
+    """Measure, and write the pages of this checkout if the tables are its own."""
+    from sesr.benchmarks.report import make_report, write_pages
+
+    results = arguments.output or Path("results-quick" if arguments.quick else "results")
+    note = partial(print, flush=True)
+    failed = make_report(results, arguments.data, arguments.only, quick=arguments.quick, note=note)
+    if results == Path("results"):
+        failed += write_pages(Path(), note)
+    return 1 if failed else 0
 
 
 def _run(benchmark: Benchmark, arguments: Arguments) -> int:

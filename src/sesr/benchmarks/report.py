@@ -1,0 +1,210 @@
+"""Every measurement that the README and the pages quote, by one command.
+
+`PLAN` lists commands of `sesr` and the tables that they write. `make_report` runs each in a process of its own, one
+after the other, and keeps a record next to the tables, ``report.json``: for each table the command, the date, the
+commit, the machine and how busy that was. A command whose packages or pictures are missing is left out, with a line.
+Afterwards the scripts under ``examples`` write pages and charts anew, if the tables are the checkout's own.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypedDict
+
+from sesr.atomic import writing
+from sesr.benchmarks.machine import Machine, commit, load, this_machine
+from sesr.errors import UsageError
+
+RECORD = "report.json"
+"""Name of the record's file."""
+
+SCRIPTS = ("examples/charts.py", "examples/tables.py", "examples/crops.py")
+"""What writes pages and pictures from the tables, in a checkout."""
+
+_BUSY = 0.5
+"""Load above which times are doubtful."""
+
+_DATA = "{data}"
+_EXPORT, _OPENVINO = ("flatbuffers", "ai_edge_litert"), ("openvino", "flatbuffers", "ai_edge_litert")
+
+Note = Callable[[str], object]
+"""Takes a line for people."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the report.
+
+    Attributes:
+        table: file that it writes, or the main one of several.
+        command: what stands between `sesr` and `-o`; ``{data}`` is the folder of benchmark sets.
+        needs: modules that must be installed.
+        quick: the command that only shows that it works; None for one that cannot be quick.
+        folder: `-o` names a folder below the tables', not a file.
+    """
+
+    table: str
+    command: str
+    needs: Sequence[str] = ()
+    quick: str | None = None
+    folder: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name for `--only`: the table without its suffix."""
+        return self.table.removesuffix(".csv")
+
+    def words(self, results: Path, data: Path | None, *, quick: bool) -> list[str]:
+        """Return the command's words after `sesr`."""
+        output = results / (self.table if self.folder is None else self.folder)
+        command = self.command if self.quick is None or not quick else self.quick
+        return [word.format(data=data) for word in shlex.split(command)] + ["-o", output.as_posix()]
+
+
+_TINY = "--width 64 --height 48 --rounds 1"
+
+PLAN = (
+    Step("peers.csv", "benchmark peers", quick="benchmark peers --quick --rounds 1"),
+    Step("engine.csv", "benchmark engine -m m5 m11 xl -s 2 4", _OPENVINO, f"benchmark engine -m m3 {_TINY}"),
+    Step("speed.csv", "benchmark speed --rounds 11", ("openvino", "torch"), f"benchmark speed {_TINY}"),
+    Step("speed_m5-relu.csv", "benchmark speed -m m5-relu --rounds 9", ("openvino", "torch")),
+    Step("files_m11.csv", "benchmark files -m m11 --rounds 3", (), "benchmark files --megapixels 0.01 --rounds 1"),
+    Step(
+        "sharpen_speed.csv", "benchmark sharpen -m m5 --int8 --threads 1 --rounds 31", (), f"benchmark sharpen {_TINY}"
+    ),
+    Step("memory.csv", "benchmark memory --megapixels 2 12 100 499", (), "benchmark memory --megapixels 0.1"),
+    Step("engine_memory.csv", "benchmark engine-memory --int8 --height 100000"),
+    Step("engine_memory_float.csv", "benchmark engine-memory --height 20000"),
+    Step("training.csv", "benchmark training --threads 2", ("torch",)),
+    Step("npu.csv", "benchmark npu m5", ("ethosu", *_EXPORT)),
+    Step("quality.csv", f"evaluate m3 m5 m7 m11 xl -s 2 4 --data {_DATA}", folder="."),
+    *(
+        step
+        for name in ("m5", "m11")
+        for scale in (2, 4)
+        for step in (
+            Step(f"{name}-relu_x{scale}.csv", f"evaluate {name}-relu -s {scale} --data {_DATA}", folder="."),
+            Step(f"{name}-int8_x{scale}.csv", f"evaluate {name} --int8 -s {scale} --data {_DATA}", folder="."),
+            Step(
+                f"litert/{name}-int8_x{scale}.csv",
+                f"evaluate {name} --int8 -s {scale} --data {_DATA} --engine litert",
+                _EXPORT,
+                folder="litert",
+            ),
+        )
+    ),
+    Step("sharpen.csv", f"evaluate m5 m11 -s 2 4 --data {_DATA} --sharpen 0 0.25 0.5 1", folder="."),
+)
+"""Every command, in the order in which they run."""
+
+
+class Entry(TypedDict):
+    """How one table came about.
+
+    Attributes:
+        command: the whole command, with the checkout's own folder for tables.
+        date: when it ended, UTC.
+        commit: of the checkout.
+        seconds: how long it took.
+        load: processes that waited for the processor before; None on Windows.
+        machine: what it ran on.
+    """
+
+    command: str
+    date: str
+    commit: str
+    seconds: int
+    load: float | None
+    machine: Machine
+
+
+def make_report(
+    results: Path,
+    data: Path | None = None,
+    only: Sequence[str] = (),
+    *,
+    quick: bool = False,
+    plan: Sequence[Step] = PLAN,
+    note: Note = print,
+) -> int:
+    """Run the plan's commands and record how each table came about.
+
+    Args:
+        results: folder of the tables, created if necessary.
+        data: folder of benchmark sets; None leaves out what needs them.
+        only: names of the steps to run; none runs all.
+        quick: run small commands instead, which show that everything works; what cannot be small is left out.
+        plan: the steps to choose from.
+        note: told what is run, left out and failed.
+
+    Returns the number of commands that failed. Raises `UsageError` for an unknown name in `only`.
+    """
+    unknown = sorted(set(only) - {step.name for step in plan})
+    if unknown:
+        raise UsageError(f"--only {unknown[0]}: no such table; use some of {', '.join(step.name for step in plan)}")
+    wanted = [step for step in plan if not only or step.name in only]
+    results.mkdir(parents=True, exist_ok=True)
+    if (waiting := load()) is not None and waiting > _BUSY and not quick:
+        note(f"this machine is busy (load {waiting}): times will be worth little; stop everything else first")
+    failed = 0
+    for step in wanted:
+        if reason := _left_out(step, data, quick):
+            note(f"{step.name}: left out, {reason}")
+        elif not _run(step, results, data, quick, note):
+            failed += 1
+            note(f"{step.name}: failed, and its table stays as it was")
+    return failed
+
+
+def write_pages(root: Path, note: Note = print) -> int:
+    """Run the scripts that write pages and pictures of a checkout, as far as it has them; returns how many failed."""
+    failed = 0
+    for script in SCRIPTS:
+        if (root / script).is_file():
+            note(f"python {script}")
+            failed += bool(subprocess.call([sys.executable, script], cwd=root))
+    return failed
+
+
+def read_record(results: Path) -> dict[str, Entry]:
+    """Return how the tables of a folder came about, by file; empty if no report was made there."""
+    path = results / RECORD
+    record: dict[str, Entry] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return record
+
+
+def _left_out(step: Step, data: Path | None, quick: bool) -> str:
+    """Return why a step cannot run; empty if it can."""
+    absent = [module for module in step.needs if find_spec(module) is None]
+    if absent:
+        return f"{absent[0]} is not installed"
+    if _DATA in step.command and data is None:
+        return "it needs --data FOLDER with benchmark sets"
+    return "it has no quick form" if quick and step.quick is None else ""
+
+
+def _run(step: Step, results: Path, data: Path | None, quick: bool, note: Note) -> bool:
+    """Run a step, record it, and return whether it worked."""
+    words, waiting, start = step.words(results, data, quick=quick), load(), time.perf_counter()
+    note(f"sesr {shlex.join(words)}")
+    if subprocess.call([sys.executable, "-m", "sesr", *words]):
+        return False
+    entry = Entry(
+        command=f"sesr {shlex.join(words)}",
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit(Path.cwd()),
+        seconds=round(time.perf_counter() - start),
+        load=waiting,
+        machine=this_machine(),
+    )
+    record = {**read_record(results), step.table: entry}
+    with writing(results / RECORD) as temporary:
+        temporary.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n", encoding="utf-8")
+    return True

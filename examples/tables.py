@@ -1,25 +1,33 @@
-"""Writes every figure of quality in the README and under docs anew, from the tables in results.
+"""Writes the figures in the README and under docs anew, from the tables in results, and finds those from nowhere.
 
     python examples/tables.py
     python examples/tables.py --check
 
-`sesr evaluate` writes `results`. A page marks what comes from there, a table, a paragraph or a few words:
+`sesr evaluate` and `sesr benchmark` write `results`. A page marks what comes from there, a table, a paragraph or a few
+words:
 
-    <!-- from results: int8 losses -->0.05 to 0.09<!-- end -->
+    <!-- from results: most int8 loses -->0.04<!-- end -->
 
-Between the marks stands what the function of that name in `PARTS` returns. ``--check`` writes nothing and fails where a
-page says something else. The paper's figures come from `sesr.evaluation.published`, as everywhere.
+Between the marks stands what the function of that name returns, in `PARTS` here or in `MEASUREMENTS` of measured.py,
+which also has a form for single figures. A figure with a unit outside such marks is a mistake. The few that no command
+measures say where they come from:
+
+    <!-- by hand: the wheel's size, by ls -->3 MB<!-- end -->
+
+``--check`` writes nothing and fails where a page says something else. The paper's figures come from
+`sesr.evaluation.published`, as everywhere.
 """
 
 import argparse
 import csv
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import fill
 
+from measured import MEASUREMENTS, figure
+from page_text import MARKED, paragraph, table, unmarked_figures
 from sesr.benchmarks.report import read_record
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
 from sesr.evaluation.peers import PEERS
@@ -27,14 +35,11 @@ from sesr.evaluation.published import BRACKETS, bracketed, published
 from sesr.network.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (
-    "README.md",
-    "docs/results/quality.md",
-    "docs/results/int8.md",
-    "docs/results/report.md",
-    "docs/guides/photo.md",
-    "docs/guides/sharpening.md",
-)
+PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))
+"""Pages that marks are looked for in."""
+
+STORIES = ("docs/inside/", "docs/log/", "docs/reference/", "docs/research/")
+"""Folders whose pages tell how things were built and found; figures of trials stand there beside their stories."""
 
 SETS = ("Set5", "Set14", "BSD100")
 AS_RGB = "Set14" + GRAY_AS_RGB
@@ -42,8 +47,6 @@ KODAK = "validation"
 """Name of Kodak's folder, and so of its rows."""
 
 SCALES = (2, 3, 4)
-
-_MARKED = re.compile(r"(<!-- from results: (?P<name>[^>]+) -->)(?P<text>.*?)(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -118,17 +121,6 @@ def pairs() -> Iterator[Pair]:
 def label(name: str, scale: int) -> str:
     """Return a network's name as people write it: M5 x2."""
     return f"{name.upper()} x{scale}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    first, *rest = ["|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|" for line in (head, *rows)]
-    return "\n".join([first, "|" + "---|" * len(head), *rest])
-
-
-def paragraph(*sentences: str) -> str:
-    """Return sentences in lines of the usual length."""
-    return fill(" ".join(sentences), 120, break_long_words=False, break_on_hyphens=False)
 
 
 def decibels(value: float, digits: int = 2) -> str:
@@ -331,6 +323,16 @@ def _relu_costs(found: Iterable[Pair]) -> Iterator[float]:
             yield from (prelu[s, OURS].psnr - pair.relu[s, OURS].psnr for s in SETS)
 
 
+def most_int8_loses() -> str:
+    """The largest loss in our engine, dB."""
+    return decibels(max(pair.loss(s) for pair in pairs() for s in SETS))
+
+
+def most_a_file_loses() -> str:
+    """The largest loss as a `.tflite` elsewhere, dB."""
+    return decibels(max(pair.tflite_loss(s) for pair in pairs() if pair.tflite for s in SETS))
+
+
 def int8_for_prelu() -> str:
     """A few words: what M5 x2 loses by `--int8`."""
     prelu, int8 = read("m5_x2"), read("m5-int8_x2")
@@ -464,6 +466,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "int8": int8,
     "int8 losses": int8_losses,
     "int8 below PReLU, M5 x2": int8_for_prelu,
+    "most int8 loses": most_int8_loses,
+    "most a file loses": most_a_file_loses,
     "int8 in both roundings": roundings,
     "int8 in our engine": int8_engine,
     "int8 as a file": int8_file,
@@ -479,31 +483,44 @@ def rewritten(page: str) -> str:
     """Return a page's text with every marked part anew. Raises `ValueError` for a name that there is not."""
 
     def anew(match: re.Match[str]) -> str:
-        name, old = match["name"], match["text"]
-        if name not in PARTS:
-            raise ValueError(f"no figures are called {name!r}; there are {', '.join(PARTS)}")
-        text = PARTS[name]()
-        return match[1] + (f"\n{text}\n" if old.startswith("\n") else text) + match[4]
+        if match["kind"] == "by hand":
+            return match[0]
+        text = part(match["name"])
+        return match["start"] + (f"\n{text}\n" if match["text"].startswith("\n") else text) + match["end"]
 
-    return _MARKED.sub(anew, page)
+    return MARKED.sub(anew, page)
+
+
+def part(name: str) -> str:
+    """Return what stands between the marks of a name."""
+    if name in PARTS:
+        return PARTS[name]()
+    if name in MEASUREMENTS:
+        return MEASUREMENTS[name](ROOT / "results")
+    if ".csv " in name:
+        return figure(ROOT / "results", name)
+    raise ValueError(f"no figures are called {name!r}; there are {', '.join([*PARTS, *MEASUREMENTS])}")
 
 
 def main(check: bool) -> int:
-    """Rewrite the pages, or compare them; returns the exit code."""
-    stale = []
+    """Rewrite the pages, or compare them, and name figures that come from nowhere; returns the exit code."""
+    stale, unmarked = [], []
     for name in PAGES:
         path = ROOT / name
         old = path.read_text(encoding="utf-8")
         new = rewritten(old)
+        if not name.startswith(STORIES):
+            unmarked += [f"{name}:{line}: {found}" for line, found in unmarked_figures(new)]
         if new != old:
             stale.append(name)
             if not check:
                 path.write_text(new, encoding="utf-8")
+    if unmarked:
+        print("no table has these figures; mark them as examples/tables.py says:", *unmarked, sep="\n", file=sys.stderr)
     if check and stale:
         print(f"not in step with results: {', '.join(stale)}; run python examples/tables.py", file=sys.stderr)
-        return 1
-    print(f"rewritten: {', '.join(stale)}" if stale else "nothing to change")
-    return 0
+    print(f"rewritten: {', '.join(stale)}" if stale and not check else "nothing to change")
+    return 1 if unmarked or (check and stale) else 0
 
 
 if __name__ == "__main__":

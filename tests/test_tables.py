@@ -1,8 +1,10 @@
-"""The figures of quality in the README and under docs are those of results."""
+"""The figures in the README and under docs are those of results."""
 
 import csv
-import importlib.util
 import shutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +17,12 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def tables() -> ModuleType:
-    """Load the example script as a module."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "examples" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Load the example script as it loads itself, with the scripts beside it."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    yield import_module("tables")
+    for name in ("tables", "measured", "page_text"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def test_a_new_figure_goes_to_every_page_that_shows_it(tables: ModuleType, copy:
     (ours,) = [row for row in rows if row.startswith("2,Set5,5,ours")]
     figures.write_text("\n".join(rows).replace(ours, "2,Set5,5,ours,39.1234,0.98765,39.2,39.1,measured"))
     assert tables.main(check=True) == 1
-    assert "README.md, docs/results/quality.md" in capsys.readouterr().err
+    named = capsys.readouterr().err
+    assert "README.md" in named
+    assert "docs/results/quality.md" in named
     assert tables.main(check=False) == 0
     assert "| SESR-M5 x2 | 13,520 | 39.12 |" in (copy / "README.md").read_text(encoding="utf-8")
     assert "39.12 / 0.9877" in (copy / "docs" / "results" / "quality.md").read_text(encoding="utf-8")
@@ -89,6 +91,47 @@ def test_what_stands_outside_the_marks_stays(tables: ModuleType, copy: Path) -> 
 def test_a_name_that_there_is_not(tables: ModuleType) -> None:
     with pytest.raises(ValueError, match="no figures are called 'qualty'"):
         tables.rewritten("<!-- from results: qualty --><!-- end -->")
+
+
+def test_a_figure_of_one_row(tables: ModuleType) -> None:
+    mark = "engine.csv network=m5 scale=2 values=int8 contender=native"
+    assert tables.part(f"{mark}: threads") == "2"
+    assert tables.part(f"{mark}: best_ms .0f").isdigit()
+    assert tables.part(f"{mark}: of_peak .0%").endswith("%")
+    with pytest.raises(ValueError, match=r"'engine.csv network=m5: threads': 16 rows of engine.csv fit, not one"):
+        tables.part("engine.csv network=m5: threads")
+    with pytest.raises(ValueError, match=r"0 rows of none.csv fit"):
+        tables.part("none.csv a=b: c")
+    with pytest.raises(ValueError, match="has no column 'speed'; it has network, scale"):
+        tables.part(f"{mark}: speed")
+
+
+def test_a_figure_from_nowhere_is_found(tables: ModuleType, copy: Path, capsys: Captured) -> None:
+    page = copy / "docs" / "faq.md"
+    page.write_text(
+        "It takes 71 ms.\n\n`sesr` in\n```\n5 MB\n```\nand 37.4 dB, 13,520 weights, x2.\n", encoding="utf-8"
+    )
+    assert tables.main(check=True) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == ["docs/faq.md:1: 71 ms", "docs/faq.md:7: 37.4 dB"]
+    page.write_text("It takes <!-- by hand: a stopwatch -->71 ms<!-- end -->.", encoding="utf-8")
+    assert tables.main(check=True) == 0
+    story = copy / "docs" / "log" / "experiments.md"
+    story.write_text("It took 71 ms.", encoding="utf-8")
+    assert tables.main(check=True) == 0
+
+
+def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
+    assert "Not measured yet" in tables.part("peers' speed")
+    head = "network,scale,values,engine,width,height,threads,rounds,best_ms,median_ms,of_ours,of_peak,peak_mb"
+    rows = [
+        "m5,2,float32,ours,960,540,2,5,60.04,62.0,1.0,0.85,50",
+        "bicubic,2,uint8,pillow,960,540,1,5,8.0,9.0,0.1,0.0,",
+    ]
+    (copy / "results" / "peers.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    text = tables.part("peers' speed")
+    assert "| 960 x 540 to 1920 x 1080 | engine |" in text
+    assert "| m5 | ours | 60.0 | 62.0 | 1.0 | 85 % | 50 MB |" in text
+    assert "| bicubic | pillow | 8.0 | 9.0 | 0.1 | | |" in text
 
 
 def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:

@@ -1,0 +1,204 @@
+"""Figures of speed, memory and training for pages: examples/tables.py writes what these functions return.
+
+A single figure needs no function. Its mark names a table, some columns' values, the column to show and how:
+
+    <!-- from results: engine.csv network=m5 values=int8 contender=native: median_ms .0f -->71<!-- end -->
+"""
+
+import csv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from page_text import paragraph, table
+from sesr.benchmarks.report import read_record
+
+Rows = list[dict[str, str]]
+
+
+def rows_of(results: Path, name: str) -> Rows:
+    """Return a table's rows; none where it has not been measured."""
+    path = results / name
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def figure(results: Path, mark: str) -> str:
+    """Return the figure that a mark asks for. Raises `ValueError` unless exactly one row fits."""
+    where, _, what = mark.partition(": ")
+    name, *conditions = where.split()
+    wanted = dict(condition.split("=", 1) for condition in conditions)
+    fitting = [row for row in rows_of(results, name) if wanted.items() <= row.items()]
+    if len(fitting) != 1:
+        raise ValueError(f"{mark!r}: {len(fitting)} rows of {name} fit, not one")
+    column, *form = what.split()
+    if column not in fitting[0]:
+        raise ValueError(f"{mark!r}: {name} has no column {column!r}; it has {', '.join(fitting[0])}")
+    return format(float(fitting[0][column]), form[0]) if form else fitting[0][column]
+
+
+# Speed
+
+
+def engine(results: Path) -> str:
+    """Our engine against OpenVINO, a row for each network."""
+    lines = []
+    for network, scale, values in _networks(rows_of(results, "engine.csv")):
+        found = _contenders(results, network, scale, values)
+        ours, openvino, rgb = found["native"], found["openvino"], found["native-rgb"]
+        against_one = float(found["native-1-thread"]["median_ms"]) / float(ours["median_ms"])
+        name = f"{network.upper()} x{scale} {_name(values)}"
+        times = [_ms(ours), _ms(openvino), f"{float(ours['times_openvino']):.2f}"]
+        lines.append([name, *times, _share(ours), f"{against_one:.2f}", _ms(rgb)])
+    head = ["1920 x 1080, 2 threads", "ours, ms", "OpenVINO, ms", "times as fast", "share of the peak"]
+    return table([*head, "two threads against one", "RGB to RGB, ms"], lines)
+
+
+def engine_of_m5(results: Path) -> str:
+    """SESR-M5 x2 in our engine and OpenVINO, for the README."""
+    lines = []
+    for values in ("int8", "float32"):
+        found = _contenders(results, "m5", "2", values)
+        ours, openvino = found["native"], found["openvino"]
+        lines.append([f"{_name(values)}, luma", f"{_ms(ours)} ms", f"{_ms(openvino)} ms", _share(ours)])
+        rgb = f"{_ms(found['native-rgb'])} ms"
+        lines.append([f"{_name(values)}, RGB picture in memory to RGB picture", rgb, "", ""])
+    what = "SESR-M5 x2, 1920 x 1080 -> 3840 x 2160, 2 threads, taking turns in one run"
+    return table([what, "our engine", "OpenVINO", "share of the processor's peak"], lines)
+
+
+def _networks(rows: Rows) -> Iterable[tuple[str, str, str]]:
+    return dict.fromkeys((row["network"], row["scale"], row["values"]) for row in rows)
+
+
+def _contenders(results: Path, network: str, scale: str, values: str) -> dict[str, dict[str, str]]:
+    """Return the rows of one network by contender."""
+    wanted = {"network": network, "scale": scale, "values": values}
+    return {row["contender"]: row for row in rows_of(results, "engine.csv") if wanted.items() <= row.items()}
+
+
+def _ms(row: dict[str, str]) -> str:
+    return f"{float(row['median_ms']):.0f}"
+
+
+def _share(row: dict[str, str]) -> str:
+    return f"{float(row['of_peak']) * 100:.0f} %"
+
+
+def _name(values: str) -> str:
+    return "float" if values == "float32" else values
+
+
+def general_engines(results: Path) -> str:
+    """OpenVINO and PyTorch, times over OpenVINO's float."""
+    ratio = {row["engine"]: f"{float(row['ratio']):.2f}" for row in rows_of(results, "speed.csv")}
+    lines = [
+        ("OpenVINO, whole frame / in strips, as `--engine openvino` runs it", "openvino", "openvino-strips"),
+        ("int8, OpenVINO, whole frame / in strips", "openvino-int8", "openvino-int8-strips"),
+        ("PyTorch, eager / channels last", "torch", "torch-channels-last"),
+    ]
+    texts = [[name, f"{ratio[first]} / {ratio[second]}"] for name, first, second in lines]
+    return table(["SESR-M5 x2, taking turns in one run", "time over OpenVINO's float"], texts)
+
+
+def peers(results: Path) -> str:
+    """Everything that a user would take instead: a chart, and a table for each size of frame."""
+    rows = rows_of(results, "peers.csv")
+    if not rows:
+        return paragraph("Not measured yet: `sesr benchmark report` does that.")
+    sizes = dict.fromkeys((row["width"], row["height"], row["scale"]) for row in rows)
+    chart = "Milliseconds from 1080p to 4K by engine, network and filter"
+    pictures = [f"![{chart}](speed-{theme}.svg#gh-{theme}-mode-only)" for theme in ("light", "dark")]
+    return "\n\n".join(["\n".join(pictures), *(_peers_of(rows, *size) for size in sizes), _how(results, "peers.csv")])
+
+
+def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
+    """Return the table of one size: a row for each network and engine."""
+    large = f"{int(width) * int(scale)} x {int(height) * int(scale)}"
+    lines = []
+    for row in rows:
+        if (row["width"], row["height"], row["scale"]) == (width, height, scale):
+            share = _share(row) if float(row["of_peak"]) else ""
+            times = [f"{float(row[column]):,.1f}" for column in ("best_ms", "median_ms", "of_ours")]
+            lines.append([row["network"], row["engine"], *times, share, row["peak_mb"] and f"{row['peak_mb']} MB"])
+    head = [f"{width} x {height} to {large}", "engine", "least, ms", "median, ms", "times ours"]
+    return table([*head, "share of the peak", "memory"], lines)
+
+
+def _how(results: Path, name: str) -> str:
+    """Return a sentence on how a table was measured, as far as that was recorded."""
+    entry = read_record(results).get(name)
+    if entry is None:
+        return paragraph("How this was measured was not recorded.")
+    machine = entry["machine"]
+    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+    return paragraph(
+        f"From `{entry['command']}` on {entry['date'][:10]}, commit {entry['commit']}: {machine['processor']},",
+        f"kernels {machine['kernel']}; {versions}.",
+    )
+
+
+# Memory, training, NPUs
+
+
+def memory(results: Path) -> str:
+    """Peak memory of the command."""
+    lines = []
+    for row in rows_of(results, "memory.csv"):
+        megapixels = int(row["width"]) * int(row["height"]) / 1e6
+        lines.append([f"{megapixels:,.0f} megapixels -> {4 * round(megapixels):,}", f"{row['peak_mb']} MB"])
+    return table(["picture", "peak memory"], lines)
+
+
+def files(results: Path) -> str:
+    """Speed from file to file, as a share of the engine's."""
+    names = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF"}
+    rows = rows_of(results, "files_m11.csv")
+    lines = [[f"{names[r['source']]} to {names[r['target']]}", f"{float(r['throughput']):.2f}"] for r in rows]
+    return table(["from, to", "share of the engine's speed"], lines)
+
+
+_FORMS = {
+    "collapsed": "collapsed by a sum over the expansion, as `sesr train` does",
+    "delta": "collapsed by the paper's delta picture",
+    "expanded": "expanded",
+}
+
+
+def training(results: Path) -> str:
+    """Cost of a training step in its three forms."""
+    lines = []
+    for row in rows_of(results, "training.csv"):
+        time = f"{float(row['ratio']):.3g}" if row["form"] != "collapsed" else f"1.00 ({_ms(row)} ms)"
+        macs, kept = f"{float(row['forward_gmacs']):.2f} G", f"{float(row['activations_mb']):,.0f} MB"
+        lines.append([_FORMS[row["form"]], time, macs, kept, f"{int(row['peak_mb']):,} MB"])
+    head = ["form", "time over the sum's", "multiply-adds forward", "kept for the backward pass"]
+    return table([*head, "most memory of the process"], lines)
+
+
+def npu(results: Path) -> str:
+    """Frames a second on NPUs, whole frames and tiles, M5 and FSRCNN."""
+    rows = [row for row in rows_of(results, "npu.csv") if row["enlarges"] == "transposed"]
+    lines = []
+    for accelerator in dict.fromkeys(row["accelerator"] for row in rows):
+        chosen = {(row["network"], row["tiles"] == "1"): row for row in rows if row["accelerator"] == accelerator}
+        m5, other = ([chosen[name, whole] for whole in (True, False)] for name in ("m5-int8", "fsrcnn"))
+        frames = [" / ".join(f"{float(row['frames_per_second']):.2f}" for row in pair) for pair in (m5, other)]
+        ratios = [float(b["mega_cycles"]) / float(a["mega_cycles"]) for a, b in zip(m5, other, strict=True)]
+        name = accelerator.replace("ethos-u", "Ethos-U")
+        lines.append([name, *frames, " / ".join(f"{ratio:.1f}" for ratio in ratios)])
+    return table(["NPU, whole frames / tiles of 400 x 300", "M5, frames/s", "FSRCNN, frames/s", "ratio"], lines)
+
+
+MEASUREMENTS: dict[str, Callable[[Path], str]] = {
+    "engine": engine,
+    "engine, M5": engine_of_m5,
+    "general engines": general_engines,
+    "peers' speed": peers,
+    "memory": memory,
+    "files": files,
+    "training step": training,
+    "npu": npu,
+}
+"""Functions by the names that marks give; each takes the folder of results."""

@@ -42,6 +42,23 @@ def test_comparison(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
+@pytest.mark.parametrize("scale", [2, 4])
+def test_sheet_of_pictures(tmp_path: Path, scale: int) -> None:
+    """A row a scene and a column a network; edges come closer to the original's from bicubic to the networks."""
+    columns = 9
+    command = [sys.executable, str(EXAMPLES / "crops.py"), str(tmp_path / "out.png"), "-s", str(scale)]
+    subprocess.run(command, check=True, capture_output=True)
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == (columns * 196 - 4, 22 + 6 * 148 - 4)
+        sheet = np.asarray(image)
+    scene = sheet[22:166:2]  # its repeated pixels once
+    small, bicubic, m3, *_, original = (scene[:50, x : x + 192 : 2].astype(int) for x in range(0, columns * 196, 196))
+    errors = [np.abs(picture - original).mean() for picture in (small, bicubic, m3)]
+    assert errors[1] > errors[2] + 1
+    assert np.array_equal(small[::scale, ::scale], small[1::scale, 1::scale])
+
+
+@pytest.mark.skipif(not list_networks(), reason="no networks come with the package yet")
 def test_compressed_picture(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "photo.py"), str(tmp_path / "out.png")]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -410,7 +410,7 @@ class TestFolders:
     def test_every_key_of_json_is_in_the_documentation(
         self, network: str, album: Path, tmp_path: Path, capsys: Captured
     ) -> None:
-        text = (Path(__file__).parents[2] / "docs" / "folders.md").read_text(encoding="utf-8")
+        text = (Path(__file__).parents[2] / "docs" / "guides" / "folders.md").read_text(encoding="utf-8")
         table = text.partition("`--json` prints")[2].partition("Without `--json`")[0]
         cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
         documented = set(re.findall(r"`(\w+)`", " ".join(cells)))

@@ -22,6 +22,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from sesr.benchmarks.peers.contenders import DISPLAYED
+from sesr.benchmarks.peers.graph import PEERS as PEER_GRAPHS
+from sesr.benchmarks.peers.resizers import FILTERS
 from sesr.evaluation.evaluate import BICUBIC, OURS
 from sesr.evaluation.peers import PEERS
 from sesr.evaluation.published import published
@@ -259,38 +262,55 @@ def _legend(theme: Theme) -> list[Any]:
 def speed_data() -> Data:
     """Return for M5, and for what one would take instead, lines of name, values and milliseconds from 1080p to 4K."""
     rows = [row for row in _rows("peers") if (row["width"], row["height"], row["scale"]) == ("1920", "1080", "2")]
-    engines = [_bar(row, row["engine"]) for row in rows if row["network"] in ("m5", "m5-int8")]
-    ours = [_bar(row, f"SESR-{row['network'].upper()}") for row in rows if row["engine"] == "ours"]
-    others = [_bar(row, f"{row['network']}, {row['engine']}") for row in rows if row["network"] in _OTHERS]
+    engines = [_bar(row, _name(row["engine"])) for row in rows if row["network"] in ("m5", "m5-int8")]
+    ours = [
+        _bar(row, f"SESR-{row['network'].upper().removesuffix('-INT8')}") for row in rows if row["engine"] == "ours"
+    ]
+    others = [
+        _bar(row, f"{_name(row['network'])}, {_name(row['engine'])}") for row in rows if row["network"] in _OTHERS
+    ]
     return [engines, ours + others] if rows else []
 
 
-_OTHERS = ("fsrcnn", "realesr-compact", "quicksrnet-small", "bicubic", "lanczos")
+_OTHERS = (*PEER_GRAPHS, *FILTERS)
+
+
+def _name(word: str) -> str:
+    return DISPLAYED.get(word, word)
 
 
 def _bar(row: dict[str, str], name: str) -> tuple[str, str, float]:
-    return name, row["values"], float(row["median_ms"])
+    return name + (", int8" if row["values"] == "int8" else ""), row["values"], float(row["median_ms"])
 
 
 def draw_speed(figure: "Figure", theme: Theme, data: Data) -> None:
-    """Draw times as bars on a log axis, the fastest on top."""
-    figure.set_size_inches(11, 4.6)
-    for axes, bars, title in zip(
-        figure.subplots(1, 2), data, ("SESR-M5 by engine", "networks and filters"), strict=True
-    ):
-        bars = sorted(bars, key=lambda bar: -bar[2])
-        colors = [_color(theme, name, values) for name, values, _ in bars]
-        labels = [name + (", int8" if values == "int8" and "INT8" not in name else "") for name, values, _ in bars]
-        drawn = axes.barh(range(len(bars)), [ms for *_, ms in bars], color=colors, tick_label=labels)
-        axes.bar_label(drawn, [_significant(ms) for *_, ms in bars], padding=3, color=theme.text, fontsize=9)
-        axes.set_xscale("log")
-        axes.margins(x=0.18)
+    """Draw times, the fastest on top: engines as bars, and what differs by powers of ten as points on a log axis."""
+    figure.set_size_inches(11, 4.8)
+    titles = ("SESR-M5 by engine", "networks and filters")
+    for axes, lines, title in zip(figure.subplots(1, 2), data, titles, strict=True):
+        lines = sorted(lines, key=lambda line: line[2])
+        colors = [_color(theme, name, values) for name, values, _ in lines]
+        times = [milliseconds for *_, milliseconds in lines]
+        places = range(len(lines))
+        if title == titles[0]:
+            axes.barh(places, times, color=colors)
+            axes.margins(x=0.18)
+        else:
+            axes.scatter(times, places, color=colors, s=60)
+            axes.set_xscale("log")
+            axes.margins(x=0.2)
+        for place, time in zip(places, times, strict=True):
+            axes.annotate(
+                _significant(time), (time, place), (8, 0), textcoords="offset points", va="center", fontsize=9
+            )
+        axes.set_yticks(places, [name for name, *_ in lines])
+        axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_title(f"1080p to 4K, ms: {title}")
 
 
 def _color(theme: Theme, name: str, values: str) -> str:
-    if name != "ours" and not name.startswith("SESR"):
+    if not name.startswith(("ours", "SESR")):
         return theme.others
     return theme.int8 if values == "int8" else theme.ours
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from page_text import paragraph, table
+from sesr.benchmarks.peers.contenders import DISPLAYED
 from sesr.benchmarks.report import read_record
 
 Rows = list[dict[str, str]]
@@ -121,7 +122,8 @@ def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
         if (row["width"], row["height"], row["scale"]) == (width, height, scale):
             share = _share(row) if float(row["of_peak"]) else ""
             times = [f"{float(row[column]):,.1f}" for column in ("best_ms", "median_ms", "of_ours")]
-            lines.append([row["network"], row["engine"], *times, share, row["peak_mb"] and f"{row['peak_mb']} MB"])
+            names = [DISPLAYED.get(row[column], row[column]) for column in ("network", "engine")]
+            lines.append([*names, *times, share, row["peak_mb"] and f"{row['peak_mb']} MB"])
     head = [f"{width} x {height} to {large}", "engine", "least, ms", "median, ms", "times ours"]
     return table([*head, "share of the peak", "memory"], lines)
 

@@ -131,7 +131,7 @@ def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
     text = tables.part("peers' speed")
     assert "| 960 x 540 to 1920 x 1080 | engine |" in text
     assert "| m5 | ours | 60.0 | 62.0 | 1.0 | 85 % | 50 MB |" in text
-    assert "| bicubic | pillow | 8.0 | 9.0 | 0.1 | | |" in text
+    assert "| bicubic | Pillow | 8.0 | 9.0 | 0.1 | | |" in text
 
 
 def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:

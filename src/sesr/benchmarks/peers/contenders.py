@@ -48,6 +48,19 @@ INSTALL = {
 }
 """What to give `pip install` for each of them."""
 
+DISPLAYED = {
+    "openvino": "OpenVINO",
+    "litert": "LiteRT",
+    "onnxruntime": "ONNX Runtime",
+    "torch": "PyTorch",
+    PILLOW: "Pillow",
+    OPENCV: "OpenCV",
+    "fsrcnn": "FSRCNN",
+    "realesr-compact": "Real-ESRGAN compact",
+    "quicksrnet-small": "QuickSRNet-small",
+}
+"""Names for people of engines and networks that have another spelling."""
+
 INT8_ENGINES = (OURS, "openvino", "litert")
 """Engines that run our int8 networks."""
 

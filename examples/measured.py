@@ -7,6 +7,7 @@ A single figure needs no function. Its mark names a table, some columns' values,
 
 import csv
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from page_text import paragraph, table
@@ -56,17 +57,41 @@ def engine(results: Path) -> str:
     return table([*head, "two threads against one", "RGB to RGB, ms"], lines)
 
 
-def engine_of_m5(results: Path) -> str:
-    """SESR-M5 x2 in our engine and OpenVINO, for the README."""
-    lines = []
-    for values in ("int8", "float32"):
-        found = _contenders(results, "m5", "2", values)
-        ours, openvino = found["native"], found["openvino"]
-        lines.append([f"{_name(values)}, luma", f"{_ms(ours)} ms", f"{_ms(openvino)} ms", _share(ours)])
-        rgb = f"{_ms(found['native-rgb'])} ms"
-        lines.append([f"{_name(values)}, RGB picture in memory to RGB picture", rgb, "", ""])
-    what = "SESR-M5 x2, 1920 x 1080 -> 3840 x 2160, 2 threads, taking turns in one run"
-    return table([what, "our engine", "OpenVINO", "share of the processor's peak"], lines)
+@dataclass(frozen=True)
+class DoublingTimes:
+    """Times of our engine from 1920 x 1080 to 3840 x 2160.
+
+    Attributes:
+        machine: what they were measured on, for a sentence.
+        milliseconds: medians by the name of a network; "m5-int8" is the int8 one.
+    """
+
+    machine: str
+    milliseconds: dict[str, float]
+
+    def of(self, name: str) -> str:
+        """Return a network's time, "71 ms"; nothing where it has not been measured."""
+        return f"{self.milliseconds[name]:.0f} ms" if name in self.milliseconds else ""
+
+
+def doubling_times(results: Path) -> DoublingTimes:
+    """Return the times of every network (``peers.csv``), or of some (``engine.csv``) where those were not measured."""
+    frame = {"width": "1920", "height": "1080", "scale": "2"}
+    name, columns = "peers.csv", {"engine": "ours"}
+    if not rows_of(results, name):
+        name, columns = "engine.csv", {"contender": "native"}
+    rows = [row for row in rows_of(results, name) if (frame | columns).items() <= row.items()]
+    times = {}
+    for row in rows:
+        kind = "-int8" if row["values"] == "int8" else ""
+        times[row["network"].removesuffix(kind) + kind] = float(row["median_ms"])
+    return DoublingTimes(_machine(results, name, rows[0]["threads"]), times)
+
+
+def _machine(results: Path, name: str, threads: str) -> str:
+    """Return what a table was measured on: "two cores of an AMD EPYC (Zen 4)"."""
+    entry = read_record(results).get(name)
+    return f"{threads} threads of {entry['machine']['processor']}" if entry else "two cores of an AMD EPYC (Zen 4)"
 
 
 def _networks(rows: Rows) -> Iterable[tuple[str, str, str]]:
@@ -195,7 +220,6 @@ def npu(results: Path) -> str:
 
 MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "engine": engine,
-    "engine, M5": engine_of_m5,
     "general engines": general_engines,
     "peers' speed": peers,
     "memory": memory,

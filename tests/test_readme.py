@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sesr.evaluation.published import published
+from sesr.cli import build_parser
 from sesr.network.zoo import list_networks
 
 ROOT = Path(__file__).parents[1]
@@ -18,18 +18,18 @@ SHIPPED = pytest.mark.skipif(not list_networks(), reason="no network is shipped 
 
 def block(label: str) -> list[str]:
     """The lines of the fenced block that follows a label."""
-    found = re.search(rf"<!-- {label} -->\n```\n(.*?)```", README, re.DOTALL)
+    found = re.search(rf"<!-- {label} -->\n```sh\n(.*?)```", README, re.DOTALL)
     assert found, label
     return found[1].splitlines()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with the files that the README's commands name: a drawing as PNG and as JPEG, in two places."""
-    (tmp_path / "examples").mkdir()
+    """Return a folder with the files that the README's commands name, all of one small drawing."""
     with Image.open(ROOT / "examples" / "drawing.png") as drawing:
         small = drawing.convert("RGB").resize((64, 48))
-    for name in ("drawing.png", "drawing.jpg", "photo.jpg", "examples/drawing.png"):
+    for name in ("photo.jpg", "examples/drawing.png", "album/one.png", "album/two.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         small.save(tmp_path / name)
     return tmp_path
 
@@ -47,36 +47,43 @@ def test_commands_of_the_first_steps(folder: Path) -> None:
     for command in block("run"):
         run(command, folder)
     sizes = {}
-    for name in ("examples/drawing_x2.png", "twice.jpg", "enlarged/drawing_x2.png", "enlarged/photo_x2.png"):
+    results = ("examples/drawing_x2.png", "photo_x2.png", "enlarged/one_x2.png", "enlarged/two_x2.png", "large.jpg")
+    for name in results:
         with Image.open(folder / name) as picture:
             sizes[name] = picture.size
-    assert set(sizes.values()) == {(128, 96)}, sizes
+    assert sizes == dict.fromkeys(results, (128, 96)) | {"large.jpg": (256, 192)}
 
 
-@pytest.mark.needs("torch")
+@pytest.mark.needs("export")
+@SHIPPED
+def test_commands_that_export(folder: Path) -> None:
+    commands = re.findall(r"^sesr export .*", README, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        run(command, folder)
+    assert (folder / "sesr.tflite").stat().st_size > 50_000
+    assert (folder / "sesr_int8.tflite").stat().st_size > 10_000
+
+
+def test_the_command_that_trains_names_a_recipe() -> None:
+    (command,) = re.findall(r"^sesr train .*", README, re.MULTILINE)
+    arguments = build_parser().parse_args(command.split()[1:])
+    assert (ROOT / arguments.recipe).is_file()
+
+
 @SHIPPED
 def test_python(folder: Path) -> None:
     for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+    with Image.open(folder / "larger.png") as picture:
+        assert picture.size == (128, 96)
 
 
-def test_the_papers_figures_are_verified_ones() -> None:
-    """Recalled ones stay on other pages, in brackets."""
-    table = README.split("<!-- from results: quality -->")[1].split("<!-- end -->")[0]
-    head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
-    papers = [(at, head[at - 1]) for at, name in enumerate(head) if name == "paper"]
-    printed = 0
-    for cells in lines:
-        for at, benchmark in papers:
-            if cells[at]:
-                name, scale = cells[0].lower().removeprefix("sesr-").split(" x")
-                cell = published(name, int(scale), benchmark)
-                assert cell is not None
-                assert cell.psnr_source is not None
-                assert f"{cell.psnr:.2f}" == cells[at]
-                printed += 1
-    assert printed == 12
+def test_it_is_short() -> None:
+    """A stranger reads one screen; everything else has its page under docs."""
+    assert len(README.splitlines()) < 200
+    assert len(re.findall(r"^\|(?:---\|)+$", README, re.MULTILINE)) == 1
 
 
 def test_ci_runs_the_command_that_the_readme_gives() -> None:

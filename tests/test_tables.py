@@ -1,6 +1,7 @@
 """The figures in the README and under docs are those of results."""
 
 import csv
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from sesr.network.variants import VARIANTS
+from sesr.evaluation.published import published
+from sesr.network.variants import DEFAULT_NETWORK, VARIANTS
 
 ROOT = Path(__file__).parents[1]
 Captured = pytest.CaptureFixture[str]
@@ -43,14 +45,14 @@ def test_pages_are_in_step_with_results(tables: ModuleType, capsys: Captured) ->
 def test_a_new_figure_goes_to_every_page_that_shows_it(tables: ModuleType, copy: Path, capsys: Captured) -> None:
     figures = copy / "results" / "m5_x2.csv"
     rows = figures.read_text(encoding="utf-8").splitlines()
-    (ours,) = [row for row in rows if row.startswith("2,Set5,5,ours")]
-    figures.write_text("\n".join(rows).replace(ours, "2,Set5,5,ours,39.1234,0.98765,39.2,39.1,measured"))
+    (ours,) = [row for row in rows if row.startswith("2,Set14,14,ours")]
+    figures.write_text("\n".join(rows).replace(ours, "2,Set14,14,ours,39.1234,0.98765,39.2,39.1,measured"))
     assert tables.main(check=True) == 1
     named = capsys.readouterr().err
     assert "README.md" in named
     assert "docs/results/quality.md" in named
     assert tables.main(check=False) == 0
-    assert "| SESR-M5 x2 | 13,520 | 39.12 |" in (copy / "README.md").read_text(encoding="utf-8")
+    assert "| 13,520 | 39.12 |" in (copy / "README.md").read_text(encoding="utf-8")
     assert "39.12 / 0.9877" in (copy / "docs" / "results" / "quality.md").read_text(encoding="utf-8")
     assert tables.main(check=True) == 0
 
@@ -80,7 +82,7 @@ def test_a_figure_that_is_missing_is_named(tables: ModuleType, copy: Path) -> No
 
 def test_what_stands_outside_the_marks_stays(tables: ModuleType, copy: Path) -> None:
     page = copy / "README.md"
-    page.write_text("before <!-- from results: int8 below PReLU, M5 x2 -->old<!-- end --> after", encoding="utf-8")
+    page.write_text("before <!-- from results: int8 below the default -->old<!-- end --> after", encoding="utf-8")
     assert tables.main(check=False) == 0
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before <!--")
@@ -132,6 +134,46 @@ def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
     assert "| 960 x 540 to 1920 x 1080 | engine |" in text
     assert "| m5 | ours | 60.0 | 62.0 | 1.0 | 85 % | 50 MB |" in text
     assert "| bicubic | Pillow | 8.0 | 9.0 | 0.1 | | |" in text
+
+
+def test_the_table_of_networks(tables: ModuleType, copy: Path) -> None:
+    """The default is the code's. Times come from the table with all networks, or from the one with some."""
+    (default,) = [line for line in tables.networks().splitlines() if "the default" in line]
+    assert default.startswith(f"| `{DEFAULT_NETWORK}`, the default | {VARIANTS[DEFAULT_NETWORK].weights:,} |")
+    assert default.endswith(" ms |")
+    assert "An empty cell" in tables.networks()
+    names = [name + kind for name in VARIANTS for kind in ("", "-int8")]
+    head = "network,scale,values,engine,width,height,threads,rounds,best_ms,median_ms,of_ours,of_peak,peak_mb"
+    rows = [f"{name},2,,ours,1920,1080,2,5,1,{1000 + at},1,0.8," for at, name in enumerate(names)]
+    other = "m5,2,float32,torch,1920,1080,2,5,1,3000,3,0.2,"
+    (copy / "results" / "peers.csv").write_text("\n".join([head, other, *rows]), encoding="utf-8")
+    text = tables.networks()
+    assert re.search(r"`m3` \|.*\| 1000 ms \|", text)
+    assert re.search(r"`m5`.*\| 1002 ms \| 1003 ms \|", text)
+    assert "3000" not in text
+    assert f"{1000 + names.index(DEFAULT_NETWORK + '-int8')} ms" in tables.in_one_sentence()
+
+
+def test_the_papers_figures_stand_bare_only_if_they_are_verified() -> None:
+    """Recalled ones are in brackets: "[37.39 / 0.9585]"."""
+    page = (ROOT / "docs" / "results" / "quality.md").read_text(encoding="utf-8")
+    verified = 0
+    for scale in (2, 4):
+        text = page.split(f"<!-- from results: all of x{scale} -->")[1].split("<!-- end -->")[0]
+        lines = [
+            [cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\|.*\|$", text, re.MULTILINE)
+        ]
+        head, _, _, *rows = lines
+        papers = [(at, head[at - 1]) for at, name in enumerate(head) if name == "paper"]
+        assert [benchmark for _, benchmark in papers] == ["Set5", "Set14", "BSD100"]
+        for cells in rows:
+            for at, benchmark in papers:
+                cell = published(cells[0].lower().removeprefix("sesr-"), scale, benchmark)
+                assert cell is not None
+                assert cells[at].lstrip("[").startswith(f"{cell.psnr:.2f}")
+                assert cells[at].startswith("[") == (cell.psnr_source is None)
+                verified += cell.psnr_source is not None
+    assert verified == 12
 
 
 def test_networks_for_x3_are_better_than_x4_shrunk(tables: ModuleType) -> None:

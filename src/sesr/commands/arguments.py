@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sesr.network.variants import DEFAULT_NETWORK
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -28,7 +30,11 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a network."""
     parser.add_argument(
-        "-m", "--model", default="m5", metavar="NAME|FILE", help="network: a name, or a file (default: %(default)s)"
+        "-m",
+        "--model",
+        default=DEFAULT_NETWORK,
+        metavar="NAME|FILE",
+        help="network: a name, or a file (default: %(default)s)",
     )
 
 

@@ -6,8 +6,8 @@ opened when these figures were gathered. So each figure is either
 - *verified*: read off the plot that the authors publish, or quoted from the paper by somebody else. It has a source.
 - *recalled*: from memory, never checked against any text. It has no source. Do not quote it without looking it up.
 
-This is the only place for the paper's figures. `sesr evaluate` prints recalled ones in brackets, the pages under
-``docs`` do the same, and the README prints verified ones alone (``examples/tables.py``).
+This is the only place for the paper's figures. `sesr evaluate` prints recalled ones in brackets, and the pages under
+``docs`` do the same (``examples/tables.py``).
 """
 
 from dataclasses import dataclass

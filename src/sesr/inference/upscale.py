@@ -38,6 +38,7 @@ from sesr.inference.networks import Networks, OneNetwork, find_networks
 from sesr.inference.sharpen import NOT_SHARPENED, Sharpening
 from sesr.inference.sizes import Route, Scale, Size, chain, parse_scale, parse_size, route
 from sesr.metadata.record import Metadata
+from sesr.network.variants import DEFAULT_NETWORK
 
 Progress = Callable[[int, int], object]
 """Called with the output rows (or frames) done since the last call, and their number in all."""
@@ -230,7 +231,7 @@ class Upscaler:
 
 
 def load(
-    model: str | Path = "m5",
+    model: str | Path = DEFAULT_NETWORK,
     scale: float | None = None,
     *,
     size: Size | str | None = None,
@@ -275,7 +276,7 @@ def load(
 def upscale(
     image: AnyPicture,
     scale: float | None = None,
-    model: str | Path = "m5",
+    model: str | Path = DEFAULT_NETWORK,
     *,
     size: Size | str | None = None,
     engine: Backend = DEFAULT,

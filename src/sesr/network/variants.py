@@ -97,3 +97,6 @@ VARIANTS: dict[str, SESRConfig] = {
     "xl": SESRConfig(m=11, f=32, feature_size=64),
 }
 """The paper's networks at x2. `dataclasses.replace(config, scale=4)` makes the x4 networks."""
+
+DEFAULT_NETWORK = "m5"
+"""Network that runs where none is named, in `sesr upscale` and in Python."""

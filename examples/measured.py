@@ -3,6 +3,8 @@
 A single figure needs no function. Its mark names a table, some columns' values, the column to show and how:
 
     <!-- from results: engine.csv network=m5 values=int8 contender=native: median_ms .0f -->71<!-- end -->
+
+``machine of engine.csv`` is a sentence on the machine that a table was measured on.
 """
 
 import csv
@@ -134,9 +136,12 @@ def peers(results: Path) -> str:
     if not rows:
         return paragraph("Not measured yet: `sesr benchmark report` does that.")
     sizes = dict.fromkeys((row["width"], row["height"], row["scale"]) for row in rows)
-    chart = "Milliseconds from 1080p to 4K by engine, network and filter"
-    pictures = [f"![{chart}](speed-{theme}.svg#gh-{theme}-mode-only)" for theme in ("light", "dark")]
-    return "\n\n".join(["\n".join(pictures), *(_peers_of(rows, *size) for size in sizes), _how(results, "peers.csv")])
+    parts = [*(_peers_of(rows, *size) for size in sizes), _how(results, "peers.csv")]
+    if (results.parent / "docs" / "results" / "speed-light.svg").is_file():
+        chart = "Milliseconds from 1080p to 4K by engine, network and filter"
+        themes = (f"![{chart}](speed-{theme}.svg#gh-{theme}-mode-only)" for theme in ("light", "dark"))
+        parts.insert(0, "\n".join(themes))
+    return "\n\n".join(parts)
 
 
 def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
@@ -146,24 +151,40 @@ def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
     for row in rows:
         if (row["width"], row["height"], row["scale"]) == (width, height, scale):
             share = _share(row) if float(row["of_peak"]) else ""
-            times = [f"{float(row[column]):,.1f}" for column in ("best_ms", "median_ms", "of_ours")]
+            times = [f"{float(row[column]):,.1f}" for column in ("best_ms", "median_ms")]
+            times.append(f"{float(row['of_ours']):.2f}")
             names = [DISPLAYED.get(row[column], row[column]) for column in ("network", "engine")]
             lines.append([*names, *times, share, row["peak_mb"] and f"{row['peak_mb']} MB"])
     head = [f"{width} x {height} to {large}", "engine", "least, ms", "median, ms", "times ours"]
     return table([*head, "share of the peak", "memory"], lines)
 
 
-def _how(results: Path, name: str) -> str:
-    """Return a sentence on how a table was measured, as far as that was recorded."""
+EARLIER = {
+    "engine.csv": "Two cores of an AMD EPYC (Zen 4), whose peak is 235 billion int8 and 59 billion float multiply-adds "
+    "a second and core.",
+    "files_m11.csv": "Two cores of an Intel Xeon with AMX.",
+    "sharpen_speed.csv": "On an Intel Xeon with AVX-512, next to other work.",
+}
+"""Machines of tables that are older than the record of the report."""
+
+
+def machine_of(results: Path, name: str) -> str:
+    """Return a sentence on the machine that a table was measured on."""
     entry = read_record(results).get(name)
     if entry is None:
-        return paragraph("How this was measured was not recorded.")
+        return EARLIER.get(name, "On a machine that was not recorded.")
     machine = entry["machine"]
-    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
-    return paragraph(
-        f"From `{entry['command']}` on {entry['date'][:10]}, commit {entry['commit']}: {machine['processor']},",
-        f"kernels {machine['kernel']}; {versions}.",
-    )
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    return f"Measured on {entry['date'][:10]}: {machine['processor']}, {threads}, kernels {machine['kernel']}."
+
+
+def _how(results: Path, name: str) -> str:
+    """Return how a table was measured, with all versions."""
+    sentences = [machine_of(results, name)]
+    if (entry := read_record(results).get(name)) is not None:
+        versions = ", ".join(f"{package} {version}" for package, version in entry["machine"]["versions"].items())
+        sentences.append(f"From `{entry['command']}` at commit {entry['commit']}; {versions}.")
+    return paragraph(*sentences)
 
 
 # Memory, training, NPUs

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from measured import MEASUREMENTS, doubling_times, figure
+from measured import MEASUREMENTS, doubling_times, figure, machine_of
 from page_text import MARKED, paragraph, table, unmarked_figures
 from sesr.benchmarks.report import read_record
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
@@ -527,6 +527,8 @@ def part(name: str) -> str:
         return PARTS[name]()
     if name in MEASUREMENTS:
         return MEASUREMENTS[name](ROOT / "results")
+    if name.startswith("machine of "):
+        return machine_of(ROOT / "results", name.removeprefix("machine of "))
     if ".csv " in name:
         return figure(ROOT / "results", name)
     raise ValueError(f"no figures are called {name!r}; there are {', '.join([*PARTS, *MEASUREMENTS])}")

@@ -1,6 +1,7 @@
 """The figures in the README and under docs are those of results."""
 
 import csv
+import json
 import re
 import shutil
 import sys
@@ -132,8 +133,27 @@ def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
     (copy / "results" / "peers.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
     text = tables.part("peers' speed")
     assert "| 960 x 540 to 1920 x 1080 | engine |" in text
-    assert "| m5 | ours | 60.0 | 62.0 | 1.0 | 85 % | 50 MB |" in text
-    assert "| bicubic | Pillow | 8.0 | 9.0 | 0.1 | | |" in text
+    assert "| m5 | ours | 60.0 | 62.0 | 1.00 | 85 % | 50 MB |" in text
+    assert "| bicubic | Pillow | 8.0 | 9.0 | 0.10 | | |" in text
+
+
+def test_the_machine_of_a_table(tables: ModuleType, copy: Path) -> None:
+    """It comes from the record of the report, where there is one."""
+    assert "Zen 4" in tables.part("machine of engine.csv")
+    machine = {
+        "processor": "Abacus",
+        "flags": [],
+        "kernel": "beads",
+        "threads": 1,
+        "system": "",
+        "versions": {"numpy": "2"},
+    }
+    entry = {"command": "sesr benchmark engine", "date": "2030-01-02T03:04:05", "commit": "abc", "machine": machine}
+    (copy / "results" / "report.json").write_text(json.dumps({"engine.csv": entry}), encoding="utf-8")
+    assert tables.part("machine of engine.csv") == "Measured on 2030-01-02: Abacus, 1 thread, kernels beads."
+    assert "| `engine.csv` | `sesr benchmark engine` | 2030-01-02 | abc | Abacus, 1 threads, beads |" in tables.part(
+        "machines"
+    )
 
 
 def test_the_table_of_networks(tables: ModuleType, copy: Path) -> None:

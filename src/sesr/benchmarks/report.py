@@ -153,11 +153,11 @@ def make_report(
     results.mkdir(parents=True, exist_ok=True)
     if (waiting := load()) is not None and waiting > _BUSY and not quick:
         note(f"this machine is busy (load {waiting}): times will be worth little; stop everything else first")
-    failed = 0
+    failed, at = 0, commit(Path.cwd())  # before any table of the checkout changes
     for step in wanted:
         if reason := _left_out(step, data, quick):
             note(f"{step.name}: left out, {reason}")
-        elif not _run(step, results, data, quick, note):
+        elif not _run(step, results, data, at, quick, note):
             failed += 1
             note(f"{step.name}: failed, and its table stays as it was")
     return failed
@@ -190,7 +190,7 @@ def _left_out(step: Step, data: Path | None, quick: bool) -> str:
     return "it has no quick form" if quick and step.quick is None else ""
 
 
-def _run(step: Step, results: Path, data: Path | None, quick: bool, note: Note) -> bool:
+def _run(step: Step, results: Path, data: Path | None, at: str, quick: bool, note: Note) -> bool:
     """Run a step, record it, and return whether it worked."""
     words, waiting, start = step.words(results, data, quick=quick), load(), time.perf_counter()
     note(f"sesr {shlex.join(words)}")
@@ -199,7 +199,7 @@ def _run(step: Step, results: Path, data: Path | None, quick: bool, note: Note) 
     entry = Entry(
         command=f"sesr {shlex.join(words)}",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit(Path.cwd()),
+        commit=at,
         seconds=round(time.perf_counter() - start),
         load=waiting,
         machine=this_machine(),

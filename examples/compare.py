@@ -1,4 +1,4 @@
-"""Makes the comparison in the README: `python examples/compare.py [OUT.png] [-m m5|FILE] [-s 2]`.
+"""Makes the comparison in the README: `python examples/compare.py [OUT.png] [-m NAME|FILE] [-s 2]`.
 
 Draws a picture (`draw.py`), shrinks it by the field's bicubic, enlarges it again by bicubic and by the network, and
 lays parts of the four side by side, magnified by repeating pixels so that nothing is smoothed over. Prints the PSNR
@@ -20,12 +20,13 @@ from sesr.imaging.metrics import psnr
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
 from sesr.imaging.stream import Stream
+from sesr.network.variants import DEFAULT_NETWORK
 
 Bytes = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 768, 512
-PARTS = ((388, 63), (78, 112), (528, 212))
-"""Left and top, in pixels, of the parts shown: lettering, roof and windows, rings and lines."""
+PARTS = ((386, 40), (70, 176), (490, 204))
+"""Left and top, in pixels, of the parts shown: lettering, windows and bricks, rings and lines."""
 PART_WIDTH, PART_HEIGHT = 132, 88
 MAGNIFIED = 2
 LABEL_HEIGHT, GAP = 26, 6
@@ -71,7 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draws a picture and compares bicubic with a network on it.")
     default = Path(__file__).with_name("comparison.png")
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
-    parser.add_argument("-m", "--model", default="m5", metavar="NAME|FILE", help="network (default: %(default)s)")
+    parser.add_argument(
+        "-m", "--model", default=DEFAULT_NETWORK, metavar="NAME|FILE", help="network (default: %(default)s)"
+    )
     parser.add_argument("-s", "--scale", type=int, default=2, choices=(2, 3, 4), help="(default: %(default)s)")
     arguments = parser.parse_args()
     pictures = versions(arguments.model, arguments.scale)

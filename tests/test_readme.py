@@ -97,6 +97,19 @@ def test_links_lead_to_files() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_links_for_pypi(tmp_path: Path) -> None:
+    """PyPI shows the README alone, so its links and pictures name the repository."""
+    page = tmp_path / "README.md"
+    page.write_text(README, encoding="utf-8")
+    where = "https://example.org/sesr"
+    subprocess.run([sys.executable, ROOT / ".ci" / "absolute_links", page, where, "v1.0"], check=True)
+    text = page.read_text(encoding="utf-8")
+    assert f"]({where}/raw/v1.0/examples/comparison.png)" in text
+    assert f"]({where}/blob/v1.0/docs/faq.md#why-does-it-look-soft)" in text
+    assert not re.findall(r"\]\((?!https:)[^)]*\)", text)
+    assert text.count("](") == README.count("](")
+
+
 def test_contributing_names_every_room() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rooms = {path.parent.name for path in (ROOT / "src" / "sesr").glob("*/__init__.py")}

@@ -14,6 +14,7 @@ from sesr.network.checkpoint import Card, read_header
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
 from sesr.training.named import initial_networks
+from sesr.training.named import initial_networks
 from sesr.training.recipe import (
     CardRecipe,
     Recipe,
@@ -176,6 +177,7 @@ def test_chains_that_end() -> None:
     recipes = {
         "m5_x2": made_up("m5", {"teacher": "xl"}, {"teacher": "large"}),
         "m5_x4": made_up("m5", {"init_from": "m5", "teacher": "xl"}, scale=4),
+        "m5-relu_x4": made_up("m5-relu", {"init_from": "m5_x4"}, scale=4),
         "m5-fine_x4": made_up("m5-fine", {"init_from": "m5_x4"}, scale=4),
         "xl_x2": made_up("xl", {"teacher": "runs/large_x2"}),
         "large_x2": made_up("large"),

@@ -20,6 +20,7 @@ def onnxruntime_runner(graph: Graph, threads: int) -> Callable[[Array], Array]:
     runtime = import_package("onnxruntime", "ONNX Runtime", "onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # else it would slow whoever comes next
     session = runtime.InferenceSession(onnx_model(graph), options, providers=["CPUExecutionProvider"])
 
     def run(planes: Array) -> Array:

@@ -65,10 +65,19 @@ def test_commands_that_export(folder: Path) -> None:
     assert (folder / "sesr_int8.tflite").stat().st_size > 10_000
 
 
-def test_the_command_that_trains_names_a_recipe() -> None:
+@pytest.mark.needs("msgspec")
+@SHIPPED
+def test_the_recipe_that_trains_on_any_pictures() -> None:
+    """It needs no run that went before, and no pictures of certain names."""
+    from sesr.training.recipe import load_recipe
+
     (command,) = re.findall(r"^sesr train .*", README, re.MULTILINE)
-    arguments = build_parser().parse_args(command.split()[1:])
-    assert (ROOT / arguments.recipe).is_file()
+    recipe = load_recipe(ROOT / build_parser().parse_args(command.split()[1:]).recipe)
+    shipped = {network.name for network in list_networks()}
+    assert recipe.stages[0].training.init_from == ""
+    assert {stage.training.teacher for stage in recipe.stages} <= shipped | {""}
+    assert {stage.data.pictures for stage in recipe.stages} == {("*",)}
+    assert f"runs/{recipe.stem}/sesr_{recipe.stem}.safetensors" in README
 
 
 @SHIPPED
@@ -92,9 +101,13 @@ def test_ci_runs_the_command_that_the_readme_gives() -> None:
     assert "<!-- tests -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_links_lead_to_files() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_links_lead_somewhere() -> None:
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]+)#?([^)]*)\)", README):
+        page = ROOT / target
+        assert page.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_links_for_pypi(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from sesr.network.checkpoint import Card, read_header
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
 from sesr.training.named import initial_networks
-from sesr.training.named import initial_networks
 from sesr.training.recipe import (
     CardRecipe,
     Recipe,

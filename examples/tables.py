@@ -205,11 +205,11 @@ def reached() -> str:
     verified, recalled = _distances(verified=True), _distances(verified=False)
     both = verified + recalled
     worst = min(verified)
+    farthest = f"; the largest distance is {decibels(-worst[0])} dB, {worst[1]}" if worst[0] < 0 else ""
     return paragraph(
         f"The paper prints {len(both)} figures for these sets.",
         f"{len(verified)} of them are verified, read off the authors' plot or quoted from the paper by others.",
-        f"{_count(verified)} of these {len(verified)} are reached, as printed; the largest distance is "
-        f"{decibels(-worst[0])} dB, {worst[1]}.",
+        f"{_count(verified)} of these {len(verified)} are reached, as printed{farthest}.",
         f"The other {len(recalled)} are recalled, not checked against any text; counting them too, {_count(both)} of "
         f"{len(both)} are reached.",
     )
@@ -551,7 +551,8 @@ def main(check: bool) -> int:
         print("no table has these figures; mark them as examples/tables.py says:", *unmarked, sep="\n", file=sys.stderr)
     if check and stale:
         print(f"not in step with results: {', '.join(stale)}; run python examples/tables.py", file=sys.stderr)
-    print(f"rewritten: {', '.join(stale)}" if stale and not check else "nothing to change")
+    if not (check and stale):
+        print(f"rewritten: {', '.join(stale)}" if stale else "nothing to change")
     return 1 if unmarked or (check and stale) else 0
 
 

@@ -54,8 +54,10 @@ def test_evaluate_against_x4(tmp_path: Path, pictures: str, capsys: Captured) ->
     assert "m3 x4 shrunk" in capsys.readouterr().out
     rows = [line.split(",") for line in (tmp_path / "results" / "m3_x3.csv").read_text().splitlines()]
     assert [row[3] for row in rows[1:]] == ["bicubic", "ours", "x4 shrunk"]
-    assert main(["evaluate", "m3", "-s", "4", *rest]) == 2
+    elsewhere = tmp_path / "elsewhere"
+    assert main(["evaluate", "m3", "-s", "4", *rest, "-o", str(elsewhere)]) == 2
     assert "take -s 3 or -s 2" in capsys.readouterr().err
+    assert not elsewhere.exists()
     other = path.rename(tmp_path / "own.safetensors")
     assert main(["evaluate", str(other), *rest]) == 2
     assert "network 'own' is unknown" in capsys.readouterr().err
@@ -77,9 +79,15 @@ def test_evaluate_sharpened(network: str, tmp_path: Path, pictures: str, capsys:
     (usual,) = [line.split(",") for line in (out / "m3_x2.csv").read_text().splitlines() if ",ours," in line]
     assert rows[2][5:7] == usual[4:6]
     assert float(rows[3][5]) != float(rows[2][5])
-    for option in ("--card", "--against-x4"):
+    for option in ("--card", "--against-x4", "--round-input"):
         assert main(["evaluate", network, *rest, "--sharpen", "1", option]) == 2
         assert f"{option} has no place there" in capsys.readouterr().err
+
+
+def test_evaluate_into_a_file(network: str, tmp_path: Path, pictures: str, capsys: Captured) -> None:
+    (tmp_path / "table.csv").touch()
+    assert main(["evaluate", network, "--data", pictures, "-o", str(tmp_path / "table.csv")]) == 2
+    assert "table.csv: a file; -o takes the folder for the tables" in capsys.readouterr().err
 
 
 @pytest.mark.needs("export")

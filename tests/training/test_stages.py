@@ -312,7 +312,8 @@ def test_several_validation_sets(drawn: Path, tmp_path: Path) -> None:
     mean = column(tmp_path / "run", "validation_psnr")
     np.testing.assert_allclose(mean, (whole + two + one) / 3, rtol=1e-6)
     card = load_checkpoint(path).card
-    assert card["validation_db"] == pytest.approx(mean[-1], abs=1e-3)
+    assert card["validation_mean_db"] == pytest.approx(mean[-1], abs=1e-3)
+    assert "validation_db" not in card  # that is of a single set
     assert card["validation_sets_db"] == {
         name: pytest.approx(values[-1], abs=1e-3)
         for name, values in zip((drawn.name, "01", "2.png"), columns, strict=True)

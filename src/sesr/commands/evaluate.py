@@ -76,7 +76,7 @@ def _evaluate(arguments: Arguments) -> int:
         if arguments.card and getattr(arguments, option):
             name = f"--{option.replace('_', '-')}"
             raise UsageError(f"--card keeps the protocol's figures, and {name} gives others; take one of them")
-    for option in ("card", "jpeg", "against_x4"):
+    for option in ("card", "jpeg", "against_x4", "round_input"):
         if arguments.sharpen and getattr(arguments, option):
             name = f"--{option.replace('_', '-')}"
             raise UsageError(f"--sharpen writes a table of its own, and {name} has no place there; take one of them")
@@ -86,11 +86,13 @@ def _evaluate(arguments: Arguments) -> int:
     for (name, scale), count in names.items():
         if count > 1:
             raise UsageError(f"{name} x{scale} is asked for {count} times, and its tables have one name; give it once")
+    rivals = [_x4_of(arguments, network.name, engine.scale) for network, engine in loaded]
+    if arguments.output.exists() and not arguments.output.is_dir():
+        raise UsageError(f"{arguments.output}: a file; -o takes the folder for the tables")
     arguments.output.mkdir(parents=True, exist_ok=True)
     check_writable(arguments.output / "any.csv")
     if arguments.sharpen:
         return _evaluate_sharpened(arguments, loaded)
-    rivals = [_x4_of(arguments, network.name, engine.scale) for network, engine in loaded]
     evaluations = [
         _evaluate_one(arguments, network, engine, x4) for (network, engine), x4 in zip(loaded, rivals, strict=True)
     ]
@@ -101,14 +103,13 @@ def _evaluate(arguments: Arguments) -> int:
 
 def _evaluate_sharpened(arguments: Arguments, loaded: "list[tuple[Network, LumaEngine]]") -> int:
     """Measure networks by each amount of sharpening, print the table and write it."""
-    from sesr.evaluation.protocol import as_run, rounded_input
+    from sesr.evaluation.protocol import as_run
     from sesr.evaluation.sharpened import evaluate_sharpened, sharpened_table, write_sharpened
 
-    upscaler = rounded_input if arguments.round_input else as_run
     rows = []
     for network, engine in loaded:
         rows += evaluate_sharpened(
-            upscaler(engine),
+            as_run(engine),
             network.name,
             arguments.data,
             engine.scale,

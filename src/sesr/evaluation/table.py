@@ -127,8 +127,8 @@ def _notes(evaluation: Evaluation, with_paper: bool) -> list[str]:
         )
     if with_paper:
         notes += [
-            "The paper (SESR, arXiv 2103.09404) trained on all of DIV2K; this package's own networks on other "
-            "photographs and about a fiftieth of DIV2K.",
+            "The paper (SESR, arXiv 2103.09404) trained on all of DIV2K; this package's own networks on others, "
+            "which each network's recipe and card name.",
             BRACKETS,
         ]
     return [line for note in notes for line in wrap(note, _NOTE_WIDTH)]

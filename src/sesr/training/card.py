@@ -34,9 +34,10 @@ def network_card(stages: Sequence[Recipe], sources: Sources, progress: RunProgre
     if first.init_from:
         card["init_from"] = first.init_from
     if progress.validation_psnr is not None:
-        card["validation_db"] = round(progress.validation_psnr, 3)
-    if len(progress.validation) > 1:
-        card["validation_sets_db"] = {name: round(psnr_db, 3) for name, psnr_db in progress.validation.items()}
+        several = len(progress.validation) > 1
+        card["validation_mean_db" if several else "validation_db"] = round(progress.validation_psnr, 3)
+        if several:
+            card["validation_sets_db"] = {name: round(psnr_db, 3) for name, psnr_db in progress.validation.items()}
     return card
 
 

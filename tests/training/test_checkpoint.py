@@ -101,3 +101,21 @@ def test_older_checkpoints_hold_one_validation(tmp_path: Path) -> None:
         progress = restore_run(saved | {"validation_psnr": before}, learner(), IMAGES, tmp_path)
         assert progress.validation_psnr == expected
     assert Sources(data="a", validation="b").sets() == {"b": "b"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("[enforce fail at inline_container.cc:672]"), OSError(28, "No space")])
+def test_a_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """PyTorch raises a `RuntimeError` then."""
+    save_run(tmp_path, learner(1), RunProgress(1), SOURCES, IMAGES)
+
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: cannot be written \(.*\); make room, then go on"):
+        save_run(tmp_path, learner(1), RunProgress(2), SOURCES, IMAGES)
+    assert load_run(tmp_path)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]

@@ -81,8 +81,17 @@ def test_int8_starts_from_the_network_of_its_own_scale(scale: int, training: dic
 
 @pytest.mark.parametrize("path", ["somewhere/else", "my.safetensors"])
 def test_a_path_is_taken_as_it_is(path: str) -> None:
+    Path(path).mkdir(parents=True)
+    (Path(path) / "sesr_any.safetensors").touch()
     assert find_initial(recipe(init_from=path)) == Path(path)
-    assert find_teacher(recipe(teacher=path)) == Path(path)
+    assert find_teacher(recipe(teacher=path)) == Path(path) / "sesr_any.safetensors"
+
+
+def test_a_path_that_leads_nowhere_is_reported_with_the_folder_it_counts_from(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"such network to start from in .*, the working directory; run from the proj"):
+        find_initial(recipe(init_from="recipes/start/none.safetensors"))
+    with pytest.raises(UsageError, match=r"no such network to start from; name another with --init-from$"):
+        find_initial(recipe(init_from=str(tmp_path / "none.safetensors")))
 
 
 def test_a_run_in_the_working_directory() -> None:

@@ -18,7 +18,7 @@ from sesr.training.recipe import (
     OPTIONS,
     Recipe,
     TrainingRecipe,
-    in_stages,
+    join_stages,
     load_recipe,
     parse_recipe,
     with_options,
@@ -306,14 +306,14 @@ def test_stages_that_cannot_be(tables: dict[str, Any], message: str) -> None:
 
 def test_stages_joined_in_python() -> None:
     one, other = Recipe(), Recipe(training=TrainingRecipe(seed=1))
-    assert in_stages([one, other]).stages == (one, other)
-    assert in_stages([one]) == one
+    assert join_stages([one, other]).stages == (one, other)
+    assert join_stages([one]) == one
     with pytest.raises(RecipeError, match="all stages need the same network and card"):
-        in_stages([one, Recipe(SESRConfig(m=7))])
+        join_stages([one, Recipe(SESRConfig(m=7))])
     with pytest.raises(RecipeError, match="a stage before the last has stages of its own"):
-        in_stages([in_stages([one, other]), one])
+        join_stages([join_stages([one, other]), one])
     with pytest.raises(RecipeError, match="init_from is the first stage's"):
-        in_stages([one, Recipe(training=TrainingRecipe(init_from="m5"))])
+        join_stages([one, Recipe(training=TrainingRecipe(init_from="m5"))])
 
 
 def test_options_go_for_all_stages_or_for_one() -> None:
@@ -344,3 +344,9 @@ def test_options_of_the_network_and_the_start() -> None:
         with_options(recipe, {}, stage=4)
     with pytest.raises(RecipeError, match=r"stage 2: .*gauss-newton cannot train for int8"):
         with_options(recipe, {"quant_w": True})
+
+
+def test_a_table_that_all_stages_share_is_refused_in_one() -> None:
+    for table in ("network", "card"):
+        with pytest.raises(RecipeError, match=rf"stage 1: all stages share \[{table}\]; move the keys"):
+            parse_recipe({"network": {"m": 5}, "stage": [{table: {}}]})

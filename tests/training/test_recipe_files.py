@@ -19,7 +19,7 @@ from sesr.training.recipe import (
     Recipe,
     TrainingRecipe,
     describe_stages,
-    in_stages,
+    join_stages,
     load_recipe,
     parse_recipe,
 )
@@ -155,7 +155,7 @@ def test_recipes_say_what_their_files_say(stem: str) -> None:
             "card": CardRecipe(**tables["card"]),
         }
         stages.append(Recipe(**sections))
-    assert RECIPES[stem] == in_stages(stages)
+    assert RECIPES[stem] == join_stages(stages)
     assert parse_recipe(RECIPES[stem].to_dict()) == RECIPES[stem]
 
 

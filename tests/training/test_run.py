@@ -108,11 +108,11 @@ def test_resume_after_sigkill_is_exact(pictures: Path, tmp_path: Path) -> None:
     assert without_times(broken) == without_times(whole)
 
 
-def test_refusals(pictures: Path, tmp_path: Path) -> None:
+def test_refusals(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     with pytest.raises(TrainingError, match="not a run"):
         resume(run, EAGER)
-    train(with_training(steps=2, warmup=0), pictures, None, run)
+    train_until_killed(with_training(steps=2, warmup=0), pictures, run, 1, monkeypatch)
     with pytest.raises(TrainingError, match="holds a run already; go on with it by --resume"):
         train(RECIPE, pictures, None, run)
     Image.new("L", (64, 64)).save(pictures / "more.png")

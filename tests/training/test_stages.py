@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from filelock import FileLock
 from tests.tiny_training import EAGER, RECIPE, Killed, column, train, with_training, without_times
 
 from sesr.errors import DataError, TrainingError, UsageError
@@ -19,7 +20,8 @@ from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.quantized import load_quantized
 from sesr.training import run
 from sesr.training.learner import Learner
-from sesr.training.recipe import CardRecipe, Recipe, in_stages, load_recipe
+from sesr.training.optimizers import gauss_newton
+from sesr.training.recipe import CardRecipe, Recipe, join_stages, load_recipe
 from sesr.training.run import resume
 from sesr.training.sources import Sources
 from sesr.training.stages import Stages
@@ -34,7 +36,7 @@ ADAM = with_training(steps=6, warmup=0, ema=0.5, validate_every=3)
 NEWTON = with_training(
     optimizer="gauss-newton", loss="rmse", curvature_crops=2, learning_rate=1e-2, steps=4, warmup=0, ema=0.5, batch=2
 )
-TWO = in_stages([ADAM, NEWTON])
+TWO = join_stages([ADAM, NEWTON])
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def assert_same(made: Path, other: Path) -> None:
 
 def test_all_stages_in_one_go(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
     """The last stage's network is the run's; it is what the stages give as runs of their own."""
-    assert sorted(path.name for path in unbroken.iterdir()) == [
+    assert sorted(path.name for path in unbroken.iterdir() if path.name != ".lock") == [
         "recipe.toml", NAME, "sesr_tiny_x2.tflite", "stage1", "stage2",
     ]  # fmt: skip
     assert (unbroken / NAME).read_bytes() == (unbroken / "stage2" / NAME).read_bytes()
@@ -186,7 +188,7 @@ def test_stages_one_by_one(unbroken: Path, drawn: Path, tmp_path: Path) -> None:
     wider = [dataclasses.replace(each, network=dataclasses.replace(each.network, f=5)) for each in TWO.stages]
     shutil.copytree(run / "stage1", tmp_path / "other" / "stage1")
     with pytest.raises(TrainingError, match="stage1: trained another network than the recipe's"):
-        train(in_stages(wider), drawn, drawn, tmp_path / "other", stage=2)
+        train(join_stages(wider), drawn, drawn, tmp_path / "other", stage=2)
     (run / "stage1" / "checkpoint.pt").unlink()
     with pytest.raises(TrainingError, match="stage2: was trained after stage 1"):
         train(TWO, drawn, drawn, run, stage=1)
@@ -221,6 +223,98 @@ def test_a_run_stopped_before_its_first_checkpoint(
     assert (run / NAME).exists()
 
 
+def test_a_finished_stage_whose_checkpoint_was_deleted_is_not_trained_again(
+    unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is one whose network's files were."""
+    for number, name in enumerate(("checkpoint.pt", NAME)):
+        run = tmp_path / f"run{number}"
+        shutil.copytree(unbroken, run)
+        (run / "stage1" / name).unlink()
+        assert resume(run, EAGER, "no/such/folder") == run / NAME
+        assert "all stages are done" in capsys.readouterr().out
+        assert not (run / "stage1" / name).exists()
+
+
+def test_a_trained_stage_needs_no_pictures_for_its_files(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learner, "prepare", None)  # would measure the curvature
+    shutil.copytree(unbroken, tmp_path / "run")
+    for folder in (tmp_path / "run", tmp_path / "run" / "stage2"):
+        (folder / NAME).unlink()
+    resume(tmp_path / "run", EAGER, "no/such/folder")
+    assert_same(tmp_path / "run", unbroken)
+
+
+def test_a_stage_is_resumed_from_its_own_folder(
+    unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``.``, or by a link."""
+    for index, place in enumerate((Path(), tmp_path / "link")):
+        run = tmp_path / f"run{index}"
+        shutil.copytree(unbroken, run)
+        for folder in (run, run / "stage2"):
+            (folder / NAME).unlink()
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(run / "stage2")
+        monkeypatch.chdir(run / "stage2")
+        assert resume(place, EAGER) == run / NAME
+        assert_same(run, unbroken)
+
+
+def test_a_run_that_lost_its_recipe(unbroken: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(unbroken, run)
+    (run / "recipe.toml").unlink()
+    with pytest.raises(TrainingError, match=r"recipe\.toml: is missing.* by --resume .*stage2"):
+        resume(run, EAGER)
+    assert resume(run / "stage2", EAGER) == run / "stage2" / NAME
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    unbroken: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one ends at once, whether it resumes the run or a stage of it; later the folder is free again."""
+    run, step = tmp_path / "run", Learner.step
+    refused: list[Path] = []
+
+    def step_twice(self: Learner, *given: Any) -> torch.Tensor:  # noqa: ANN401
+        if len(refused) < 2 and (run / "stage1" / "checkpoint.pt").exists():
+            for folder in (run, run / "stage1"):
+                with pytest.raises(TrainingError, match="run: another process is training here"):
+                    resume(folder, EAGER)
+                refused.append(folder)
+        return step(self, *given)
+
+    monkeypatch.setattr(Learner, "step", step_twice)
+    train(TWO, drawn, drawn, run, dataclasses.replace(EAGER, threads=1))
+    assert len(refused) == 2
+    assert_same(run, unbroken)
+    resume(run, EAGER)
+
+
+def test_a_folder_that_cannot_be_locked_is_trained_in(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (NotImplementedError(), OSError(37, "No locks available")):
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object, error: Exception = error, **__: object) -> None:
+                raise error
+
+            patch.setattr(FileLock, "acquire", fail)
+            assert train(with_training(steps=1, warmup=0), drawn, None, tmp_path / type(error).__name__).is_file()
+
+
+def test_a_run_that_fails_at_its_pictures_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"torn")
+    with pytest.raises(DataError, match="no image that can be read is as large as a crop"):
+        train(ADAM, tmp_path / "pictures", None, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def taught(recipe: Recipe, teacher: Path) -> Recipe:
     training = dataclasses.replace(recipe.training, teacher=str(teacher))
     return dataclasses.replace(recipe, training=training)
@@ -232,7 +326,7 @@ def test_a_later_stages_teacher_is_kept_from_the_start(
     """Whatever happens to the original while the first stage trains."""
     teacher = tmp_path / "teacher.safetensors"
     shutil.copy(train(with_training(steps=2, warmup=0), drawn, None, tmp_path / "other"), teacher)
-    recipe = in_stages([ADAM, taught(NEWTON, teacher)])
+    recipe = join_stages([ADAM, taught(NEWTON, teacher)])
     train(recipe, drawn, None, tmp_path / "whole")
     train_until(3, recipe, drawn, None, tmp_path / "run")
     teacher.unlink()
@@ -247,9 +341,35 @@ def test_a_later_stages_teacher_is_kept_from_the_start(
 def test_later_stages_are_checked_before_the_first(drawn: Path, tmp_path: Path) -> None:
     nobody = dataclasses.replace(NEWTON, training=dataclasses.replace(NEWTON.training, teacher="m99"))
     with pytest.raises(UsageError, match="no network to learn from: no finished run runs/m99_x2"):
-        train(in_stages([ADAM, nobody]), drawn, None, tmp_path / "run")
+        train(join_stages([ADAM, nobody]), drawn, None, tmp_path / "run")
     with pytest.raises(DataError, match="none: no such folder"):
         train(TWO, drawn, tmp_path / "none", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"pictures": ("zz*",)}, r"no file name of its 3 images matches zz\*; change pictures"),
+        ({"crop": 500}, "no image that can be read is as large as a crop, 1000 pixels a side"),
+    ],
+)
+def test_later_stages_pictures_are_checked_before_the_first(
+    data: dict[str, Any], problem: str, drawn: Path, tmp_path: Path
+) -> None:
+    """By names and headers."""
+    later = dataclasses.replace(NEWTON, data=dataclasses.replace(NEWTON.data, **data))
+    with pytest.raises(DataError, match=problem):
+        train(join_stages([ADAM, later]), drawn, None, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_room_for_a_later_stages_curvature_is_checked_before_the_first(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gauss_newton, "free_memory", lambda: 1_000_000)
+    with pytest.raises(TrainingError, match=r"gauss-newton for .* weights needs"):
+        train(TWO, drawn, None, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -271,7 +391,7 @@ def test_a_run_of_stages_is_a_network_to_start_and_to_learn_from(
 def test_a_run_of_epochs_is_resumed_by_its_steps(drawn: Path, tmp_path: Path, train_until: Callable[..., None]) -> None:
     data = dataclasses.replace(RECIPE.data, sampling="images", crops_per_image=4)
     by_epochs = dataclasses.replace(with_training(steps=0, epochs=2, warmup=0), data=data)
-    recipe = in_stages([by_epochs, dataclasses.replace(NEWTON, data=data)])
+    recipe = join_stages([by_epochs, dataclasses.replace(NEWTON, data=data)])
     train(recipe, drawn, None, tmp_path / "whole")
     train_until(7, recipe, drawn, None, tmp_path / "run")
     resume(tmp_path / "run", EAGER)
@@ -280,7 +400,7 @@ def test_a_run_of_epochs_is_resumed_by_its_steps(drawn: Path, tmp_path: Path, tr
 
 
 def test_a_second_tflite_is_copied_too(drawn: Path, tmp_path: Path) -> None:
-    recipe = in_stages([with_training(steps=1, warmup=0), with_training(steps=1, warmup=0, seed=1)])
+    recipe = join_stages([with_training(steps=1, warmup=0), with_training(steps=1, warmup=0, seed=1)])
     train(recipe, drawn, None, tmp_path / "run")
     resume(tmp_path / "run", dataclasses.replace(EAGER, tflite_size=(30, 40)))
     assert (tmp_path / "run" / "sesr_tiny_x2_30x40.tflite").is_file()
@@ -324,7 +444,7 @@ def test_a_float_stage_before_an_int8_one(drawn: Path, tmp_path: Path) -> None:
     """Each stage's network has its own name; the run's is the last one's."""
     network = dataclasses.replace(RECIPE.network, activation="relu")
     plain = [with_training(steps=2, warmup=0, amsgrad=False, quant_w=int8, quant_a=int8) for int8 in (False, True)]
-    recipe = in_stages(dataclasses.replace(each, network=network, card=CardRecipe()) for each in plain)
+    recipe = join_stages(dataclasses.replace(each, network=network, card=CardRecipe()) for each in plain)
     path = train(recipe, drawn, None, tmp_path / "run")
     assert path == tmp_path / "run" / f"sesr_{network.int8_name}_x2.safetensors"
     assert load_quantized(path).card["quantised"] == "weights and features"
@@ -334,6 +454,6 @@ def test_a_float_stage_before_an_int8_one(drawn: Path, tmp_path: Path) -> None:
 def test_adam_goes_on_from_gauss_newton(drawn: Path, tmp_path: Path) -> None:
     """Narrow weights become wide ones that compute the same."""
     still = with_training(steps=1, warmup=1, learning_rate=1e-30)
-    path = train(in_stages([*TWO.stages, still]), drawn, None, tmp_path / "run")
+    path = train(join_stages([*TWO.stages, still]), drawn, None, tmp_path / "run")
     one, other = load_checkpoint(tmp_path / "run" / "stage2" / NAME).tensors, load_checkpoint(path).tensors
     assert all(np.allclose(one[name], other[name], atol=1e-6) for name in one)

@@ -33,7 +33,7 @@ from sesr.training.optimizers.gauss_newton import GaussNewton
 from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.sources import Sources
-from sesr.training.steps import MOST, WARM_UP, RecordedSteps, SingleSteps, Steps, choose_steps
+from sesr.training.steps import MAX_REPLAYED, WARM_UP, RecordedSteps, SingleSteps, Steps, choose_steps
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 SERIES = [1] * (WARM_UP + 1) + [3, 1, 12]
@@ -133,7 +133,7 @@ def test_recorded_steps_are_the_same_bit_for_bit(name: str) -> None:
     steps = RecordedSteps(recorded, sampler_of(recipe), keeping)
     assert losses_of(steps, SERIES) == expected
     assert keeping.recorded == 1
-    assert steps.at_once == MOST
+    assert steps.at_once == MAX_REPLAYED
     assert_equal(single, recorded)
     assert max(float(mean.abs().max()) for mean in recorded.mean) > 0
 
@@ -142,9 +142,9 @@ def test_a_full_series() -> None:
     """As many steps as there are rows, some of them drawn before and some not, and as many again."""
     expected = losses_of(SingleSteps(learner_of(SMALL, record=False), sampler_of(SMALL)), [1] * 60)
     steps = RecordedSteps(learner_of(SMALL, record=True), sampler_of(SMALL), Keeping())
-    losses = losses_of(steps, [1] * (WARM_UP + 1) + [MOST, MOST])
+    losses = losses_of(steps, [1] * (WARM_UP + 1) + [MAX_REPLAYED, MAX_REPLAYED])
     assert losses[:60] == expected
-    assert len(set(losses)) > MOST
+    assert len(set(losses)) > MAX_REPLAYED
 
 
 def test_a_whole_run_is_the_same(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_a_gpu_records_the_steps_of_a_processor(
     expected = losses_of(SingleSteps(single, sampler_of(recipe)), [1] * 30)
     steps = choose_steps(recorded, sampler_of(recipe, device="cuda"))
     losses = losses_of(steps, [1] * (WARM_UP + 1) + [30 - WARM_UP - 1])
-    assert steps.at_once == MOST, capsys.readouterr().out
+    assert steps.at_once == MAX_REPLAYED, capsys.readouterr().out
     assert losses == pytest.approx(expected, rel=1e-2)
     if name in ("adam", "amsgrad", "newton"):  # int8 rounds, and takes another step where a value is nearly half
         assert all(map(close, single.mean, recorded.mean))

@@ -20,7 +20,6 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +30,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sesr.atomic import writing
-from sesr.data.pairs import Pair, find_pairs
-from sesr.data.planes import LumaPlanes, ReadPlanes, read_planes, say
+from sesr.data.pairs import Pair
+from sesr.data.planes import LumaPlanes, ReadPlanes, find_matching, read_planes, say
 from sesr.data.settings import DataRecipe
-from sesr.errors import DataError, TrainingError
+from sesr.errors import TrainingError
 
 FORMAT = 2
 """To be raised whenever the same pictures would make other planes."""
@@ -69,7 +68,7 @@ def load_planes(
 
     Raises `DataError` if nothing is left, or if HR and LR do not fit together.
     """
-    pairs = _find(source, scale, recipe)
+    pairs = find_matching(source, scale, recipe)
     if cache is None:
         return read_planes(source, pairs, scale, recipe, quiet=quiet).planes
     path = _cache_file(cache, source, pairs, scale, recipe)
@@ -90,16 +89,16 @@ def cached_planes(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = F
 
     Of several processes that want the same file, one makes it and the others wait.
     """
-    with _alone(path, quiet) if not path.is_file() else contextlib.nullcontext():
+    with _holding_lock(path, quiet) if not path.is_file() else contextlib.nullcontext():
         stored = _read(path, quiet)
         return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
 
 
 @contextlib.contextmanager
-def _alone(path: Path, quiet: bool) -> Iterator[None]:
+def _holding_lock(path: Path, quiet: bool) -> Iterator[None]:
     """Hold the lock of a cache file. Do without one in a folder that cannot be written to: nothing is kept there."""
     lock = FileLock(path.with_suffix(".lock"))
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, NotImplementedError):  # NotImplementedError: no locks on this file system
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
@@ -110,16 +109,6 @@ def _alone(path: Path, quiet: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _find(source: Path, scale: int, recipe: DataRecipe) -> list[Pair]:
-    """Find the pairs whose file names match the recipe's patterns."""
-    everything = find_pairs(source, scale)
-    pairs = [pair for pair in everything if any(fnmatch(pair.hr.name, pattern) for pattern in recipe.pictures)]
-    if not pairs:
-        patterns = ", ".join(recipe.pictures)
-        raise DataError(f"{source}: no file name of its {len(everything)} images matches {patterns}; change pictures")
-    return pairs
 
 
 def _stored(path: Path, fresh: ReadPlanes, quiet: bool) -> LumaPlanes:

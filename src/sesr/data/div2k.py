@@ -114,7 +114,7 @@ def fetch_div2k(split: Split, scale: int, cache: Path, server: Server | None = N
         return root
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _alone(root):
+        with _holding_lock(root):
             _fetch_missing(root, folders, server)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -153,7 +153,7 @@ def _no_room(root: Path, needed: int) -> TrainingError:
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _holding_lock(root: Path) -> Iterator[None]:
     """Wait until no other process is downloading to a folder. The system frees the lock however a process ends."""
     lock = FileLock(root / ".lock")
     try:

@@ -11,6 +11,7 @@ it, full range (0 is black, 255 is white), or Y itself where a recipe says that 
 
 import dataclasses
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sesr.data.degradation import degrade
-from sesr.data.pairs import Pair, Pixels, read_pair
+from sesr.data.pairs import Pair, Pixels, find_pairs, read_pair
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError, PictureError
+from sesr.files.open import picture_size
 
 FINE = 64
 """Steps per gray level in planes that are kept finer than 8 bits, as int16."""
@@ -73,6 +75,32 @@ class ReadPlanes:
     planes: LumaPlanes
     notes: list[str]
     repeatable: bool = True
+
+
+def find_matching(source: Path, scale: int, recipe: DataRecipe) -> list[Pair]:
+    """Find the pairs whose file names match the recipe's patterns. Raises `DataError` if there are none."""
+    everything = find_pairs(source, scale)
+    pairs = [pair for pair in everything if any(fnmatch(pair.hr.name, pattern) for pattern in recipe.pictures)]
+    if not pairs:
+        patterns = ", ".join(recipe.pictures)
+        raise DataError(f"{source}: no file name of its {len(everything)} images matches {patterns}; change pictures")
+    return pairs
+
+
+def check_pictures(source: Path, scale: int, recipe: DataRecipe) -> None:
+    """Raise the `DataError` that `read_planes` would end with, as far as file names and headers tell.
+
+    Headers are read until one says that its picture is as large as a crop, or does not say how large it is.
+    """
+    side = scale * recipe.crop
+    sizes = (picture_size(pair.hr) for pair in find_matching(source, scale, recipe))
+    if not any(size is None or min(size) >= side for size in sizes):
+        raise _none_is_large_enough(source, scale, recipe)
+
+
+def _none_is_large_enough(source: Path, scale: int, recipe: DataRecipe) -> DataError:
+    side = scale * recipe.crop
+    return DataError(f"{source}: no image that can be read is as large as a crop, {side} pixels a side")
 
 
 def read_planes(source: Path, pairs: list[Pair], scale: int, recipe: DataRecipe, *, quiet: bool = False) -> ReadPlanes:
@@ -138,8 +166,7 @@ class _Reading:
         if self.small:
             self.note(f"{self.source}: {self.small} of {pictures} images are smaller than a crop and left out")
         if not self.highs:
-            side = self.scale * self.recipe.crop
-            raise DataError(f"{self.source}: no image that can be read is as large as a crop, {side} pixels a side")
+            raise _none_is_large_enough(self.source, self.scale, self.recipe)
         sizes, limited = np.array([low.shape for low in self.lows], np.int64), np.array(self.limited)
         planes = LumaPlanes(_joined(self.highs), _joined(self.lows), sizes, limited, self.scale, tuple(self.names))
         return ReadPlanes(planes, self.notes, self.repeatable)

@@ -51,7 +51,7 @@ def save_run(run: Path, learner: Learner, progress: RunProgress, sources: Source
         sources: where the pictures are.
         images: fingerprint of the pictures.
 
-    Raises `TrainingError` if the run has diverged.
+    Raises `TrainingError` if the run has diverged, or the checkpoint cannot be written; then the last one stays.
     """
     if not all(bool(value.isfinite().all()) for value in [*progress.losses, *learner.parameters]):
         raise diverged(progress.step)
@@ -63,8 +63,14 @@ def save_run(run: Path, learner: Learner, progress: RunProgress, sources: Source
         "sources": json.dumps(dataclasses.asdict(sources)),
         "data": images,
     }
-    with writing(run / CHECKPOINT) as temporary:
-        torch.save(state, temporary)
+    try:
+        with writing(run / CHECKPOINT) as temporary:
+            torch.save(state, temporary)
+    except (OSError, RuntimeError) as error:  # PyTorch calls a full disk a RuntimeError, with a text of its own
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise TrainingError(
+            f"{run / CHECKPOINT}: cannot be written ({reason}); make room, then go on from the last one by --resume"
+        ) from error
 
 
 def load_run(run: Path) -> dict[str, Any]:

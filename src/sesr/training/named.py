@@ -28,7 +28,12 @@ def find_initial(recipe: Recipe) -> Path | None:
     if not name:
         return None
     if _is_path(name):
-        return _checked(Path(name), "start", "--init-from NAME or none")
+        path = _checked(Path(name), "start", "--init-from NAME or none")
+        if not path.exists():
+            where = "" if path.is_absolute() else f" in {Path.cwd()}, the working directory"
+            run = "" if path.is_absolute() else "run from the project's root, or "
+            raise UsageError(f"{path}: no such network to start from{where}; {run}name another with --init-from")
+        return path
     for name, scale in initial_networks(recipe):
         try:
             return _finished_run_or_shipped(name, scale)

@@ -269,7 +269,7 @@ def describe_stages(stages: Sequence[Recipe]) -> dict[str, str]:
     return {str(number): stage.describe() for number, stage in enumerate(stages, 1)}
 
 
-def in_stages(stages: Iterable[Recipe]) -> Recipe:
+def join_stages(stages: Iterable[Recipe]) -> Recipe:
     """Join recipes of one stage each into one recipe. Raises `RecipeError` if they cannot follow one another."""
     *earlier, last = stages
     return dataclasses.replace(last, earlier=tuple(earlier))
@@ -325,7 +325,7 @@ def with_options(recipe: Recipe, options: dict[str, Any], stage: int | None = No
         }
         with _naming_stage(number if recipe.earlier else None):
             changed.append(_with_own_options(each, own, first=number == 1))
-    return in_stages(dataclasses.replace(each, card=changed[-1].card) for each in changed)
+    return join_stages(dataclasses.replace(each, card=changed[-1].card) for each in changed)
 
 
 def check_stage(recipe: Recipe, stage: int | None) -> None:
@@ -389,11 +389,14 @@ def parse_recipe(tables: dict[str, Any]) -> Recipe:
     for number, stage in enumerate(stages, 1):
         with _naming_stage(number):
             parsed.append(_parse_stage(stage, tables, shared, first=number == 1))
-    return in_stages(parsed)
+    return join_stages(parsed)
 
 
 def _parse_stage(stage: dict[str, Any], tables: dict[str, Any], shared: dict[str, Any], *, first: bool) -> Recipe:
     """Turn a ``[[stage]]`` into a recipe of its own; what it leaves out is taken from the file's other tables."""
+    for table in ("network", "card"):
+        if table in stage:
+            raise RecipeError(f"all stages share [{table}]; move the keys of this one's {table} there")
     _refuse_unknown(stage, kinds(TrainingRecipe) | {"data": None}, "key")
     own = {key: value for key, value in stage.items() if key != "data"}
     if not first and "init_from" in own:

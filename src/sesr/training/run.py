@@ -36,7 +36,7 @@ from sesr.atomic import writing
 from sesr.data.cache import load_planes
 from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
 from sesr.data.pairs import Split
-from sesr.data.planes import LumaPlanes, fingerprint
+from sesr.data.planes import LumaPlanes, check_pictures, fingerprint
 from sesr.errors import TrainingError
 from sesr.export.tflite import check_export
 from sesr.network.sesr import CollapsedSESR
@@ -44,14 +44,15 @@ from sesr.tflite.writer import Layout, export_tflite, write_tflite
 from sesr.training.card import network_card
 from sesr.training.checkpoint import RunProgress, restore_run, save_run
 from sesr.training.initial import start_from
-from sesr.training.layout import RECIPE, TEACHER
+from sesr.training.layout import RECIPE, TEACHER, holding_run
 from sesr.training.learner import Crops, Learner
 from sesr.training.loop import LOG_EVERY, Loop
 from sesr.training.machine import abandon_compilation, forget_compiled_steps, keep_freed_memory, missing_compiler
 from sesr.training.monitor import Monitor
+from sesr.training.optimizers.gauss_newton import expect_room
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe
-from sesr.training.sources import Sources, source_folder
+from sesr.training.sources import DIV2K, Sources, source_folder
 from sesr.training.stages import Stages, begin, network_file, network_files, pick_up, tflite_of_size
 from sesr.training.steps import choose_steps
 from sesr.training.teacher import identity, load_teacher, teach
@@ -132,7 +133,8 @@ def _train_stages(stages: Stages, sources: Sources, options: RunOptions) -> Path
         ]
         for run in runs:
             run.check()
-        path = _execute(runs, stages, processes, options)
+        with holding_run(stages.folder) if processes.first else contextlib.nullcontext():
+            path = _execute(runs, stages, processes, options)
     if processes.first and options.check_export:
         _check_exports(path, options.tflite_size)
     return path
@@ -145,10 +147,11 @@ def _execute(runs: list["Run"], stages: Stages, processes: Processes, options: R
     for stage, run in zip(stages.todo, runs, strict=True):
         if stages.several and processes.first:
             tqdm.write(f"stage {stage.number} of {len(recipes)}: {stage.recipe.describe()}")
-        path = run.execute(recipes[: stage.number - 1], stages.keep if run is runs[0] else None)
+        path = run.execute(recipes[: stage.number - 1], stages.write_recipe_and_teachers if run is runs[0] else None)
         recipes[stage.number - 1] = run.recipe
         if stage is not stages.todo[-1]:
             forget_compiled_steps()
+            torch.cuda.empty_cache()  # the next stage may need it in other pieces; does nothing without a GPU
     if not stages.several or not stages.ends:
         return path
     if processes.first:
@@ -200,6 +203,11 @@ class Run:
     saved: dict[str, Any] | None = None
     teacher: CollapsedSESR | None = field(default=None, init=False)
 
+    @property
+    def trained(self) -> bool:
+        """True if all steps are done and saved; the network's files may still be missing."""
+        return self.saved is not None and self.saved["step"] == self.recipe.training.steps
+
     def execute(self, earlier: Sequence[Recipe] = (), opened: Callable[[], None] | None = None) -> Path:
         """Train, from the pictures to the network's files, after `check`. Return the path of the safetensors.
 
@@ -207,6 +215,8 @@ class Run:
             earlier: recipes of the stages before, for the network's card.
             opened: called by the first process when the run's folder has been made.
         """
+        if self.saved and self.trained:
+            return self.finish_trained(self.saved, earlier)
         teacher = self.teacher
         learner = self.make_learner()
         validation = self.read_validation()
@@ -227,14 +237,30 @@ class Run:
             Loop(learner, choose_steps(learner, sampler), progress, monitor, save).run()
         return self.finish(learner, progress, earlier)
 
+    def finish_trained(self, saved: dict[str, Any], earlier: Sequence[Recipe]) -> Path:
+        """Write the network's files from the last checkpoint, without pictures; return the safetensors' path."""
+        self._say(f"{self.folder}: all {self.recipe.training.steps:,} steps are done")
+        learner = Learner(self.recipe, self.processes, compile_step=False)
+        return self.finish(learner, restore_run(saved, learner, saved["data"], self.folder), earlier)
+
     def check(self) -> None:
         """Load the teacher, and find early what would stop the run late. Raises `DataError`, `TrainingError`."""
-        share_of(self.recipe.training.batch, self.processes.rank, self.processes.ranks)
-        self.teacher = self.load_teacher()
-        self.sources.check(self.recipe.network.scale)
+        if not self.trained:
+            self._check_training()
         place = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
         if not place.is_dir() or not os.access(place, os.W_OK):
             raise TrainingError(f"{self.folder}: cannot be made, or not be written to; name another --run")
+
+    def _check_training(self) -> None:
+        recipe, scale = self.recipe, self.recipe.network.scale
+        share_of(recipe.training.batch, self.processes.rank, self.processes.ranks)
+        self.teacher = self.load_teacher()
+        self.sources.check(scale)
+        if self.sources.data != DIV2K:  # which may not be downloaded yet
+            check_pictures(Path(self.sources.data), scale, recipe.data)
+        if recipe.training.optimizer == "gauss-newton":
+            weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
+            expect_room(weights, self.processes.device)
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""
@@ -293,7 +319,8 @@ class Run:
         training, device, quiet = self.recipe.training, self.processes.device, not self.processes.first
 
         def answer() -> LumaPlanes:
-            self._say(f"learning from {training.teacher}")
+            name = "" if str(self.teacher_file) == training.teacher else f" ({training.teacher})"
+            self._say(f"learning from {self.teacher_file}{name}")
             return teach(planes, teacher, training, device, self.options.cache, quiet=quiet)
 
         return self._in_turn(answer)

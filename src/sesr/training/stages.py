@@ -18,7 +18,7 @@ from sesr.errors import TrainingError
 from sesr.training.checkpoint import load_run
 from sesr.training.layout import CHECKPOINT, RECIPE, TEACHER, begun_stages, is_run, stage_folder
 from sesr.training.named import find_initial, find_teacher
-from sesr.training.recipe import Recipe, check_stage, in_stages, load_recipe, parse_recipe
+from sesr.training.recipe import Recipe, check_stage, join_stages, load_recipe, parse_recipe
 from sesr.training.sources import Sources
 from sesr.training.teacher import load_teacher
 
@@ -85,18 +85,18 @@ class Stages:
         """True if the recipe's last stage is finished when those to do are."""
         return not self.todo or self.todo[-1].number == len(self.recipe.stages)
 
-    def keep(self) -> None:
+    def write_recipe_and_teachers(self) -> None:
         """Write the whole recipe into the run's folder, and the networks to learn from into the stages' folders."""
         if not self.several:
             return
         with writing(self.folder / RECIPE) as temporary:
             temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
         for stage in self.todo[1:]:  # the first has done so itself
-            kept = stage.folder / TEACHER
-            if stage.teacher not in (None, kept):
+            copy = stage.folder / TEACHER
+            if stage.teacher not in (None, copy):
                 assert stage.teacher is not None
                 stage.folder.mkdir(exist_ok=True)
-                load_teacher(stage.teacher, stage.recipe.network.scale).to_checkpoint({}).save(kept)
+                load_teacher(stage.teacher, stage.recipe.network.scale).to_checkpoint({}).save(copy)
 
     def copy_up(self, size: tuple[int, int] | None) -> Path:
         """Copy the last stage's network into the run's folder; return the path of its safetensors.
@@ -165,25 +165,39 @@ def pick_up(folder: Path, size: tuple[int, int] | None = None) -> Stages:
 
     Raises `TrainingError` if there is nothing to continue from, and `RecipeError` if the run's recipe is damaged.
     """
+    folder = _resolved(folder)
     numbered = re.fullmatch(r"stage(\d+)", folder.name)
     if numbered and _of_several(folder.parent):
         stage = _begun(int(numbered[1]), folder)
         whole = _as_begun(load_recipe(folder.parent / RECIPE), begun_stages(folder.parent))
         return Stages(folder.parent, whole, (stage,), _sources(stage))
+    begun = begun_stages(folder)
     if (folder / CHECKPOINT).exists() or not _of_several(folder):
+        _expect_recipe(folder, begun)
         alone = _begun(1, folder)
         return Stages(folder, alone.recipe, (alone,), _sources(alone))
-    begun = begun_stages(folder)
     if not begun:
         raise TrainingError(f"{folder}: was stopped before its first checkpoint; start it again by its recipe")
     whole = _as_begun(load_recipe(folder / RECIPE), begun)
-    stages = [
-        _begun(number, begun[number]) if number in begun else _fresh(whole, folder, number, kept=True)
-        for number in range(1, len(whole.stages) + 1)
-    ]
-    while stages and _is_finished(stages[0], size if len(stages) == 1 else None):
-        del stages[0]
-    return Stages(folder, whole, tuple(stages), _sources(_begun(max(begun), begun[max(begun)])))
+    latest, count = _begun(max(begun), begun[max(begun)]), len(whole.stages)
+    finished = _is_finished(latest, size if latest.number == count else None)
+    later = tuple(_fresh(whole, folder, number, continued=True) for number in range(latest.number + 1, count + 1))
+    return Stages(folder, whole, later if finished else (latest, *later), _sources(latest))
+
+
+def _resolved(folder: Path) -> Path:
+    """Return a folder by its own name, if ``.``, ``..`` or a symbolic link stands for it."""
+    real = folder.resolve()
+    return folder if folder.name and folder.absolute() == real else real
+
+
+def _expect_recipe(folder: Path, begun: dict[int, Path]) -> None:
+    """Refuse a run of several stages whose recipe was lost."""
+    if begun and not (folder / CHECKPOINT).exists() and not (folder / RECIPE).exists():
+        raise TrainingError(
+            f"{folder / RECIPE}: is missing, so the run's stages are not known; put it back, "
+            f"or finish the last stage alone by --resume {begun[max(begun)]}"
+        )
 
 
 def _refuse_begun(folder: Path, begun: bool) -> None:
@@ -217,10 +231,12 @@ def _begun(number: int, folder: Path) -> Stage:
     return Stage(number, recipe, folder, None, folder / TEACHER if recipe.training.teacher else None, saved)
 
 
-def _fresh(whole: Recipe, folder: Path, number: int, *, kept: bool = False) -> Stage:
-    """Return a stage that has not begun. It takes the teacher that was kept for it, if that shall count."""
+def _fresh(whole: Recipe, folder: Path, number: int, *, continued: bool = False) -> Stage:
+    """Return a stage that has not begun. In a run that is continued, the teacher that was copied for it counts."""
     recipe, own = whole.stages[number - 1], stage_folder(folder, number)
-    teacher = own / TEACHER if kept and recipe.training.teacher and (own / TEACHER).exists() else find_teacher(recipe)
+    teacher = (
+        own / TEACHER if continued and recipe.training.teacher and (own / TEACHER).exists() else find_teacher(recipe)
+    )
     if number == 1:
         return Stage(number, recipe, own, find_initial(recipe), teacher)
     before = stage_folder(folder, number - 1)
@@ -237,7 +253,7 @@ def _as_begun(recipe: Recipe, begun: dict[int, Path]) -> Recipe:
         if own.network != recipe.network:
             raise TrainingError(f"{folder}: trained another network than the recipe's; name another --run")
         stages[number - 1] = own if number == 1 else _starting_from("", own)
-    return in_stages(stages)
+    return join_stages(stages)
 
 
 def _starting_from(source: str, recipe: Recipe) -> Recipe:

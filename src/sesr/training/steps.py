@@ -2,12 +2,12 @@
 
 A GPU is done with a step of such a small network before Python has told it what to do. So everything in a step (cutting
 the crops, loss, gradient, the optimizer, the running mean) is recorded once as a CUDA graph and then replayed, by one
-call for each step. Up to `MOST` steps are replayed in a row without waiting for any of them.
+call for each step. Up to `MAX_REPLAYED` steps are replayed in a row without waiting for any of them.
 
 **What changes from step to step** lies in the GPU's memory, where a recorded step finds it: a row for each of the next
-`MOST` steps, with where its crops lie, its learning rate and how far the running mean follows. A counter says which row
-is next. The recorded step itself moves the counter on, and writes its loss next to the others. Before a series of steps
-the rows are uploaded, and the counter goes back to 0.
+`MAX_REPLAYED` steps, with where its crops lie, its learning rate and how far the running mean follows. A counter says
+which row is next. The recorded step itself moves the counter on, and writes its loss next to the others. Before a
+series of steps the rows are uploaded, and the counter goes back to 0.
 
 **Batches are the same on every device.** Positions are still drawn by NumPy's PCG64 from (seed, step), not on the GPU:
 all networks so far were trained with these batches, and a run that began on a CPU must continue with them on a GPU.
@@ -32,7 +32,7 @@ from tqdm import tqdm
 from sesr.data.crops import CropSampler, Whole, to_device
 from sesr.training.learner import Learner
 
-MOST = 100
+MAX_REPLAYED = 100
 """Largest number of steps that are replayed in a row."""
 
 WARM_UP = 3
@@ -129,9 +129,9 @@ class RecordedSteps:
         assert learner.recordable
         self._learner, self._sampler, self._recorder = learner, sampler, recorder
         device = learner.processes.device
-        self._places = torch.zeros(MOST, *sampler.table_shape, dtype=torch.int64, device=device)
-        self._rates = torch.zeros(MOST, 2, dtype=torch.float64, device=device)
-        self._losses = torch.zeros(MOST, device=device)
+        self._places = torch.zeros(MAX_REPLAYED, *sampler.table_shape, dtype=torch.int64, device=device)
+        self._rates = torch.zeros(MAX_REPLAYED, 2, dtype=torch.float64, device=device)
+        self._losses = torch.zeros(MAX_REPLAYED, device=device)
         self._next = torch.zeros(1, dtype=torch.int64, device=device)
         self._drawn: dict[int, Whole] = {}
         self._warm = 0
@@ -141,7 +141,7 @@ class RecordedSteps:
     @property
     def at_once(self) -> int:
         """Largest number of steps that `take` can be asked for now: one, until a step is recorded."""
-        return MOST if self._replay else 1
+        return MAX_REPLAYED if self._replay else 1
 
     def take(self, first: int, count: int) -> list[Tensor]:
         """Take `count` steps, of which `first` (0, 1, ...) is the first. Return their losses."""
@@ -156,7 +156,7 @@ class RecordedSteps:
                 self._warm += 1
             else:
                 self._record()
-        for step in range(first + count, first + count + MOST):  # while the GPU works
+        for step in range(first + count, first + count + MAX_REPLAYED):  # while the GPU works
             if step not in self._drawn:
                 self._drawn[step] = self._sampler.table(step)
         return list(self._losses[:count].clone())

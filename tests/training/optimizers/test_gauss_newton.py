@@ -100,6 +100,19 @@ def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -
         GaussNewton(network().parameters(), lr=0.1)
 
 
+def test_memory_that_pytorch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is what it has reserved and not given to a tensor."""
+    count, device = 1000, torch.device("cuda")
+    needed = 4 * count * (count + 3 * 2048)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (needed - 300, 10 * needed))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 5000)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5300)
+    gauss_newton.expect_room(count, device)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5299)
+    with pytest.raises(TrainingError, match="needs"):
+        gauss_newton.expect_room(count, device)
+
+
 def test_no_curvature_is_refused() -> None:
     optimizer = GaussNewton([torch.nn.Parameter(torch.zeros(3))], lr=0.1)
     with pytest.raises(TrainingError, match="cannot be inverted"):

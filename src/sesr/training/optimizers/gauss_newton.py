@@ -74,7 +74,8 @@ class GaussNewton(torch.optim.Optimizer):
         self, parameters: Iterable[Tensor], lr: float | Tensor, momentum: float = 0.9, damping: float = 0.1
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "damping": damping})
-        _expect_room(self.param_groups[0]["params"])
+        weights: list[Tensor] = self.param_groups[0]["params"]
+        expect_room(sum(weight.numel() for weight in weights), weights[0].device)
         self._factor: Tensor | None = None
         self._scale: Tensor | None = None
 
@@ -202,19 +203,28 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
     return matrix.div_(crops)
 
 
-def _expect_room(parameters: list[Tensor]) -> None:
+def expect_room(count: int, device: torch.device) -> None:
     """Raise `TrainingError` if the matrix, and the gradients added to it, need more than the free memory.
 
     Pictures, and other processes of the machine, are not counted.
+
+    Args:
+        count: number of weights.
+        device: device that the matrix lies on.
     """
-    count, device = sum(parameter.numel() for parameter in parameters), parameters[0].device
     needed = 4 * count * (count + 3 * _GATHERED)
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+    free = _free_on_gpu(device) if device.type == "cuda" else free_memory()
     if free is not None and needed > free:
         raise TrainingError(
             f"gauss-newton for {count:,} weights needs {gigabytes(needed)} of memory, {gigabytes(free)} are free; "
             "use soap or adam"
         )
+
+
+def _free_on_gpu(device: torch.device) -> int:
+    """Return the bytes that are free on a GPU, together with those that PyTorch holds there without using them."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
 
 
 def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:

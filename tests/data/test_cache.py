@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from tests.pictures import noise, save
 
@@ -222,6 +223,36 @@ def test_of_two_that_want_the_same_planes_one_makes_them(folder: Path, tmp_path:
         found = list(threads.map(lambda _: cached_planes(tmp_path / "cache" / "answers.safetensors", make), range(2)))
     assert len(made) == 1
     assert all(same(each, planes) for each in found)
+
+
+@pytest.mark.parametrize(
+    "trouble", [NotImplementedError("no flock"), OSError(errno.ENOLCK, "No locks available"), PermissionError(13, "no")]
+)
+def test_planes_are_made_where_nothing_can_be_locked(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    planes = load_planes(folder, 2, CROP)
+
+    def fail(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(FileLock, "acquire", fail)
+    assert same(cached_planes(tmp_path / "cache" / "answers.safetensors", lambda: planes), planes)
+
+
+@pytest.mark.parametrize("obstacle", ["file", "no permission"])
+def test_planes_are_made_where_nothing_can_be_written(
+    folder: Path, tmp_path: Path, capsys: Captured, obstacle: str
+) -> None:
+    planes, cache = load_planes(folder, 2, CROP), tmp_path / "cache"
+    if obstacle == "file":
+        cache.touch()
+    else:
+        cache.mkdir(mode=0o500)
+        if os.access(cache, os.W_OK):
+            pytest.skip("permissions do not bind this user")
+    assert same(cached_planes(cache / "answers.safetensors", lambda: planes), planes)
+    assert "planes are not cached" in capsys.readouterr().out
 
 
 def test_a_failure_to_make_planes_lets_the_next_one_try(folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from tests.tiny_training import EAGER, RECIPE, Killed, column, train, with_train
 from sesr.errors import DataError, TrainingError, UsageError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.quantized import load_quantized
-from sesr.training import run
+from sesr.training import run, stages
+from sesr.training.checkpoint import load_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers import gauss_newton
 from sesr.training.recipe import CardRecipe, Recipe, join_stages, load_recipe
@@ -236,6 +237,21 @@ def test_a_finished_stage_whose_checkpoint_was_deleted_is_not_trained_again(
         assert not (run / "stage1" / name).exists()
 
 
+def test_each_checkpoint_is_read_once(unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are large."""
+    read: list[Path] = []
+
+    def counted(folder: Path) -> dict[str, Any]:
+        read.append(folder)
+        return load_run(folder)
+
+    monkeypatch.setattr(stages, "load_run", counted)
+    shutil.copytree(unbroken, tmp_path / "run")
+    resume(tmp_path / "run", EAGER)
+    resume(tmp_path / "run" / "stage2", EAGER)
+    assert [folder.name for folder in read] == ["stage1", "stage2"] * 2
+
+
 def test_a_trained_stage_needs_no_pictures_for_its_files(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +337,7 @@ def taught(recipe: Recipe, teacher: Path) -> Recipe:
 
 
 def test_a_later_stages_teacher_is_kept_from_the_start(
-    drawn: Path, tmp_path: Path, train_until: Callable[..., None]
+    drawn: Path, tmp_path: Path, train_until: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever happens to the original while the first stage trains."""
     teacher = tmp_path / "teacher.safetensors"
@@ -330,7 +346,10 @@ def test_a_later_stages_teacher_is_kept_from_the_start(
     train(recipe, drawn, None, tmp_path / "whole")
     train_until(3, recipe, drawn, None, tmp_path / "run")
     teacher.unlink()
+    capsys.readouterr()
     resume(tmp_path / "run", EAGER)
+    copy = tmp_path / "run" / "stage2" / "teacher.safetensors"
+    assert f"learning from {copy} ({teacher})\n" in capsys.readouterr().out
     assert (tmp_path / "run" / NAME).read_bytes() == (tmp_path / "whole" / NAME).read_bytes()
     assert load_checkpoint(tmp_path / "run" / NAME).card["teacher"] == str(teacher)
     with pytest.raises(TrainingError, match=r"cannot learn from .*teacher\.safetensors: no such file"):
@@ -399,9 +418,13 @@ def test_a_run_of_epochs_is_resumed_by_its_steps(drawn: Path, tmp_path: Path, tr
     assert "6 steps of adam" in load_checkpoint(tmp_path / "run" / NAME).card["stages"]["1"]
 
 
-def test_a_second_tflite_is_copied_too(drawn: Path, tmp_path: Path) -> None:
+def test_a_second_tflite_is_copied_too(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way, PyTorch's memory on a GPU is given back once, between the stages."""
+    emptied: list[None] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(None))
     recipe = join_stages([with_training(steps=1, warmup=0), with_training(steps=1, warmup=0, seed=1)])
     train(recipe, drawn, None, tmp_path / "run")
+    assert len(emptied) == 1
     resume(tmp_path / "run", dataclasses.replace(EAGER, tflite_size=(30, 40)))
     assert (tmp_path / "run" / "sesr_tiny_x2_30x40.tflite").is_file()
 

@@ -9,6 +9,7 @@ A run lives in a folder of its own::
     events.out...      the same for TensorBoard
     curves.png         the same as a picture
     sharpening.png     a crop of a validation picture as the network learns
+    .lock              locked while a process trains here
     sesr_m5_x2.*       at the end: the collapsed network, as safetensors and as .tflite
 
 A recipe of several stages has such a folder for each, below the run's own (`sesr.training.layout`).
@@ -216,6 +217,8 @@ class Run:
             opened: called by the first process when the run's folder has been made.
         """
         if self.saved and self.trained:
+            if opened and self.processes.first:
+                opened()
             return self.finish_trained(self.saved, earlier)
         teacher = self.teacher
         learner = self.make_learner()

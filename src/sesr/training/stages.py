@@ -150,9 +150,10 @@ def begin(recipe: Recipe, folder: Path, number: int | None = None) -> Stages:
         raise TrainingError(
             f"{begun[max(begun)]}: was trained after stage {number}; move it away, or name another --run"
         )
+    loaded = _load(begun)
     if number > 1:
-        _check_trained(folder, number - 1)
-    whole = _as_begun(recipe, begun)
+        _check_trained(stage_folder(folder, number - 1), number - 1, loaded.get(number - 1))
+    whole = _as_begun(recipe, loaded)
     return Stages(folder, whole, (_fresh(whole, folder, number),))
 
 
@@ -168,9 +169,10 @@ def pick_up(folder: Path, size: tuple[int, int] | None = None) -> Stages:
     folder = _resolved(folder)
     numbered = re.fullmatch(r"stage(\d+)", folder.name)
     if numbered and _of_several(folder.parent):
-        stage = _begun(int(numbered[1]), folder)
-        whole = _as_begun(load_recipe(folder.parent / RECIPE), begun_stages(folder.parent))
-        return Stages(folder.parent, whole, (stage,), _sources(stage))
+        number = int(numbered[1])
+        loaded = _load(begun_stages(folder.parent))
+        stage = loaded[number] if number in loaded else _begun(number, folder)
+        return Stages(folder.parent, _as_begun(load_recipe(folder.parent / RECIPE), loaded), (stage,), _sources(stage))
     begun = begun_stages(folder)
     if (folder / CHECKPOINT).exists() or not _of_several(folder):
         _expect_recipe(folder, begun)
@@ -178,8 +180,10 @@ def pick_up(folder: Path, size: tuple[int, int] | None = None) -> Stages:
         return Stages(folder, alone.recipe, (alone,), _sources(alone))
     if not begun:
         raise TrainingError(f"{folder}: was stopped before its first checkpoint; start it again by its recipe")
-    whole = _as_begun(load_recipe(folder / RECIPE), begun)
-    latest, count = _begun(max(begun), begun[max(begun)]), len(whole.stages)
+    loaded = _load(begun)
+    whole = _as_begun(load_recipe(folder / RECIPE), loaded)
+    count = len(whole.stages)
+    latest = loaded[max(number for number in loaded if number <= count)]
     finished = _is_finished(latest, size if latest.number == count else None)
     later = tuple(_fresh(whole, folder, number, continued=True) for number in range(latest.number + 1, count + 1))
     return Stages(folder, whole, later if finished else (latest, *later), _sources(latest))
@@ -205,15 +209,13 @@ def _refuse_begun(folder: Path, begun: bool) -> None:
         raise TrainingError(f"{folder}: holds a run already; go on with it by --resume {folder}, or name another --run")
 
 
-def _check_trained(folder: Path, number: int) -> None:
-    """Refuse to go on from a stage that has not ended."""
-    place = stage_folder(folder, number)
-    if not (place / CHECKPOINT).exists():
-        raise TrainingError(f"{place}: holds no run to start from; train --stage {number} first")
-    before = _begun(number, place)
-    if not before.trained:
-        steps = f"{before.step:,} of {before.recipe.training.steps:,} steps"
-        raise TrainingError(f"{place}: has done {steps}; go on with it by --resume {place}")
+def _check_trained(folder: Path, number: int, stage: Stage | None) -> None:
+    """Refuse to go on from a stage that has not begun, or not ended."""
+    if stage is None:
+        raise TrainingError(f"{folder}: holds no run to start from; train --stage {number} first")
+    if not stage.trained:
+        steps = f"{stage.step:,} of {stage.recipe.training.steps:,} steps"
+        raise TrainingError(f"{folder}: has done {steps}; go on with it by --resume {folder}")
 
 
 def _of_several(folder: Path) -> bool:
@@ -223,6 +225,10 @@ def _of_several(folder: Path) -> bool:
 
 def _is_finished(stage: Stage, size: tuple[int, int] | None) -> bool:
     return stage.trained and all(file.exists() for file in network_files(stage.network, size))
+
+
+def _load(begun: dict[int, Path]) -> dict[int, Stage]:
+    return {number: _begun(number, folder) for number, folder in begun.items()}
 
 
 def _begun(number: int, folder: Path) -> Stage:
@@ -243,15 +249,15 @@ def _fresh(whole: Recipe, folder: Path, number: int, *, continued: bool = False)
     return Stage(number, _starting_from(str(before), recipe), own, before, teacher)
 
 
-def _as_begun(recipe: Recipe, begun: dict[int, Path]) -> Recipe:
+def _as_begun(recipe: Recipe, begun: dict[int, Stage]) -> Recipe:
     """Return a whole recipe with the stages that have begun as they were begun, but with the recipe's card."""
     stages = list(recipe.stages)
-    for number, folder in begun.items():
+    for number, stage in begun.items():
         if number > len(stages):
             continue
-        own = dataclasses.replace(parse_recipe(load_run(folder)["recipe"]), card=recipe.card)
+        own = dataclasses.replace(stage.recipe, card=recipe.card)
         if own.network != recipe.network:
-            raise TrainingError(f"{folder}: trained another network than the recipe's; name another --run")
+            raise TrainingError(f"{stage.folder}: trained another network than the recipe's; name another --run")
         stages[number - 1] = own if number == 1 else _starting_from("", own)
     return join_stages(stages)
 

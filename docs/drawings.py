@@ -3,7 +3,7 @@
     python docs/drawings.py
 
 writes `docs/research/collapse.svg`. The floors of the house are drawn while the site is built, from the contract in
-pyproject.toml. Colors are variables, with a second set for dark themes.
+pyproject.toml. Colors are plain attributes, which every viewer shows, and a style has a second set for dark themes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,50 +14,79 @@ from sesr.network.variants import SESRConfig
 
 HERE = Path(__file__).resolve().parent
 
-STYLE = """<style>
-.drawing { --ink: #1f2933; --soft: #52606d; --line: #9aa5b1; --few: #2b6cb0; --many: #d9822b; --wash: #edf3fa; --warm: #fdf1e3; }
-@media (prefers-color-scheme: dark) { .drawing { --ink: #e6edf3; --soft: #adbac7; --line: #768390; --few: #6cb6ff; --many: #f0a35c; --wash: #243447; --warm: #43321f; } }
-.drawing { max-width: 100%; height: auto; }
-.drawing text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: var(--ink); }
-</style>"""  # noqa: E501 - a rule a line, as `hooks.themed` expects
+COLORS = {
+    "ink": ("#1f2933", "#e6edf3"),
+    "soft": ("#52606d", "#adbac7"),
+    "line": ("#9aa5b1", "#768390"),
+    "few": ("#2b6cb0", "#6cb6ff"),
+    "many": ("#d9822b", "#f0a35c"),
+    "wash": ("#edf3fa", "#243447"),
+    "warm": ("#fdf1e3", "#43321f"),
+}
+"""Colors by name, for light and for dark themes."""
+
+
+def style(colors: Mapping[str, tuple[str, str]]) -> str:
+    """Return the style of a drawing: in dark themes, a rule for each color that replaces the light one.
+
+    The light colors are plain attributes, so a viewer that knows no style sheets shows them. `hooks.themed` expects a
+    rule a line.
+    """
+    rules = [
+        f'.drawing [{attribute}="{light}"] {{ {attribute}: {dark}; }}'
+        for light, dark in colors.values()
+        for attribute in ("fill", "stroke")
+    ]
+    dark_rules = ["@media (prefers-color-scheme: dark) {", *rules, "}"]
+    return "\n".join(["<style>", ".drawing { max-width: 100%; height: auto; }", *dark_rules, "</style>"])
+
+
+def paint(fill: str = "", line: str = "", width: float = 1.4) -> str:
+    """Return the attributes that fill a shape and draw its line; colors by their names in `COLORS`."""
+    inside = COLORS[fill][0] if fill else "none"
+    return f'fill="{inside}"' + (f' stroke="{COLORS[line][0]}" stroke-width="{width:g}"' if line else "")
+
+
+FONT = 'font-family="Helvetica, Arial, DejaVu Sans, sans-serif"'
 
 
 def document(width: int, height: int, label: str, parts: Iterable[str]) -> str:
     """Return a drawing as SVG, with its colors; `label` is for those who cannot see it."""
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" {size} role="img"'
-    return "\n".join([f'{head} aria-label="{label}">', STYLE, *parts, "</svg>"]) + "\n"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" {size} {FONT} role="img"'
+    return "\n".join([f'{head} aria-label="{label}">', style(COLORS), *parts, "</svg>"]) + "\n"
 
 
 def write(x: float, y: float, words: str, size: float = 14, anchor: str = "middle", extra: str = "") -> str:
-    """Return a line of text."""
-    given = f'x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" {extra}'.rstrip()
+    """Return a line of text, in ink unless `extra` has a color."""
+    color = "" if "fill=" in extra else paint("ink")
+    place = f'x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}"'
+    given = " ".join(part for part in (place, color, extra) if part)
     return f"<text {given}>{words}</text>"
 
 
-SOFT = 'style="fill: var(--soft)"'
+SOFT = paint("soft")
+DASHED = f'{paint("", "soft")} stroke-dasharray="5 4"'
 BOLD = 'font-weight="bold"'
 
 
 def box(x: float, y: float, width: float, height: float, fill: str = "wash", line: str = "line") -> str:
-    """Return a rounded box; colors by their names in `STYLE`."""
-    style = f"fill: var(--{fill}); stroke: var(--{line}); stroke-width: 1.3"
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5" style="{style}"/>'
+    """Return a rounded box; colors by their names in `COLORS`."""
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5" {paint(fill, line, 1.3)}/>'
 
 
 def arrow(x1: float, y1: float, x2: float, y2: float) -> str:
     """Return a straight arrow, along one of the axes."""
     dx, dy = ((x2 > x1) - (x2 < x1)) * 7, ((y2 > y1) - (y2 < y1)) * 7
     tip = f"M{x2 - dx - dy * 0.6:g} {y2 - dy - dx * 0.6:g}L{x2:g} {y2:g}L{x2 - dx + dy * 0.6:g} {y2 - dy + dx * 0.6:g}"
-    return f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}{tip}" style="fill: none; stroke: var(--soft); stroke-width: 1.5"/>'
+    return f'<path d="M{x1:g} {y1:g}L{x2:g} {y2:g}{tip}" {paint("", "soft", 1.5)}/>'
 
 
 def funnel(x: float, width: float, middle: float, left: float, right: float, color: str, fill: str) -> str:
     """Return a convolution as the shape between the channels that enter and those that leave."""
     corners = [(x, middle - left), (x + width, middle - right), (x + width, middle + right), (x, middle + left)]
     points = " ".join(f"{px:g},{py:g}" for px, py in corners)
-    style = f"fill: var(--{fill}); stroke: var(--{color}); stroke-width: 1.5; stroke-linejoin: round"
-    return f'<polygon points="{points}" style="{style}"/>'
+    return f'<polygon points="{points}" {paint(fill, color, 1.5)} stroke-linejoin="round"/>'
 
 
 # The collapse
@@ -97,8 +126,7 @@ def draw_collapse(config: SESRConfig) -> str:
         write(316, middle + 22, f"{narrow:,}", 13, extra=SOFT),
         write(412, middle + 5, f"{f}", 15),
         write(412, middle + 22, "channels", 11, extra=SOFT),
-        f'<path d="M58 {middle - 14}V52H412V{middle - 14}" '
-        'style="fill: none; stroke: var(--soft); stroke-width: 1.4; stroke-dasharray: 5 4"/>',
+        f'<path d="M58 {middle - 14}V52H412V{middle - 14}" {DASHED}/>',
         write(235, 46, "short residual: the input is added", 12, extra=SOFT),
         write(235, 264, f"{wide + narrow:,} weights, nothing nonlinear between", 14),
         # folded
@@ -112,7 +140,7 @@ def draw_collapse(config: SESRConfig) -> str:
         write(830, middle + 5, f"{f}", 15),
         write(830, middle + 22, "channels", 11, extra=SOFT),
         write(735, 264, f"{folded:,} weights", 14),
-        '<path d="M20 292H900" style="stroke: var(--line); stroke-width: 1"/>',
+        f'<path d="M20 292H900" {paint("", "line", 1)}/>',
         write(460, 322, f"SESR-M{config.m} x{config.scale}, folded", 16, extra=BOLD),
     ]
     return document(920, 500, "A wide linear block folds into one small convolution", [*parts, *_network(config, 395)])
@@ -131,13 +159,12 @@ def _network(config: SESRConfig, y: float) -> list[str]:
         parts.append(write(x + width / 2, y + 44, f"{weights:,}", 12, extra=SOFT))
         x += width + gap
     first, last, end = places[0] + width + gap / 2 - 1, places[-1] - gap / 2 - 1, places[-1] + width + gap / 2
-    dashed = 'style="fill: none; stroke: var(--soft); stroke-width: 1.4; stroke-dasharray: 5 4"'
     parts += [
         arrow(places[-1] + width + 2, y, x + 4, y),
         write(x + 8, y - 3, "pixels,", 13, "start"),
         write(x + 8, y + 13, f"{config.scale} × {config.scale} each", 13, "start"),
-        f'<path d="M{first:g} {y:g}V{y - 42:g}H{last:g}V{y:g}" {dashed}/>',
-        f'<path d="M60 {y - 12:g}V{y - 56:g}H{end:g}V{y:g}" {dashed}/>',
+        f'<path d="M{first:g} {y:g}V{y - 42:g}H{last:g}V{y:g}" {DASHED}/>',
+        f'<path d="M60 {y - 12:g}V{y - 56:g}H{end:g}V{y:g}" {DASHED}/>',
         write(460, 486, f"{config.weights:,} weights; while training, {training_weights(config):,}", 14),
     ]
     return parts
@@ -153,7 +180,7 @@ def draw_floors(rows: Sequence[Sequence[str]], meanings: Mapping[str, str], widt
     """
     height = 34
     parts = [arrow(34, 20, 34, 12 + len(rows) * (height + 6) - 8)]
-    turn = f'transform="rotate(-90 22 {len(rows) * 20:g})" style="fill: var(--soft)"'
+    turn = f'transform="rotate(-90 22 {len(rows) * 20:g})" {SOFT}'
     parts.append(write(22, len(rows) * 20, "imports only from floors below", 13, extra=turn))
     left = 52
     for floor, rooms in enumerate(rows):

@@ -6,11 +6,15 @@ a part that comes from the code by a comment on a line of its own::
     <!-- generated: formats -->
 
 `GENERATED` has the functions by these names. So an option, a recipe's key or a format appears on the site as soon as it
-is in the code, in the code's own words.
+is in the code, in the code's own words. A reader on GitHub sees none of these parts. For that reader such a page has a
+note, which the site leaves out::
+
+    <!-- outside the site -->This page is generated: `mkdocs serve`.<!-- end -->
 """
 
 import argparse
 import dataclasses
+import posixpath
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -39,7 +43,8 @@ PICTURES = {"examples/comparison.png": "comparison.png"}
 
 _MARK = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)
 _DRAWING = re.compile(r"^!\[([^\]]*)\]\(([^)]+\.svg)\)$", re.MULTILINE)
-_DARK = "@media (prefers-color-scheme: dark) { .drawing "
+_DARK = re.compile(r"@media \(prefers-color-scheme: dark\) \{\n((?:\.drawing .*\n)+)\}")
+_OUTSIDE = re.compile(r"<!-- outside the site -->.*?<!-- end -->\n*", re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -54,7 +59,26 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in what comes from the code, and put drawings into the page."""
-    return with_drawings(generated(markdown), (Path(config.docs_dir) / page.file.src_uri).parent)
+    name = page.file.src_uri
+    text = with_links_in_site(generated(without_notes(markdown)), name)
+    return with_drawings(text, (Path(config.docs_dir) / name).parent)
+
+
+def without_notes(markdown: str) -> str:
+    """Leave out notes for readers who see the page's source."""
+    return _OUTSIDE.sub("", markdown)
+
+
+def with_links_in_site(markdown: str, page: str) -> str:
+    """Turn links to what lies elsewhere in the repository into links to its place in the site."""
+    folder = posixpath.dirname(page)
+    elsewhere = {posixpath.join("..", source): name for source, name in (PAGES | PICTURES).items()}
+
+    def inside(match: re.Match[str]) -> str:
+        name = elsewhere.get(posixpath.normpath(posixpath.join(folder, match[1])))
+        return f"]({posixpath.relpath(name, folder or '.')}" if name else match[0]
+
+    return re.sub(r"\]\(([^):#]+)", inside, markdown)
 
 
 def with_links_from_docs(text: str) -> str:
@@ -76,14 +100,15 @@ def with_drawings(markdown: str, folder: Path) -> str:
 
     def inlined(match: re.Match[str]) -> str:
         drawing = (folder / match[2]).read_text(encoding="utf-8")
-        return f"<div>\n{themed(drawing)}\n</div>" if _DARK in drawing else match[0]
+        return f"<div>\n{themed(drawing)}\n</div>" if _DARK.search(drawing) else match[0]
 
     return _DRAWING.sub(inlined, markdown)
 
 
 def themed(drawing: str) -> str:
     """Let a drawing's dark colors depend on the page's theme instead of the system's."""
-    return re.sub(re.escape(_DARK) + r"(\{[^}]*\}) \}", r'[data-md-color-scheme="slate"] .drawing \1', drawing)
+    slate = '[data-md-color-scheme="slate"] .drawing '
+    return _DARK.sub(lambda match: match[1].replace(".drawing ", slate).rstrip(), drawing)
 
 
 # The command line

@@ -25,8 +25,8 @@ from sesr.network.variants import DEFAULT_NETWORK
 Bytes = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 768, 512
-PARTS = ((386, 40), (70, 176), (490, 204))
-"""Left and top, in pixels, of the parts shown: lettering, windows and bricks, rings and lines."""
+PARTS = ((380, 0), (70, 176), (490, 204))
+"""Left and top, in pixels, of the parts shown: wires and lettering, windows and bricks, rings and lines."""
 PART_WIDTH, PART_HEIGHT = 132, 88
 MAGNIFIED = 2
 LABEL_HEIGHT, GAP = 26, 6

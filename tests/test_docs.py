@@ -8,13 +8,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-ELSEWHERE = {
-    ROOT / "docs" / "contributing.md": ROOT / "CONTRIBUTING.md",
-    ROOT / "docs" / "changelog.md": ROOT / "CHANGELOG.md",
-    ROOT / "docs" / "comparison.png": ROOT / "examples" / "comparison.png",
-}
-"""What the site takes from elsewhere, by the place that it has there."""
-
 
 def anchors(page: Path) -> set[str]:
     """Return the names that a link may point to: explicit `<a id>`s, and headings as GitHub spells them."""
@@ -29,7 +22,6 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         file, _, anchor = target.partition("#")
         linked = (page.parent / file).resolve() if file else page
-        linked = ELSEWHERE.get(linked, linked)
         assert linked.exists(), target
         if anchor and linked.suffix == ".md":  # a picture's says for which theme it is
             assert anchor in anchors(linked), target

@@ -121,19 +121,46 @@ def test_weights_while_training(hooks: ModuleType) -> None:
 def test_every_drawing_has_dark_colors(hooks: ModuleType, drawing: Path) -> None:
     assert len(DRAWINGS) >= 2
     text = hooks.themed(drawing.read_text(encoding="utf-8"))
-    light, dark = (set(re.findall(r"(--\w+):", rule)) for rule in re.findall(r"\.drawing \{( --ink[^}]*)\}", text))
-    assert light == dark
-    assert set(re.findall(r"var\((--\w+)\)", text)) <= light
+    slate = re.escape('[data-md-color-scheme="slate"] .drawing ')
+    dark = set(re.findall(rf"^{slate}\[(\w+=\"#\w+\")\]", text, re.MULTILINE))
+    shapes = text.split("</style>")[1]
+    assert set(re.findall(r'\b((?:fill|stroke)="#\w+")', shapes)) <= dark
     assert "prefers-color-scheme" not in text
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.name)
+def test_every_drawing_shows_its_colors_without_style_sheets(drawing: Path) -> None:
+    text = re.sub(r"<style>.*?</style>", "", drawing.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert "var(" not in text
+    assert "style=" not in text
+    words = re.findall(r"<text [^>]*>", text)
+    assert words
+    assert all('fill="#' in tag for tag in words)
 
 
 def test_drawings_follow_the_pages_theme(hooks: ModuleType) -> None:
     text = hooks.with_drawings("before\n\n![words](collapse.svg)\n\nafter\n", DOCS / "research")
-    assert '[data-md-color-scheme="slate"] .drawing {' in text
+    assert '[data-md-color-scheme="slate"] .drawing [fill=' in text
     assert "@media" not in text
     assert text.startswith("before\n\n<div>\n<svg")
     picture = "![words](x4_from_x2.png)\n"
     assert hooks.with_drawings(picture, DOCS / "research") == picture
+
+
+def test_links_to_what_lies_outside_the_docs(hooks: ModuleType) -> None:
+    text = "[a](../CONTRIBUTING.md#the-house) ![b](../examples/comparison.png) [c](faq.md) [d](https://example.org/x)"
+    there = "[a](contributing.md#the-house) ![b](comparison.png) [c](faq.md) [d](https://example.org/x)"
+    assert hooks.with_links_in_site(text, "index.md") == there
+    assert hooks.with_links_in_site("[a](../../CHANGELOG.md)", "inside/engine.md") == "[a](../changelog.md)"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.relative_to(DOCS).as_posix())
+def test_a_generated_page_says_so_outside_the_site(hooks: ModuleType, path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if re.search("^(<!-- generated: |::: )", text, re.MULTILINE):
+        note = re.findall("<!-- outside the site -->(.*?)<!-- end -->", text, re.DOTALL)
+        assert any("generated: `mkdocs serve`" in found for found in note)
+    assert "outside the site" not in hooks.without_notes(text)
 
 
 def test_a_name_that_nothing_generates(hooks: ModuleType) -> None:

@@ -77,12 +77,22 @@ class DoublingTimes:
 
 
 def doubling_times(results: Path) -> DoublingTimes:
-    """Return the times of every network (``peers.csv``), or of some (``engine.csv``) where those were not measured."""
+    """Return the times of every network (``peers.csv``), or of some (``engine.csv``), from luma to luma."""
     frame = {"width": "1920", "height": "1080", "scale": "2"}
     name, columns = "peers.csv", {"engine": "ours"}
     if not rows_of(results, name):
         name, columns = "engine.csv", {"contender": "native"}
-    rows = [row for row in rows_of(results, name) if (frame | columns).items() <= row.items()]
+    return _doubling_times(results, name, frame | columns)
+
+
+def doubling_times_of_rgb(results: Path) -> DoublingTimes:
+    """Return the times of some networks (``engine.csv``) from RGB to RGB, color included."""
+    wanted = {"width": "1920", "height": "1080", "scale": "2", "contender": "native-rgb"}
+    return _doubling_times(results, "engine.csv", wanted)
+
+
+def _doubling_times(results: Path, name: str, wanted: dict[str, str]) -> DoublingTimes:
+    rows = [row for row in rows_of(results, name) if wanted.items() <= row.items()]
     times = {}
     for row in rows:
         kind = "-int8" if row["values"] == "int8" else ""
@@ -187,6 +197,12 @@ def _how(results: Path, name: str) -> str:
     return paragraph(*sentences)
 
 
+def times_as_fast(results: Path) -> str:
+    """Our engine against OpenVINO, networks of all sizes and kinds: "1.1 to 1.8"."""
+    ratios = [float(row["times_openvino"]) for row in rows_of(results, "engine.csv") if row["contender"] == "native"]
+    return f"{min(ratios):.1f} to {max(ratios):.1f}"
+
+
 # Memory, training, NPUs
 
 
@@ -241,6 +257,7 @@ def npu(results: Path) -> str:
 
 MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "engine": engine,
+    "times as fast as OpenVINO": times_as_fast,
     "general engines": general_engines,
     "peers' speed": peers,
     "memory": memory,

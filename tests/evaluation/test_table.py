@@ -43,7 +43,7 @@ def test_notes_say_how_certain_the_paper_is() -> None:
     text = notes(text_table(EVALUATION))
     assert "2 pixels shaved off each side" in text
     assert "DIV2K" in text
-    assert "In brackets: recalled figures of the paper" in text
+    assert "In brackets: figures of the paper that are quoted from memory" in text
     assert "Gray as RGB" not in text
 
 

@@ -86,7 +86,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_int8(parser)
     parser.add_argument(
-        "--photo", action="store_true", help="the network trained on compressed pictures: m5-photo for m5"
+        "--photo",
+        action="store_true",
+        help="the network trained on compressed pictures, m5-photo for m5; it doubles, so -s 4 runs it twice",
     )
     parser.add_argument(
         "--sharpen",

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 VERIFIED, RECALLED = "verified", "recalled"
 
 BRACKETS = (
-    "In brackets: recalled figures of the paper, which no text that could be opened confirms. The others were read off "
-    "the authors' plot or are quoted by others (sesr.evaluation.published names the sources)."
+    "In brackets: figures of the paper that are quoted from memory, because we found no text to check them against. "
+    "The others were read off the authors' plot or are quoted by others (sesr.evaluation.published names the sources)."
 )
 """Explanation for readers of a table."""
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from sesr.cli import main
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 STOPS = [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
+
+
+@pytest.fixture(autouse=True)
+def _hangups_arrive() -> Iterator[None]:
+    """Under `nohup`, processes would ignore SIGHUP, as they should, and the tests would wait for them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def start(*command: object) -> subprocess.Popen[str]:
@@ -99,6 +108,7 @@ def test_ignored_hangups_stay_ignored(network: str, large: Path) -> None:
 
 SWALLOW = """
 import sys, time
+from collections.abc import Iterator
 from pathlib import Path
 from sesr.atomic import writing
 from sesr.commands import stop

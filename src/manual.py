@@ -1,4 +1,4 @@
-"""Write the manual page of `sesr` to stdout, from the command's own parser.
+"""Write the manual page of `sesr` to stdout in UTF-8, from the command's own parser.
 
 The build runs this file (`src/native/CMakeLists.txt`), and the wheel installs what it writes as
 ``share/man/man1/sesr.1``. So it needs nothing but Python, not even what the package depends on. To read the page::
@@ -80,4 +80,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(manual(cli.build_parser(), sys.argv[1]))
+    page = manual(cli.build_parser(), sys.argv[1])
+    sys.stdout.buffer.write(page.encode())  # UTF-8, whatever the encoding of the system that builds

@@ -1,6 +1,7 @@
 """Tests of the manual page, which the build makes from the command's parser."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 def page() -> str:
     """The page as the build makes it: by a Python that has no packages."""
     command = [sys.executable, "-S", str(SOURCE / "manual.py"), "1.2.3"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
 
 def parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
@@ -35,6 +36,13 @@ def test_names_every_command_and_option(page: str) -> None:
                     assert f"\\fB{name}\\fR" in section or name in ("-h", "--help")
     assert '"sesr 1.2.3"' in text
     assert "\\fB130\\fR" in text
+
+
+def test_is_utf8_on_every_system(page: str) -> None:
+    command = [sys.executable, "-S", str(SOURCE / "manual.py"), "1.2.3é"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert done.stdout.decode() == page.replace("1.2.3", "1.2.3é")
 
 
 def test_no_line_is_a_command_by_mistake(page: str) -> None:

@@ -9,7 +9,9 @@ a part that comes from the code by a comment on a line of its own::
 is in the code, in the code's own words. A reader on GitHub sees none of these parts. For that reader such a page has a
 note, which the site leaves out::
 
-    <!-- outside the site -->This page is generated: `mkdocs serve`.<!-- end -->
+    <!-- outside the site -->
+    This page is generated: `mkdocs serve`.
+    <!-- end -->
 """
 
 import argparse

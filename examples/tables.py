@@ -426,7 +426,8 @@ def int8_verdict() -> str:
         [
             paragraph(
                 "The other networks' losses are in [the table below](#every-int8-network-as-a-file).",
-                f"The largest in our engine is {where}, {decibels(most, 3)} dB; as a `.tflite`, {max(files)[1]}, {decibels(max(files)[0], 3)} dB.",
+                f"The largest in our engine is {where}, {decibels(most, 3)} dB; "
+                f"as a `.tflite`, {max(files)[1]}, {decibels(max(files)[0], 3)} dB.",
             ),
             paragraph(
                 "The aim is a loss of at most 0.05 dB.",

@@ -28,6 +28,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_line_of_text_begins_with_a_comment(page: Path) -> None:
+    """To GitHub such a line is HTML: it ends the paragraph, and its links and stars stay as they are."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert not re.findall(r"^ *<!--[^>]*-->[ ]*[^<\s].*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_files_that_are_named_exist(page: Path) -> None:
     """Names of recipes and sources; `NAME` stands for any, and `git show` prints files of the history."""
     text = re.sub(r"git show \S+", "", page.read_text(encoding="utf-8"))

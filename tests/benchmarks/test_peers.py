@@ -10,7 +10,7 @@ import pytest
 
 from sesr.benchmarks.engine import random_float
 from sesr.benchmarks.memory_probe import Usage, command_peak
-from sesr.benchmarks.peers.contenders import OURS, PACKAGES, missing
+from sesr.benchmarks.peers.contenders import GRAPH_ENGINES, OPENCV, OURS, PACKAGES, Contender, make_run, missing
 from sesr.benchmarks.peers.graph import PEERS, Array, Graph, compact, fsrcnn, quicksrnet, sesr_graph
 from sesr.benchmarks.peers.resizers import opencv_resizer, pillow_resizer
 from sesr.benchmarks.peers.speed import Scope, Size, measure_peers, shipped
@@ -81,6 +81,9 @@ def test_rows_of_a_tiny_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"{name} is not installed" in note for name, note in zip(absent, notes, strict=True))
     assert {row.engine for row in rows} == {OURS, "pillow", *PACKAGES} - set(absent)
     assert [(row.network, row.engine) for row in rows if row.of_ours == 1] == [("m3", OURS), ("m5-int8", OURS)]
+    competed = {row.fastest_of for row in rows if row.network == "quicksrnet-small"}
+    assert {frozenset(names.split()) for names in competed} == {frozenset(GRAPH_ENGINES) - set(absent)}
+    assert {row.fastest_of for row in rows if row.network != "quicksrnet-small"} == {""}
     for row in rows:
         assert 0 < row.best_ms <= row.median_ms or row.values == "uint8"
         assert (row.of_peak > 0) == (row.values != "uint8")
@@ -103,6 +106,38 @@ def test_a_contender_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     notes: list[str] = []
     assert list(measure_peers(Scope([Size(40, 30, 2)], [], []), 1, 1, notes.append)) == []
     assert notes[-2:] == [f"{kind} in pillow at 40 x 30 failed: no room" for kind in ("bicubic", "lanczos")]
+
+
+def test_an_engine_that_fails_on_a_network_of_others_does_not_compete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others do, and their rows follow."""
+    pytest.importorskip("openvino")
+    pytest.importorskip("torch")
+
+    def fail(*_: object) -> object:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr("sesr.benchmarks.peers.torch.torch_runner", fail)
+    monkeypatch.setattr("sesr.benchmarks.peers.speed.missing", lambda _: [OPENCV, "litert", "ncnn", "onnxruntime"])
+    monkeypatch.setattr("sesr.benchmarks.peers.speed.command_peak", lambda _: Usage(50_000_000, 1.0))
+    notes: list[str] = []
+    rows = list(measure_peers(Scope([Size(40, 30, 2)], [], ["fsrcnn"]), 1, 1, notes.append))
+    assert "fsrcnn in torch at 40 x 30 failed: no such operation" in notes
+    assert [(row.engine, row.fastest_of) for row in rows if row.network == "fsrcnn"] == [("openvino", "openvino")]
+
+
+@pytest.mark.parametrize("engine", ["openvino", "litert"])
+def test_int8_engines_are_timed_on_tensors_of_their_own_type(engine: str) -> None:
+    """So that no call rounds or converts."""
+    for package in PACKAGES[engine]:
+        pytest.importorskip(package)
+    result = make_run(Contender("m5-int8", 2, engine), 20, 30, 1)()
+    ours = make_run(Contender("m5-int8", 2, OURS), 20, 30, 1)()
+    assert isinstance(result, np.ndarray)
+    assert isinstance(ours, np.ndarray)
+    assert (result.dtype, result.shape) == (np.int8, (40, 60))
+    assert (ours.dtype, ours.shape) == (np.uint8, (40, 60))
+    if engine == "litert":
+        np.testing.assert_array_equal(result.astype(int) + 128, ours)
 
 
 def test_each_shipped_architecture_takes_part_once() -> None:

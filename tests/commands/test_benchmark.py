@@ -5,16 +5,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from sesr.benchmarks.files import FileTiming
 from sesr.benchmarks.gpu_training import measure_gpu_training
 from sesr.benchmarks.npu import Estimate
 from sesr.benchmarks.rows import Row
 from sesr.benchmarks.training import measure_training
 from sesr.benchmarks.training_probe import StepMemory
 from sesr.cli import main
+from sesr.errors import EngineError
 
 Captured = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -101,6 +104,25 @@ def test_benchmark_sharpen(tmp_path: Path, capsys: Captured) -> None:
     row = table.read_text().splitlines()[1].split(",")
     assert row[3:7] == ["32", "24", "1", "1"]
     assert all(float(figure) > 0 for figure in row[7:])
+
+
+def test_a_benchmark_that_breaks_off_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand beside an earlier table, which stays as it was."""
+
+    def rows_and_trouble(*_: object) -> Iterator[Row]:
+        yield FileTiming("m5", 2, "jpg", "png", 1.0, 1, 1, 2.0, 1.0, 0.5)
+        raise EngineError("no more")
+
+    monkeypatch.setattr("sesr.benchmarks.measure_files", rows_and_trouble)
+    table = tmp_path / "files.csv"
+    table.write_text("earlier")
+    assert main(["benchmark", "files", "-o", str(table)]) == 1
+    assert table.read_text() == "earlier"
+    assert len((tmp_path / "files.csv.unfinished").read_text().splitlines()) == 2
+    monkeypatch.setattr("sesr.benchmarks.measure_files", lambda *_: islice(rows_and_trouble(), 1))
+    assert main(["benchmark", "files", "-o", str(table)]) == 0
+    assert len(table.read_text().splitlines()) == 2
+    assert list(tmp_path.iterdir()) == [table]
 
 
 @pytest.mark.needs("torch")

@@ -181,11 +181,11 @@ def test_a_stop_that_python_itself_ignores(sent: str, code: int, then: str) -> N
 SWALLOW_ONCE = """
 import os, signal, sys
 import sesr.cli
-from sesr.commands import report
+from sesr.commands import upscale_report
 
 def swallow(text):
     try:
-        report.plain = plain
+        upscale_report.plain = plain
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(1000):
             pass
@@ -193,7 +193,7 @@ def swallow(text):
         pass
     return plain(text)
 
-plain, report.plain = report.plain, swallow
+plain, upscale_report.plain = upscale_report.plain, swallow
 sys.exit(sesr.cli.main())
 """
 

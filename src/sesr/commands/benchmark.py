@@ -83,20 +83,28 @@ def _report(arguments: Arguments) -> int:
 
 
 def _run(benchmark: Benchmark, arguments: Arguments) -> int:
-    """Print rows as they come, then write them all."""
+    """Print rows as they come, then write them all.
+
+    Until then they stand in a file beside the table, whose name ends in ``.unfinished``: what breaks off keeps the rows
+    that it has, and an earlier table stays as it was.
+    """
     from sesr.atomic import check_writable
     from sesr.benchmarks.rows import write_rows
 
     if arguments.output:
         check_writable(arguments.output)
     rows = []
+    unfinished = arguments.output and arguments.output.with_name(f"{arguments.output.name}.unfinished")
     for row in benchmark.measure(arguments):
         rows.append(row)
         print(row.line(), flush=True)
+        if unfinished:
+            write_rows(rows, unfinished)
     for line in benchmark.summarize(rows):
         print(line)
-    if arguments.output:
+    if unfinished:
         write_rows(rows, arguments.output)
+        unfinished.unlink()
     return 0
 
 

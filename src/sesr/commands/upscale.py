@@ -17,8 +17,8 @@ from sesr.commands.arguments import (
     tile,
 )
 from sesr.commands.quiet import quiet_libraries
-from sesr.commands.report import report_json, report_text
 from sesr.commands.stop import until_stopped
+from sesr.commands.upscale_report import report_json, report_text
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:

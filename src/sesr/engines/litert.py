@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sesr.engines.base import from_int8, import_package, last_line, plane_of, running, to_int8
 from sesr.errors import UsageError, WeightsError
@@ -60,11 +61,16 @@ class LiteRTEngine:
             _, height, width, _ = self._shape
             raise UsageError(f"{self._path}: takes planes of {width} x {height} pixels only")
         with running(source):
-            self._resize(shape)
-            self._interpreter.set_tensor(self._source, (to_int8(source) if self.int8 else source)[None, :, :, None])
-            self._interpreter.invoke()
-            result = self._interpreter.get_tensor(self._result)[0, :, :, 0]
+            result = self.infer(to_int8(source) if self.int8 else source)
         return from_int8(result) if self.int8 else result
+
+    def infer(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """The network alone, on a plane (H, W) of the type that it computes in. Raises `RuntimeError`."""
+        self._resize((1, *plane.shape, 1))
+        self._interpreter.set_tensor(self._source, plane[None, :, :, None])
+        self._interpreter.invoke()
+        result: NDArray[Any] = self._interpreter.get_tensor(self._result)[0, :, :, 0]
+        return result
 
     def _resize(self, shape: tuple[int, ...]) -> None:
         if shape != self._shape:

@@ -18,8 +18,11 @@ import numpy as np
 
 from sesr.benchmarks.peers.graph import PEERS, Graph, sesr_graph
 from sesr.benchmarks.peers.resizers import FILTERS, opencv_resizer, pillow_resizer
+from sesr.engines.base import Backend
+from sesr.engines.litert import LiteRTEngine
 from sesr.engines.load import load_engine
 from sesr.engines.native import NativeEngine
+from sesr.engines.openvino import OpenVINOEngine
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_network
 from sesr.network.zoo import INT8, find_network
@@ -101,7 +104,9 @@ def missing(engines: Sequence[str]) -> list[str]:
 def make_run(contender: Contender, height: int, width: int, threads: int) -> Callable[[], object]:
     """Return a function that enlarges a frame of noise.
 
-    SESR and the filters take luma, the networks of others what they were made for. Raises `UsageError` for an unknown
+    SESR and the filters take luma, the networks of others what they were made for. The frame already has the form that
+    the contender computes in: for an int8 network that is 8-bit luma in our engine, and luma less 128, int8, in the
+    others. So no call rounds or converts on its way in or out. Raises `UsageError` for an unknown
     network, `EngineError` where an engine does not run.
     """
     random = np.random.default_rng(0)
@@ -119,10 +124,11 @@ def make_run(contender: Contender, height: int, width: int, threads: int) -> Cal
     if contender.engine == OURS:
         engine = NativeEngine(load_network(network.safetensors), threads)
         return partial(engine.run_bytes, pixels) if engine.int8 else partial(engine.run, luma)
-    if contender.engine == "openvino":
-        return partial(load_engine(network.file, "openvino", threads, inexact=True).run, luma)
-    if contender.engine == "litert":
-        return partial(load_engine(network.file, "litert", threads).run, luma)
+    if contender.engine in ("openvino", "litert"):
+        backend: Backend = "litert" if contender.engine == "litert" else "openvino"
+        general = load_engine(network.file, backend, threads, inexact=True)
+        assert isinstance(general, OpenVINOEngine | LiteRTEngine)
+        return partial(general.infer, (pixels ^ 128).view(np.int8) if general.int8 else luma)
     return _run_graph(sesr_graph(load_checkpoint(network.safetensors)), contender.engine, height, width, threads)
 
 

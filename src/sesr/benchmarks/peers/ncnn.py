@@ -26,6 +26,7 @@ def ncnn_runner(graph: Graph, threads: int) -> Callable[[Array], Array]:
     ncnn = import_package("ncnn", "ncnn", "ncnn")
     net = ncnn.Net()
     net.opt.num_threads = threads
+    net.opt.openmp_blocktime = 0  # else its threads would spin for 20 ms into the next contender's turn
     net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = False
     layers, weights = ncnn_files(graph)
     with tempfile.TemporaryDirectory(prefix="sesr-") as folder:

@@ -1,20 +1,27 @@
 """Speed and memory of SESR against what a user would pick instead, for usual sizes of video.
 
 Contenders that compute the same take turns (`sesr.benchmarks.rounds`): each shipped network in our engine and in the
-general ones, and then our M5 against resizers and the networks of others. Luma goes from memory to memory, whole frames
-at once in every engine but ours. All get the same number of threads. Times in other engines include the rounding of an
-int8 network's input and output, which they cannot do themselves.
+general ones, and then our M5 against resizers and the networks of others. All get the same number of threads, and none
+lets its threads spin on into the next one's turn.
 
-The networks of others have random weights and run in the engine that was fastest on a small frame. Two of them take
-RGB, because they enlarge color too, while SESR leaves color to bicubic.
+Inside the timed call is the network alone, from memory to memory, a whole frame at once in every engine but ours. Input
+and output have the type that the network computes in: an int8 network takes 8-bit luma in our engine and int8 tensors
+in OpenVINO and LiteRT, a float network takes float32 everywhere. Each call makes its result anew. LiteRT and ncnn also
+copy input and output, because their interfaces for Python offer nothing else. Loading, compiling and making the frame
+stand outside.
+
+The networks of others have random weights and run in the engine that was fastest in a trial on the same frame, or on
+960 x 540 pixels where that is smaller; a column names the engines that competed. Two of them take RGB, because they
+enlarge color too, while SESR leaves color to bicubic.
 
 Memory is the most that a process held that makes the contender and enlarges one frame: Python, libraries, everything.
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sesr.benchmarks.engine import measure_peak
 from sesr.benchmarks.memory_probe import check_system, command_peak
@@ -41,8 +48,11 @@ Note = Callable[[str], object]
 """Takes a line about a contender that was left out."""
 
 _INT8_PEAK, _FLOAT_PEAK = "peak int8", "peak float32"
-_TRIAL = (128, 256)
-"""Height and width of the frame on which engines compete for the networks of others."""
+_TRIAL = (540, 960)
+"""Largest height and width of the frame on which engines compete for the networks of others."""
+
+_QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+"""Environment in which OpenMP's threads, PyTorch's among them, sleep when they are done. Read when OpenMP is loaded."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class PeerTiming(Row):
             others, by that of M5 in float.
         of_peak: share of the processor's peak (`sesr.benchmarks.engine`); 0 for filters.
         peak_mb: the most that its process held, 10^6 bytes; None where that could not be measured.
+        fastest_of: engines that competed for a network of others, with spaces between; empty for everything else.
     """
 
     network: str
@@ -113,6 +124,7 @@ class PeerTiming(Row):
     of_ours: float
     of_peak: float
     peak_mb: int | None
+    fastest_of: str
 
     def line(self) -> str:
         """Return the contender's time and memory."""
@@ -121,6 +133,18 @@ class PeerTiming(Row):
             f"{size:16} {self.network:16} {self.engine:12} {self.median_ms:9.1f} ms  {self.of_ours:6.2f} of ours  "
             f"{self.of_peak:4.0%} of the peak  {self.peak_mb or 0:6} MB"
         )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Engines that competed for a network of others, the fastest first; none where none could run it."""
+
+    engines: Sequence[str]
+
+    @property
+    def fastest(self) -> str:
+        """The engine that took the least time."""
+        return self.engines[0]
 
 
 def measure_peers(
@@ -143,15 +167,19 @@ def measure_peers(
     absent = missing(tuple(PACKAGES))
     for name in absent:
         note(f"{name} is not installed and left out: pip install {INSTALL[name]}")
-    fastest: dict[tuple[str, int], str] = {}
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    trials: dict[tuple[str, int], Trial] = {}
     for size in scope.sizes:
         for network in shipped(size.scale) if scope.networks is None else scope.networks:
             yield from _measure(_same_network(network, size.scale, absent), size, rounds, threads, note)
         for name in scope.others:
-            if (name, size.scale) not in fastest:
-                fastest[name, size.scale] = _fastest_engine(name, size.scale, absent, threads)
-        instead = _measure(_instead(scope.others, size.scale, absent, fastest), size, rounds, threads, note)
-        yield from (row for row in instead if row.engine != OURS)  # our M5 has its row already
+            if (name, size.scale) not in trials:
+                trials[name, size.scale] = _try_engines(name, size, absent, threads, note)
+        tried = {name: trials[name, size.scale] for name in scope.others}
+        for row in _measure(_instead(tried, size.scale, absent), size, rounds, threads, note):
+            if row.engine != OURS:  # our M5 has its row already
+                yield replace(row, fastest_of=" ".join(tried[row.network].engines)) if row.network in tried else row
 
 
 def shipped(scale: int) -> list[str]:
@@ -169,28 +197,25 @@ def _same_network(name: str, scale: int, absent: Sequence[str]) -> list[Contende
     return [Contender(name, scale, engine) for engine in engines if engine not in absent]
 
 
-def _instead(
-    others: Sequence[str], scale: int, absent: Sequence[str], fastest: dict[tuple[str, int], str]
-) -> list[Contender]:
+def _instead(tried: Mapping[str, Trial], scale: int, absent: Sequence[str]) -> list[Contender]:
     """Return our M5, resizers and the networks of others."""
     libraries = [name for name in (PILLOW, OPENCV) if name not in absent]
     resizers = [Contender(kind, scale, library) for kind in FILTERS for library in libraries]
-    peers = [Contender(name, scale, fastest[name, scale]) for name in others if fastest[name, scale]]
+    peers = [Contender(name, scale, trial.fastest) for name, trial in tried.items() if trial.engines]
     return [Contender("m5", scale, OURS), *resizers, *peers]
 
 
-def _fastest_engine(name: str, scale: int, absent: Sequence[str], threads: int) -> str:
-    """Return the engine that enlarges a small frame in the least time; empty if none is installed."""
-    contenders = [Contender(name, scale, engine) for engine in GRAPH_ENGINES if engine not in absent]
-    turns = {contender.engine: timed(make_run(contender, *_TRIAL, threads)) for contender in contenders}
+def _try_engines(name: str, size: Size, absent: Sequence[str], threads: int, note: Note) -> Trial:
+    """Let the engines that run a network of others take turns."""
+    frame = Size(min(size.width, _TRIAL[1]), min(size.height, _TRIAL[0]), size.scale)
+    contenders = [Contender(name, size.scale, engine) for engine in GRAPH_ENGINES if engine not in absent]
+    turns = {contender.engine: turn for contender, turn in _prepare(contenders, frame, threads, note).items()}
     measured = take_turns(turns, 3)
-    return min(turns, key=measured.best, default="")
+    return Trial(sorted(turns, key=measured.best))
 
 
-def _measure(
-    contenders: Sequence[Contender], size: Size, rounds: int, threads: int, note: Note
-) -> Iterator[PeerTiming]:
-    """Let contenders take turns, the first of them ours, and yield a row for each that ran."""
+def _prepare(contenders: Sequence[Contender], size: Size, threads: int, note: Note) -> dict[Contender, Turn]:
+    """Let each contender enlarge a frame once, and return the turns of those that could."""
     turns = {}
     for contender in contenders:
         try:
@@ -200,6 +225,14 @@ def _measure(
             note(f"{contender.network} in {contender.engine} at {size.width} x {size.height} failed: {error}")
         else:
             turns[contender] = timed(run)
+    return turns
+
+
+def _measure(
+    contenders: Sequence[Contender], size: Size, rounds: int, threads: int, note: Note
+) -> Iterator[PeerTiming]:
+    """Let contenders take turns, the first of them ours, and yield a row for each that ran."""
+    turns = _prepare(contenders, size, threads, note)
     peaks: dict[str, Turn] = {
         _FLOAT_PEAK: lambda: 1 / measure_peak(threads, int8=False),
         _INT8_PEAK: lambda: 1 / measure_peak(threads, int8=True),
@@ -227,6 +260,7 @@ def _row(contender: Contender, reference: str, measured: Rounds, size: Size, rou
         of_ours=round(measured.ratio(name, reference), 3),
         of_peak=round(contender.macs(size.height, size.width) * measured.ratio(peak, name), 3),
         peak_mb=_peak_megabytes(contender, size, used),
+        fastest_of="",
     )
 
 

@@ -5,7 +5,7 @@
 
 A chart is a function that takes what it shows as plain data, in `CHARTS` next to the function that reads this data.
 A file's description says by a checksum which data it was drawn from. ``--check`` draws nothing and fails where a file
-was drawn from something else. A chart whose table has not been measured yet is left out, with a line.
+was drawn from something else. A chart whose table is missing is left out, with a line.
 
 Needs matplotlib: `pip install '.[train]'`.
 """
@@ -141,7 +141,8 @@ def draw_quality(figure: "Figure", theme: Theme, data: Data) -> None:
             labels.append((axes, networks, value))
     for axes in panels[-1]:
         axes.set_xlabel("multiply-adds for a picture of 1280 x 720, billions")
-    figure.legend(handles=_legend(theme), loc="outside lower center", ncols=6, labelcolor=theme.text, handletextpad=0.2)
+    spaces = {"handlelength": 2.2, "handletextpad": 0.4, "columnspacing": 1.6}  # room for the largest mark
+    figure.legend(handles=_legend(theme), loc="outside lower center", ncols=6, labelcolor=theme.text, **spaces)
     figure.draw_without_rendering()
     for axes, networks, value in labels:
         _write_labels(axes, theme, networks, value)
@@ -362,7 +363,7 @@ def int8_data() -> Data:
 
 def draw_int8(figure: "Figure", theme: Theme, data: Data) -> None:
     """Draw losses as bars: a group a network, a pair of bars a set."""
-    figure.set_size_inches(8, 3.6)
+    figure.set_size_inches(10, 3.6)
     axes = figure.subplots()
     step = len(SETS) + 1
     for shift, index, color, label in (
@@ -373,8 +374,16 @@ def draw_int8(figure: "Figure", theme: Theme, data: Data) -> None:
         axes.bar(places, [loss for line in data for loss in line[index]], 0.38, color=color, label=label)
     axes.axhline(0.05, color=theme.text, linestyle=":", linewidth=1)
     ticks = [group * step + number for group in range(len(data)) for number in range(len(SETS))]
-    names = [f"{s}\n{line[0]}" if s == SETS[1] else s for line in data for s in SETS]
-    axes.set_xticks(ticks, names, fontsize=8)
+    axes.set_xticks(ticks, [*SETS] * len(data), fontsize=8)
+    for group, (name, *_) in enumerate(data):
+        middle = group * step + (len(SETS) - 1) / 2
+        below: dict[str, Any] = {
+            "xycoords": ("data", "axes fraction"),
+            "textcoords": "offset points",
+            "ha": "center",
+            "va": "top",
+        }
+        axes.annotate(name, (middle, 0), (0, -17), fontsize=9, fontweight="bold", **below)
     axes.grid(visible=False, axis="x")
     axes.set_title("What int8 loses against the same network in float, dB; dotted: the aim")
     axes.legend(labelcolor=theme.text)
@@ -475,7 +484,7 @@ def main(check: bool) -> int:
     for name, (read_data, _) in CHARTS.items():
         data = read_data()
         if not data:
-            print(f"{name}: not measured yet; sesr benchmark report does that", file=sys.stderr)
+            print(f"{name}: no chart, since its table is missing; sesr benchmark report writes that", file=sys.stderr)
         elif stale(name, data):
             changed.append(name)
             if not check:

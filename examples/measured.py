@@ -18,6 +18,12 @@ from sesr.benchmarks.report import read_record
 
 Rows = list[dict[str, str]]
 
+UNMEASURED = "-"
+"""Stands where something was not measured."""
+
+MACHINES = "machines.csv"
+"""Machines of tables that have no entry in the record of the report: name and what else a sentence says of it."""
+
 
 def rows_of(results: Path, name: str) -> Rows:
     """Return a table's rows; none where it has not been measured."""
@@ -102,8 +108,9 @@ def _doubling_times(results: Path, name: str, wanted: dict[str, str]) -> Doublin
 
 def _machine(results: Path, name: str, threads: str) -> str:
     """Return what a table was measured on: "two cores of an AMD EPYC (Zen 4)"."""
-    entry = read_record(results).get(name)
-    return f"{threads} threads of {entry['machine']['processor']}" if entry else "two cores of an AMD EPYC (Zen 4)"
+    if (entry := read_record(results).get(name)) is not None:
+        return f"{threads} threads of {entry['machine']['processor']}"
+    return earlier_machine(results, name)[0]
 
 
 def _networks(rows: Rows) -> Iterable[tuple[str, str, str]]:
@@ -144,14 +151,22 @@ def peers(results: Path) -> str:
     """Everything that a user would take instead: a chart, and a table for each size of frame."""
     rows = rows_of(results, "peers.csv")
     if not rows:
-        return paragraph("Not measured yet: `sesr benchmark report` does that.")
+        return "There are no figures: `results/peers.csv` is missing, which the command below writes."
     sizes = dict.fromkeys((row["width"], row["height"], row["scale"]) for row in rows)
-    parts = [*(_peers_of(rows, *size) for size in sizes), _how(results, "peers.csv")]
+    parts = [*(_peers_of(rows, *size) for size in sizes), *_competitors(rows), _how(results, "peers.csv")]
     if (results.parent / "docs" / "results" / "speed-light.svg").is_file():
         chart = "Milliseconds from 1080p to 4K by engine, network and filter"
         themes = (f"![{chart}](speed-{theme}.svg#gh-{theme}-mode-only)" for theme in ("light", "dark"))
         parts.insert(0, "\n".join(themes))
     return "\n\n".join(parts)
+
+
+def _competitors(rows: Rows) -> Iterable[str]:
+    """Yield a sentence on the engines that competed for the networks of others, if there are any."""
+    names = dict.fromkeys(name for row in rows for name in sorted(row.get("fastest_of", "").split()))
+    if names:
+        engines = ", ".join(DISPLAYED.get(name, name) for name in names)
+        yield paragraph(f"Networks of others run in the fastest of {engines}, by a trial on 960 x 540 pixels at most.")
 
 
 def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
@@ -164,25 +179,25 @@ def _peers_of(rows: Rows, width: str, height: str, scale: str) -> str:
             times = [f"{float(row[column]):,.1f}" for column in ("best_ms", "median_ms")]
             times.append(f"{float(row['of_ours']):.2f}")
             names = [DISPLAYED.get(row[column], row[column]) for column in ("network", "engine")]
-            lines.append([*names, *times, share, row["peak_mb"] and f"{row['peak_mb']} MB"])
+            lines.append([*names, *times, share, f"{row['peak_mb']} MB" if row["peak_mb"] else UNMEASURED])
     head = [f"{width} x {height} to {large}", "engine", "least, ms", "median, ms", "times ours"]
     return table([*head, "share of the peak", "memory"], lines)
 
 
-EARLIER = {
-    "engine.csv": "Two cores of an AMD EPYC (Zen 4), whose peak is 235 billion int8 and 59 billion float multiply-adds "
-    "a second and core.",
-    "files_m11.csv": "Two cores of an Intel Xeon with AMX.",
-    "sharpen_speed.csv": "On an Intel Xeon with AVX-512, next to other work.",
-}
-"""Machines of tables that are older than the record of the report."""
+def earlier_machine(results: Path, name: str) -> tuple[str, str]:
+    """Return the machine of a table without a record, and how a sentence on it goes on."""
+    for row in rows_of(results, MACHINES):
+        if row["table"] == name:
+            return row["machine"], row["more"]
+    return "a machine that was not recorded", ""
 
 
 def machine_of(results: Path, name: str) -> str:
     """Return a sentence on the machine that a table was measured on."""
     entry = read_record(results).get(name)
     if entry is None:
-        return EARLIER.get(name, "On a machine that was not recorded.")
+        earlier, more = earlier_machine(results, name)
+        return f"{earlier[0].upper()}{earlier[1:]}{more}."
     machine = entry["machine"]
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
     return f"Measured on {entry['date'][:10]}: {machine['processor']}, {threads}, kernels {machine['kernel']}."

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from measured import MEASUREMENTS, doubling_times, doubling_times_of_rgb, figure, machine_of
+from measured import MEASUREMENTS, UNMEASURED, doubling_times, doubling_times_of_rgb, figure, machine_of
 from page_text import MARKED, paragraph, table, unmarked_figures
 from sesr.benchmarks.report import read_record
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
@@ -40,8 +40,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))
 """Pages that marks are looked for in."""
 
-STORIES = ("docs/inside/", "docs/log/", "docs/reference/", "docs/research/")
-"""Folders whose pages tell how things were built and found; figures of trials stand there beside their stories."""
+STORIES = ("docs/log/",)
+"""Folders whose pages tell of trials, as they were measured then: the pages say so, and their figures need no marks."""
 
 SETS = ("Set5", "Set14", "BSD100")
 AS_RGB = "Set14" + GRAY_AS_RGB
@@ -149,6 +149,10 @@ README_SET = "Set14"
 """The set whose figures the README shows; the paper's first figure is drawn with it."""
 
 
+GAPS = {UNMEASURED: f"*{UNMEASURED}*: not measured on it.", "": "An empty cell: there is no such network."}
+"""What a cell without a time says, and what that means."""
+
+
 def in_one_sentence() -> str:
     """Speed and size of the network that runs by default, in 8 bits."""
     times = doubling_times_of_rgb(ROOT / "results")
@@ -165,16 +169,17 @@ def networks() -> str:
     times = doubling_times(ROOT / "results")
     shipped = {network.name for network in list_networks()}
     rows = [["bicubic", "", *_psnr_of(DEFAULT_NETWORK, BICUBIC), "", ""]]
+    missing: set[str] = set()
     for name in VARIANTS:
         title = f"`{name}`" + (", the default" if name == DEFAULT_NETWORK else "")
-        found = [times.of(each) if each in shipped else "" for each in (name, f"{name}-int8")]
+        found = [times.of(each) or UNMEASURED if each in shipped else "" for each in (name, f"{name}-int8")]
+        missing.update(cell for cell in found if cell in GAPS)
         rows.append([title, weights(name, 2), *_psnr_of(name, OURS), *found])
     head = ["`-m`", "weights", f"{README_SET} x2, dB", f"{README_SET} x4, dB", "1080p to 4K, float", "with `--int8`"]
-    complete = all(cell for _, *cells in rows[1:] for cell in cells)
     text = paragraph(
         f"*dB* is PSNR on {README_SET} by the papers' protocol: more is better. *Weights* are those of x2.",
         f"*Times* are for luma, the network's part, on {times.machine}; color adds little.",
-        *([] if complete else ["An empty cell: no such network, or not measured yet."]),
+        *(meaning for cell, meaning in GAPS.items() if cell in missing),
         f"`--int8` costs {int8_below_default()} dB with `{DEFAULT_NETWORK}`.",
     )
     return table(head, rows) + "\n\n" + text

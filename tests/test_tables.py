@@ -118,13 +118,18 @@ def test_a_figure_from_nowhere_is_found(tables: ModuleType, copy: Path, capsys: 
     assert capsys.readouterr().err.splitlines()[1:] == ["docs/faq.md:1: 71 ms", "docs/faq.md:7: 37.4 dB"]
     page.write_text("It takes <!-- by hand: a stopwatch -->71 ms<!-- end -->.", encoding="utf-8")
     assert tables.main(check=True) == 0
+    research = copy / "docs" / "research" / "method.md"
+    research.write_text("It took 71 ms.", encoding="utf-8")
+    assert tables.main(check=True) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == ["docs/research/method.md:1: 71 ms"]
+    research.write_text("", encoding="utf-8")
     story = copy / "docs" / "log" / "experiments.md"
     story.write_text("It took 71 ms.", encoding="utf-8")
     assert tables.main(check=True) == 0
 
 
 def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
-    assert "Not measured yet" in tables.part("peers' speed")
+    assert "`results/peers.csv` is missing" in tables.part("peers' speed")
     head = "network,scale,values,engine,width,height,threads,rounds,best_ms,median_ms,of_ours,of_peak,peak_mb"
     rows = [
         "m5,2,float32,ours,960,540,2,5,60.04,62.0,1.0,0.85,50",
@@ -134,12 +139,23 @@ def test_peers_that_were_measured(tables: ModuleType, copy: Path) -> None:
     text = tables.part("peers' speed")
     assert "| 960 x 540 to 1920 x 1080 | engine |" in text
     assert "| m5 | ours | 60.0 | 62.0 | 1.00 | 85 % | 50 MB |" in text
-    assert "| bicubic | Pillow | 8.0 | 9.0 | 0.10 | | |" in text
+    assert "| bicubic | Pillow | 8.0 | 9.0 | 0.10 | | - |" in text
+    assert "fastest of" not in text
+    others = "fsrcnn,2,float32,torch,960,540,2,5,60.0,62.0,1.0,0.85,50,torch openvino"
+    lines = [f"{head},fastest_of", *(f"{row}," for row in rows), others]
+    (copy / "results" / "peers.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert "run in the fastest of OpenVINO, PyTorch, by a trial" in " ".join(tables.part("peers' speed").split())
 
 
 def test_the_machine_of_a_table(tables: ModuleType, copy: Path) -> None:
-    """It comes from the record of the report, where there is one."""
+    """It comes from the record of the report, where there is one, else from a table of earlier machines."""
     assert "Zen 4" in tables.part("machine of engine.csv")
+    assert "an AMD EPYC" in tables.in_one_sentence()
+    names = copy / "results" / "machines.csv"
+    names.write_text('table,machine,more\nengine.csv,an abacus,", of beads"\n', encoding="utf-8")
+    assert tables.part("machine of engine.csv") == "An abacus, of beads."
+    assert "on an abacus" in tables.in_one_sentence()
+    assert tables.part("machine of none.csv") == "A machine that was not recorded."
     machine = {
         "processor": "Abacus",
         "flags": [],
@@ -162,6 +178,8 @@ def test_the_table_of_networks(tables: ModuleType, copy: Path) -> None:
     assert default.startswith(f"| `{DEFAULT_NETWORK}`, the default | {VARIANTS[DEFAULT_NETWORK].weights:,} |")
     assert default.endswith(" ms |")
     assert "An empty cell" in tables.networks()
+    assert re.search(r"`m3` \|.*\| - \| \|", tables.networks())
+    assert "*-*: not measured on it." in tables.networks()
     names = [name + kind for name in VARIANTS for kind in ("", "-int8")]
     head = "network,scale,values,engine,width,height,threads,rounds,best_ms,median_ms,of_ours,of_peak,peak_mb"
     rows = [f"{name},2,,ours,1920,1080,2,5,1,{1000 + at},1,0.8," for at, name in enumerate(names)]

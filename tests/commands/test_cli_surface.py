@@ -157,7 +157,7 @@ SURFACE = {
         "-o --output": None,
     },
     "benchmark npu": {"model": None, "-s --scale": None, "-o --output": None},
-    "benchmark report": {"--data": None, "--only": [], "--quick": False, "-o --output": None},
+    "benchmark report": {"--data": None, "--kodak": None, "--only": [], "--quick": False, "-o --output": None},
     "completion": {"shell": None},
 }
 

@@ -2,7 +2,8 @@
 
 `PLAN` lists commands of `sesr` and the tables that they write. `make_report` runs each in a process of its own, one
 after the other, and keeps a record next to the tables, ``report.json``: for each table the command, the date, the
-commit, the machine and how busy that was. A command whose packages or pictures are missing is left out, with a line.
+commit, the machine and how busy that was. A command whose packages, pictures or GPU are missing is left out, with a
+line.
 Afterwards the scripts under ``examples`` write pages and charts anew, if the tables are the checkout's own.
 """
 
@@ -21,6 +22,7 @@ from typing import TypedDict
 from sesr.atomic import writing
 from sesr.benchmarks.machine import Machine, commit, load, this_machine
 from sesr.errors import UsageError
+from sesr.network.variants import VARIANTS
 
 RECORD = "report.json"
 """Name of the record's file."""
@@ -31,7 +33,7 @@ SCRIPTS = ("examples/charts.py", "examples/tables.py", "examples/crops.py")
 _BUSY = 0.5
 """Load above which times are doubtful."""
 
-_DATA = "{data}"
+_DATA, _KODAK = "{data}", "{kodak}"
 _EXPORT, _OPENVINO = ("flatbuffers", "ai_edge_litert"), ("openvino", "flatbuffers", "ai_edge_litert")
 
 Note = Callable[[str], object]
@@ -44,10 +46,13 @@ class Step:
 
     Attributes:
         table: file that it writes, or the main one of several.
-        command: what stands between `sesr` and `-o`; ``{data}`` is the folder of benchmark sets.
+        command: what stands between `sesr` and `-o`; ``{data}`` is the folder of benchmark sets, ``{kodak}`` that of
+            Kodak's pictures.
         needs: modules that must be installed.
         quick: the command that only shows that it works; None for one that cannot be quick.
         folder: `-o` names a folder below the tables', not a file.
+        beside: further tables that it writes.
+        gpu: it needs a GPU that PyTorch can use.
     """
 
     table: str
@@ -55,17 +60,40 @@ class Step:
     needs: Sequence[str] = ()
     quick: str | None = None
     folder: str | None = None
+    beside: Sequence[str] = ()
+    gpu: bool = False
 
     @property
     def name(self) -> str:
         """Name for `--only`: the table without its suffix."""
         return self.table.removesuffix(".csv")
 
-    def words(self, results: Path, data: Path | None, *, quick: bool) -> list[str]:
+    def words(self, results: Path, sets: "Sets", *, quick: bool) -> list[str]:
         """Return the command's words after `sesr`."""
         output = results / (self.table if self.folder is None else self.folder)
         command = self.command if self.quick is None or not quick else self.quick
-        return [word.format(data=data) for word in shlex.split(command)] + ["-o", output.as_posix()]
+        words = [word.format(data=sets.data, kodak=sets.kodak) for word in shlex.split(command)]
+        return [*words, "-o", output.as_posix()]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Folders of pictures that quality is measured on; None leaves out what needs them.
+
+    Attributes:
+        data: benchmark sets.
+        kodak: Kodak's pictures.
+    """
+
+    data: Path | None = None
+    kodak: Path | None = None
+
+
+def _evaluate(stem: str, options: str, folder: str = ".", needs: Sequence[str] = ()) -> Step:
+    """Return a step that measures one network: alone, since several would replace ``quality.csv``."""
+    below = "" if folder == "." else f"{folder}/"
+    pictures = (f"{below}{stem}_pictures.csv",)
+    return Step(f"{below}{stem}.csv", f"evaluate {options}", needs, folder=folder, beside=pictures)
 
 
 _TINY = "--width 64 --height 48 --rounds 1"
@@ -83,21 +111,43 @@ PLAN = (
     Step("engine_memory.csv", "benchmark engine-memory --int8 --height 100000"),
     Step("engine_memory_float.csv", "benchmark engine-memory --height 20000"),
     Step("training.csv", "benchmark training --threads 2", ("torch",)),
+    Step("gpu_training.csv", "benchmark gpu-training", ("torch",), "benchmark gpu-training -m m5 --rounds 1", gpu=True),
     Step("npu.csv", "benchmark npu m5", ("ethosu", *_EXPORT)),
-    Step("quality.csv", f"evaluate m3 m5 m7 m11 xl -s 2 4 --data {_DATA}", folder="."),
+    Step(
+        "quality.csv",
+        f"evaluate {' '.join(VARIANTS)} -s 2 4 --data {_DATA}",
+        folder=".",
+        beside=[f"{name}_x{scale}{of}.csv" for name in VARIANTS for scale in (2, 4) for of in ("", "_pictures")],
+    ),
     *(
         step
         for name in ("m5", "m11")
         for scale in (2, 4)
         for step in (
-            Step(f"{name}-relu_x{scale}.csv", f"evaluate {name}-relu -s {scale} --data {_DATA}", folder="."),
-            Step(f"{name}-int8_x{scale}.csv", f"evaluate {name} --int8 -s {scale} --data {_DATA}", folder="."),
-            Step(
-                f"litert/{name}-int8_x{scale}.csv",
-                f"evaluate {name} --int8 -s {scale} --data {_DATA} --engine litert",
+            _evaluate(f"{name}-relu_x{scale}", f"{name}-relu -s {scale} --data {_DATA}"),
+            _evaluate(f"{name}-int8_x{scale}", f"{name} --int8 -s {scale} --data {_DATA}"),
+            _evaluate(
+                f"{name}-int8_x{scale}",
+                f"{name} --int8 -s {scale} --data {_DATA} --engine litert",
+                "litert",
                 _EXPORT,
-                folder="litert",
             ),
+        )
+    ),
+    _evaluate("m5-relu_x2", f"m5-relu --data {_DATA} --round-input", "rounded_input"),
+    _evaluate("m5_x2", f"m5 --data {_KODAK}", "kodak"),
+    _evaluate("m5-relu_x2", f"m5-relu --data {_KODAK}", "kodak"),
+    _evaluate("m5-relu_x4", f"m5-relu -s 4 --data {_KODAK}", "kodak"),
+    _evaluate("m5-int8_x2", f"m5 --int8 --data {_KODAK}", "kodak"),
+    _evaluate("m5-relu_x2", f"m5-relu --data {_KODAK} --round-input", "rounded_input/kodak"),
+    _evaluate("m5-int8_x2", f"m5 --int8 --data {_KODAK} --engine litert", "litert/kodak", _EXPORT),
+    *(
+        step
+        for name in ("m5", "m11")
+        for step in (
+            _evaluate(f"{name}-photo_x2", f"{name}-photo --data {_DATA}"),
+            _evaluate(f"{name}-photo_x2_jpeg75", f"{name}-photo --data {_DATA} --jpeg 75"),
+            _evaluate(f"{name}_x2_jpeg75", f"{name} --data {_DATA} --jpeg 75"),
         )
     ),
     Step("sharpen.csv", f"evaluate m5 m11 -s 2 4 --data {_DATA} --sharpen 0 0.25 0.5 1", folder="."),
@@ -127,7 +177,7 @@ class Entry(TypedDict):
 
 def make_report(
     results: Path,
-    data: Path | None = None,
+    sets: Sets = Sets(),
     only: Sequence[str] = (),
     *,
     quick: bool = False,
@@ -138,7 +188,7 @@ def make_report(
 
     Args:
         results: folder of the tables, created if necessary.
-        data: folder of benchmark sets; None leaves out what needs them.
+        sets: folders of pictures.
         only: names of the steps to run; none runs all.
         quick: run small commands instead, which show that everything works; what cannot be small is left out.
         plan: the steps to choose from.
@@ -155,9 +205,9 @@ def make_report(
         note(f"this machine is busy (load {waiting}): times will be worth little; stop everything else first")
     failed, at = 0, commit(Path.cwd())  # before any table of the checkout changes
     for step in wanted:
-        if reason := _left_out(step, data, quick):
+        if reason := _left_out(step, sets, quick):
             note(f"{step.name}: left out, {reason}")
-        elif not _run(step, results, data, at, quick, note):
+        elif not _run(step, results, sets, at, quick, note):
             failed += 1
             note(f"{step.name}: failed, and its table stays as it was")
     return failed
@@ -180,19 +230,29 @@ def read_record(results: Path) -> dict[str, Entry]:
     return record
 
 
-def _left_out(step: Step, data: Path | None, quick: bool) -> str:
+def _left_out(step: Step, sets: Sets, quick: bool) -> str:
     """Return why a step cannot run; empty if it can."""
     absent = [module for module in step.needs if find_spec(module) is None]
     if absent:
         return f"{absent[0]} is not installed"
-    if _DATA in step.command and data is None:
+    if _DATA in step.command and sets.data is None:
         return "it needs --data FOLDER with benchmark sets"
+    if _KODAK in step.command and sets.kodak is None:
+        return "it needs --kodak FOLDER with Kodak's pictures"
+    if step.gpu and not _has_gpu():
+        return "there is no GPU that PyTorch can use"
     return "it has no quick form" if quick and step.quick is None else ""
 
 
-def _run(step: Step, results: Path, data: Path | None, at: str, quick: bool, note: Note) -> bool:
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _run(step: Step, results: Path, sets: Sets, at: str, quick: bool, note: Note) -> bool:
     """Run a step, record it, and return whether it worked."""
-    words, waiting, start = step.words(results, data, quick=quick), load(), time.perf_counter()
+    words, waiting, start = step.words(results, sets, quick=quick), load(), time.perf_counter()
     note(f"sesr {shlex.join(words)}")
     if subprocess.call([sys.executable, "-m", "sesr", *words]):
         return False

@@ -63,6 +63,7 @@ def _add_report(kinds: "Commands") -> None:
         kinds, "report", _report, "everything that the pages quote, with a record of how it was measured"
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="benchmark sets, for the tables of quality")
+    parser.add_argument("--kodak", type=Path, metavar="FOLDER", help="Kodak's pictures, for the tables of int8")
     parser.add_argument("--only", nargs="+", default=[], metavar="TABLE", help="such as peers or memory (default: all)")
     parser.add_argument("--quick", action="store_true", help="small commands, to see that everything works")
     parser.add_argument(
@@ -72,11 +73,12 @@ def _add_report(kinds: "Commands") -> None:
 
 def _report(arguments: Arguments) -> int:
     """Measure, and write the pages of this checkout if the tables are its own."""
-    from sesr.benchmarks.report import make_report, write_pages
+    from sesr.benchmarks.report import Sets, make_report, write_pages
 
     results = arguments.output or Path("results-quick" if arguments.quick else "results")
     note = partial(print, flush=True)
-    failed = make_report(results, arguments.data, arguments.only, quick=arguments.quick, note=note)
+    sets = Sets(arguments.data, arguments.kodak)
+    failed = make_report(results, sets, arguments.only, quick=arguments.quick, note=note)
     if results == Path("results"):
         failed += write_pages(Path(), note)
     return 1 if failed else 0

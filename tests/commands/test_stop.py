@@ -19,11 +19,15 @@ STOPS = [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
 
 
 @pytest.fixture(autouse=True)
-def _hangups_arrive() -> Iterator[None]:
-    """Under `nohup`, processes would ignore SIGHUP, as they should, and the tests would wait for them."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _signals_arrive() -> Iterator[None]:
+    """Under `nohup`, or in the background of a shell, processes ignore signals, as they should: tests would hang."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for name, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(name, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for name, handler in before.items():
+        signal.signal(name, handler)
 
 
 def start(*command: object) -> subprocess.Popen[str]:

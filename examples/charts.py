@@ -40,7 +40,7 @@ RESULTS, FOLDER = ROOT / "results", ROOT / "docs" / "results"
 STYLE = Path(__file__).with_name("charts.mplstyle")
 
 Data = Sequence[Any]
-"""What a chart shows, as JSON holds it."""
+"""Content of a chart, as JSON holds it."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ _SIDES: Sequence[tuple[int, float]] = (
     (-1, -2),
     (-1, 2),
 )
-"""Where a label may stand beside its mark: to the right, below to the right, and so on."""
+"""Places for a label around its mark: to the right, below to the right, and so on."""
 
 
 def _write_labels(axes: "Axes", theme: Theme, marks: Sequence[Mark], value: str) -> None:

@@ -67,6 +67,20 @@ def luma_psnr(picture: Bytes, original: Bytes, scale: int) -> float:
     return psnr(one, two, scale)
 
 
+def show(pictures: dict[str, Bytes], scale: int, output: Path) -> None:
+    """Print the PSNR of each picture to the one called "original", and write parts of all of them as one picture."""
+    for label, picture in pictures.items():
+        if label != "original":
+            print(f"{label:20} {luma_psnr(picture, pictures['original'], scale):6.2f} dB")
+    write_sheet(side_by_side(pictures), output)
+
+
+def write_sheet(sheet: Bytes, output: Path) -> None:
+    """Write a picture that shows others, and print its name."""
+    write_picture(output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
+    print(output.name)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Draws a picture and compares bicubic with a network on it.")
@@ -77,13 +91,7 @@ def main() -> None:
     )
     parser.add_argument("-s", "--scale", type=int, default=2, choices=(2, 3, 4), help="(default: %(default)s)")
     arguments = parser.parse_args()
-    pictures = versions(arguments.model, arguments.scale)
-    for label, picture in pictures.items():
-        if label != "original":
-            print(f"{label:14} {luma_psnr(picture, pictures['original'], arguments.scale):6.2f} dB")
-    sheet = side_by_side(pictures)
-    write_picture(arguments.output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
-    print(arguments.output)
+    show(versions(arguments.model, arguments.scale), arguments.scale, arguments.output)
 
 
 if __name__ == "__main__":

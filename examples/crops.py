@@ -13,12 +13,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import sesr
-from compare import Bytes, luma_psnr
+from compare import Bytes, luma_psnr, write_sheet
 from scenes import SCENES, draw
-from sesr.files.write import write_picture
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
-from sesr.imaging.stream import Stream
 
 SIDE = (96, 72)
 """Width and height of a scene, in pixels; multiples of every scale."""
@@ -74,9 +72,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
     parser.add_argument("-s", "--scale", type=int, default=2, choices=(2, 4), help="(default: %(default)s)")
     arguments = parser.parse_args()
-    page = sheet(arguments.scale)
-    write_picture(arguments.output, Stream([page], page.shape[1], page.shape[0], "RGB", 8))
-    print(arguments.output.name)
+    write_sheet(sheet(arguments.scale), arguments.output)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 
 import sesr
-from compare import HEIGHT, WIDTH, Bytes, luma_psnr, side_by_side
+from compare import HEIGHT, WIDTH, Bytes, show
 from draw import draw_scene
 from sesr.files.jpeg import through_jpeg
-from sesr.files.write import write_picture
 from sesr.imaging.resize import downscale
 from sesr.imaging.resize import upscale as bicubic
-from sesr.imaging.stream import Stream
 
 SCALE = 2
 
@@ -40,13 +38,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
     parser.add_argument("-q", "--quality", type=int, default=75, help="JPEG's (default: %(default)s)")
     arguments = parser.parse_args()
-    pictures = versions(arguments.quality)
-    for label, picture in pictures.items():
-        if label != "original":
-            print(f"{label:20} {luma_psnr(picture, pictures['original'], SCALE):6.2f} dB")
-    sheet = side_by_side(pictures)
-    write_picture(arguments.output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
-    print(arguments.output.name)
+    show(versions(arguments.quality), SCALE, arguments.output)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import sesr
-from compare import HEIGHT, WIDTH, Bytes, luma_psnr, side_by_side
+from compare import HEIGHT, WIDTH, Bytes, show
 from draw import draw_scene
-from sesr.files.write import write_picture
 from sesr.imaging.resize import downscale
-from sesr.imaging.stream import Stream
 
 AMOUNTS = (0, 0.3, 1)
 
@@ -34,13 +32,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, nargs="?", default=default, metavar="OUT", help="(default: %(default)s)")
     parser.add_argument("-s", "--scale", type=int, default=2, choices=(2, 4), help="(default: %(default)s)")
     arguments = parser.parse_args()
-    pictures = versions(arguments.scale)
-    for label, picture in pictures.items():
-        if label != "original":
-            print(f"{label:14} {luma_psnr(picture, pictures['original'], arguments.scale):6.2f} dB")
-    sheet = side_by_side(pictures)
-    write_picture(arguments.output, Stream([sheet], sheet.shape[1], sheet.shape[0], "RGB", 8))
-    print(arguments.output.name)
+    show(versions(arguments.scale), arguments.scale, arguments.output)
 
 
 if __name__ == "__main__":

@@ -103,11 +103,11 @@ class Pair:
         return label(self.name, self.scale)
 
     def loss(self, benchmark: str) -> float:
-        """What int8 loses in our engine, dB of the 8-bit RGB picture."""
+        """Loss by int8 in our engine, dB of the 8-bit RGB picture."""
         return self.relu[benchmark, OURS].psnr - self.int8[benchmark, OURS].psnr
 
     def tflite_loss(self, benchmark: str) -> float:
-        """What int8 loses as a file elsewhere, dB of 8-bit luma."""
+        """Loss by int8 as a file elsewhere, dB of 8-bit luma."""
         return self.relu[benchmark, OURS].psnr_y8 - self.tflite[benchmark, OURS].psnr_y8
 
 
@@ -150,7 +150,7 @@ README_SET = "Set14"
 
 
 GAPS = {UNMEASURED: f"*{UNMEASURED}*: not measured on it.", "": "An empty cell: there is no such network."}
-"""What a cell without a time says, and what that means."""
+"""Text of a cell without a time, and its explanation."""
 
 
 def in_one_sentence() -> str:
@@ -192,13 +192,13 @@ def _psnr_of(name: str, method: str) -> Iterator[str]:
 
 
 def int8_below_default() -> str:
-    """What the default network loses by `--int8` at x2, dB: "0.05 to 0.09"."""
+    """Loss of the default network by `--int8` at x2, dB: "0.05 to 0.09"."""
     usual, int8 = read(f"{DEFAULT_NETWORK}_x2"), read(f"{DEFAULT_NETWORK}-int8_x2")
     return span(usual[s, OURS].psnr - int8[s, OURS].psnr for s in SETS)
 
 
 def gain_of_a_larger_network() -> str:
-    """What each network gains over the next smaller one on Set5, dB: "0.11 to 0.26"."""
+    """Gain of each network over the next smaller one on Set5, dB: "0.11 to 0.26"."""
     psnr = {scale: [read(f"{name}_x{scale}")["Set5", OURS].psnr for name in VARIANTS] for scale in (2, 4)}
     return span(large - small for row in psnr.values() for small, large in pairwise(row))
 
@@ -358,7 +358,7 @@ def int8() -> str:
 
 
 def relu_costs() -> str:
-    """What float networks with ReLU lose against those with PReLU, dB: "0.00 to 0.08"."""
+    """Loss of float networks with ReLU against those with PReLU, dB: "0.00 to 0.08"."""
     return span(_relu_costs(pairs()))
 
 

@@ -1,4 +1,4 @@
-"""What MkDocs runs while it builds the site: pages that lie elsewhere, and parts of pages that come from the code.
+"""Hooks of MkDocs for building the site: pages that lie elsewhere, and parts of pages that come from the code.
 
 `mkdocs.yml` names this file under ``hooks``. MkDocs calls the functions whose names begin with ``on_``. A page asks for
 a part that comes from the code by a comment on a line of its own::

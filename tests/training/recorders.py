@@ -1,4 +1,4 @@
-"""What stands for a GPU's recording on a CPU."""
+"""Stand-ins, on a CPU, for a GPU's recording."""
 
 from collections.abc import Callable
 

@@ -28,7 +28,7 @@ RECORD = "report.json"
 """Name of the record's file."""
 
 SCRIPTS = ("examples/charts.py", "examples/tables.py", "examples/crops.py")
-"""What writes pages and pictures from the tables, in a checkout."""
+"""Programs that write pages and pictures from the tables, in a checkout."""
 
 _BUSY = 0.5
 """Load above which times are doubtful."""

@@ -1,4 +1,4 @@
-"""What sharpening costs: networks measured with their results sharpened by several amounts.
+"""Cost of sharpening in dB: networks measured with their results sharpened by several amounts.
 
 Everything else is the papers' protocol (`sesr.evaluation.protocol`), of the 8-bit picture. ``sharpen.csv`` has a
 line for each network, set and amount.

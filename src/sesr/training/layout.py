@@ -1,4 +1,4 @@
-"""Where a run keeps its files. A recipe of several stages has a run of its own for each, in subfolders::
+"""The files of a run, and the lock on its folder. A recipe of several stages has a run for each, in subfolders::
 
 runs/m5_x2/recipe.toml       the whole recipe
 runs/m5_x2/stage1/           a run like any other (`sesr.training.run`)

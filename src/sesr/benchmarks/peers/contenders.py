@@ -49,7 +49,7 @@ INSTALL = {
     "torch": "'sesr[train]'",
     OPENCV: "opencv-python-headless",
 }
-"""What to give `pip install` for each of them."""
+"""Package of each of them, for `pip install`."""
 
 DISPLAYED = {
     "openvino": "OpenVINO",

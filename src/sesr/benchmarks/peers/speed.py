@@ -71,7 +71,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Scope:
-    """What takes part.
+    """Contenders and sizes of a run.
 
     Attributes:
         sizes: frames to enlarge.

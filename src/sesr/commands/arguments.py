@@ -95,12 +95,12 @@ def positive(text: str) -> int:
 
 def sharpen_amount(text: str) -> float:
     """Parse an amount of sharpening."""
-    from sesr.inference.sharpen import MOST
+    from sesr.inference.sharpen import MAX_AMOUNT
 
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (not at all) to {MOST:g}, such as 0.3")
+    if not 0 <= number <= MAX_AMOUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (not at all) to {MAX_AMOUNT:g}, such as 0.3")
     return number

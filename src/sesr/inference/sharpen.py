@@ -32,7 +32,7 @@ from sesr.errors import UsageError
 from sesr.imaging.arrays import Pixels
 from sesr.imaging.stream import CHANNELS, Source
 
-MOST = 2.0
+MAX_AMOUNT = 2.0
 """Largest amount."""
 
 LIMIT = 24.0
@@ -60,9 +60,9 @@ class Sharpening:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, Real) or not 0 <= self.amount <= MOST:
+        if not isinstance(self.amount, Real) or not 0 <= self.amount <= MAX_AMOUNT:
             raise UsageError(
-                f"sharpen must be a number from 0 (not at all) to {MOST:g}, such as 0.3, not {self.amount!r}"
+                f"sharpen must be a number from 0 (not at all) to {MAX_AMOUNT:g}, such as 0.3, not {self.amount!r}"
             )
 
     @property

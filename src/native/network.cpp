@@ -1,8 +1,10 @@
 #include "network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
 namespace sesr {
 
@@ -42,7 +44,7 @@ std::int32_t shifted_bias(std::int32_t bias, const std::int8_t* weights, Index c
     }
     require(magnitude < MOST, "a bias is too large for sums of 32 bits");
     // half the range, so that kernels can add a zero point before they clip
-    require(magnitude * scale < MOST / 2, "a channel's scale is too large beside its output's");
+    require(magnitude * scale < MOST / 2, "a channel's scale is too large for its output's");
     const double shifted = bias - zero * total;
     require(std::abs(shifted) < MOST, "a bias is too large for sums of 32 bits");
     return static_cast<std::int32_t>(shifted);
@@ -60,9 +62,11 @@ Place stacked_place(Index row, Index column) {
 }
 
 float shifted_bias(float bias, const float*, Index, std::int32_t, float) { return bias; }
+std::int32_t shifted_bias(std::int32_t bias, const std::int16_t*, Index, std::int32_t, float) { return bias; }
 
-// Factor of an output's sums. Throws where it is not positive.
-float requant_scale(const Int8Weights& layer, Index output) {
+// Factor of an output's sums in whole numbers. Throws where it is not positive.
+template <class Weights>
+float requant_scale(const Weights& layer, Index output) {
     const float scale = layer.requant_scale[output];
     require(std::isfinite(scale) && scale > 0, "factors are positive");
     return scale;
@@ -70,24 +74,111 @@ float requant_scale(const Int8Weights& layer, Index output) {
 
 float requant_scale(const FloatWeights&, Index) { return 1.0f; }
 
+// Winograd's transform of a row of three weights, times 24 so that it stays whole (`kernels/winograd.inl`).
+constexpr std::int32_t WHOLE = 24;
+constexpr std::int32_t POINT_WEIGHTS[POINTS][3] = {{6, 0, 0}, {-4, -4, -4}, {-4, 4, -4},
+                                                   {1, 2, 4}, {1, -2, 4},   {0, 0, 24}};
+// How much larger than the largest input a transformed one can be: the sums of magnitudes of B's rows.
+constexpr std::int32_t POINT_INPUT[POINTS] = {10, 10, 10, 6, 6, 10};
+
+float transformed(const float* taps, Index point) {
+    double sum = 0;
+    for (Index tap = 0; tap < 3; ++tap) sum += POINT_WEIGHTS[point][tap] * static_cast<double>(taps[tap]);
+    return static_cast<float>(sum / WHOLE);
+}
+
+std::int32_t transformed(const std::int8_t* taps, Index point) {
+    std::int32_t sum = 0;
+    for (Index tap = 0; tap < 3; ++tap) sum += POINT_WEIGHTS[point][tap] * taps[tap];
+    return sum;
+}
+
+float bias_factor(const float*) { return 1; }
+std::int32_t bias_factor(const std::int8_t*) { return WHOLE; }
+std::int32_t bias_factor(const std::int16_t*) { return 1; }
+
+std::int16_t transformed(const std::int16_t* points, Index point) { return points[point]; }
+
+bool fits_tiles(const float*, float, Index, std::int32_t) { return true; }
+// `check_fixed` has refused what does not fit.
+bool fits_tiles(const std::int16_t*, std::int32_t, Index, std::int32_t) { return true; }
+
+// Winograd's B and A (`kernels/winograd.inl`).
+constexpr double FEATURE_POINTS[POINTS][POINTS] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                                   {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+constexpr double POINT_RESULTS[TILE][POINTS] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+constexpr double LARGEST_TILE_FEATURE = 3276, LARGEST_STORED = 32767;
+
+// The largest of a tile's four results, whatever its features are, for weights at the points.
+double largest_tile_result(const std::int16_t* weights, Index rows) {
+    double largest = 0;
+    for (const auto& result : POINT_RESULTS) {
+        double total = 0;
+        for (Index row = 0; row < rows; ++row)
+            for (Index feature = 0; feature < POINTS; ++feature) {
+                double share = 0;
+                for (Index point = 0; point < POINTS; ++point)
+                    share += result[point] * weights[row * POINTS + point] * FEATURE_POINTS[point][feature];
+                total += std::abs(share);
+            }
+        largest = std::max(largest, total);
+    }
+    return largest * LARGEST_TILE_FEATURE;
+}
+
+// Throws where a result of fixed point could leave 32 bits, or wrap around when it is rounded to features.
+void check_fixed(const FixedWeights& layer, Index outputs, Index inputs, Index k, bool rounded) {
+    const Index taps = inputs * k * (k == 3 ? POINTS : k);
+    for (Index o = 0; o < outputs; ++o) {
+        const std::int16_t* weights = layer.weight + o * taps;
+        double largest = std::abs(static_cast<double>(layer.bias[o]));
+        if (k == 3)
+            largest += largest_tile_result(weights, inputs * k);
+        else
+            for (Index tap = 0; tap < taps; ++tap)
+                largest += LARGEST_STORED * std::abs(static_cast<double>(weights[tap]));
+        require(largest < MOST, "a bias or weight is too large for sums of 32 bits");
+        const double slope = layer.slope ? std::abs(static_cast<double>(layer.slope[o])) : 1;
+        require(std::isfinite(slope), "slopes are finite");
+        // floats may be a little larger than what they stand for, so there is room below 2^31
+        require(!rounded || largest * layer.requant_scale[o] * std::max(1.0, slope) < 0.75 * MOST,
+                "a channel's scale is too large for its output's");
+    }
+}
+
+// True if no sum of one output can leave 32 bits, for any stored features. Transformed weights, 24 * 128 at most, and
+// transformed features, 10 * 128 at most, fit 16 bits, and the sum of two of their products fits 32.
+bool fits_tiles(const std::int8_t* weights, std::int32_t bias, Index inputs, std::int32_t offset) {
+    double largest[POINTS];
+    for (Index point = 0; point < POINTS; ++point) {
+        double total = 0;
+        for (Index row = 0; row < inputs * 3; ++row) total += std::abs(transformed(weights + row * 3, point));
+        largest[point] = total * POINT_INPUT[point] * (128 + offset);
+    }
+    largest[1] += WHOLE * std::abs(static_cast<double>(bias));
+    const double near = largest[1] + largest[2], far = largest[3] + largest[4];
+    return std::max(largest[0] + near + 4 * far, near + 8 * far + largest[5]) < MOST;
+}
+
 }  // namespace
 
-Network::Network(const Kernels& kernels, const Shape& shape, bool int8, std::size_t layers)
-    : kernels_(kernels), shape_(shape), int8_(int8) {
+Network::Network(const Kernels& kernels, const Shape& shape, Values values, std::size_t layers, bool winograd)
+    : kernels_(kernels), shape_(shape), values_(values), winograd_(winograd) {
     require(shape.m >= 0 && shape.m <= MOST_LAYERS, "m must lie in 0..256");
     require(shape.f >= 1 && shape.f <= MOST_FEATURES, "f must lie in 1..1024");
     require(shape.scale >= 2 && shape.scale <= 4, "scale must be 2, 3 or 4");
     require(layers == static_cast<std::size_t>(shape.m) + 2, "there must be m + 2 convolutions");
 }
 
-Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<FloatWeights>& layers)
-    : Network(kernels, shape, false, layers.size()) {
+Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<FloatWeights>& layers, bool winograd)
+    : Network(kernels, shape, Values::FLOAT32, layers.size(), winograd) {
     pack(layers);
 }
 
 Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<Int8Weights>& layers,
-                 const PlaneAddition& residual_sum, const PlaneAddition& output, float tail_scale)
-    : Network(kernels, shape, true, layers.size()) {
+                 const PlaneAddition& residual_sum, const PlaneAddition& output, float tail_scale, bool winograd)
+    : Network(kernels, shape, Values::INT8, layers.size(), winograd) {
     for (const PlaneAddition& sum : {residual_sum, output}) {
         require(sum.shift >= 1 && sum.shift <= 30, "an addition shifts by 1 to 30 bits");
         for (const std::int32_t multiplier : {sum.left, sum.right})
@@ -120,9 +211,37 @@ Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<I
     requantization_ = {scales, tail_scale, layers.back().zero_out, shape.input_residual, stored(output, 0, 128, 128)};
 }
 
+Network::Network(const Kernels& kernels, const Shape& shape, const std::vector<FixedWeights>& layers,
+                 const float* left_scale, const float* right_scale)
+    : Network(kernels, shape, Values::INT16, layers.size(), true) {
+    require(kernels.int16.tiles > 0, "these kernels have no fixed point");
+    for (std::size_t index = 0; index < layers.size(); ++index) {
+        const FixedWeights& layer = layers[index];
+        require(layer.weight && layer.bias && layer.requant_scale, "convolutions need weights, biases and factors");
+        const bool head = index == 0, tail = index + 1 == layers.size();
+        check_fixed(layer, tail ? outputs() : shape.f, head ? 1 : shape.f, head || tail ? 5 : 3, !tail);
+    }
+    for (Index channel = 0; channel < shape.f; ++channel)
+        require(std::isfinite(left_scale[channel]) && std::isfinite(right_scale[channel]), "scales are finite");
+    pack(layers);
+    const auto copied = [&](const float* from, Index count, Index room) {
+        float* scales = allocate<float>(static_cast<std::size_t>(room));
+        std::memcpy(scales, from, static_cast<std::size_t>(count) * sizeof(float));
+        return scales;
+    };
+    residual_sum_.left_scale = copied(left_scale, shape_.f, pixel());
+    residual_sum_.right_scale = copied(right_scale, shape_.f, pixel());
+    requantization_ = {copied(layers.back().requant_scale, outputs(), outputs()), 1.0f, 0, shape.input_residual, {}};
+}
+
+Index Network::tiled_layers() const {
+    return std::count_if(layers_.begin(), layers_.end(),
+                         [](const Layer& layer) { return layer.convolution.tile_weights != nullptr; });
+}
+
 template <class T>
 T* Network::allocate(std::size_t count) {
-    memory_.emplace_back(count * sizeof(T));
+    memory_.push_back(Memory({static_cast<Index>(count), Index{sizeof(T)}}));
     return reinterpret_cast<T*>(memory_.back().data());
 }
 
@@ -136,31 +255,64 @@ void Network::pack(const std::vector<LayerWeights<Weight, Bias>>& layers) {
 
 template <class Weight, class Bias>
 void Network::pack_layer(const LayerWeights<Weight, Bias>& source, bool head) {
-    const Arithmetic& own = arithmetic();
-    const Index inputs = head ? 1 : shape_.f, k = head ? 5 : 3, taps = inputs * k * k;
+    // in fixed point the layers in the middle are given at Winograd's points, and have no direct form
+    const bool points_only = std::is_same_v<Weight, std::int16_t> && !head;
     Layer layer;
     Convolution& packed = layer.convolution;
-    const bool stacked = head && own.channels == STACKED;
+    describe(head, packed);
+    packed.zero = source.zero_out + arithmetic().offset;
+    pack_outputs(source, head ? 5 * 5 : shape_.f * 3 * (points_only ? POINTS : 3), packed);
+    if (!points_only) pack_taps(source, head, packed);
+    if (!head && winograd_ && arithmetic().tiles > 0) pack_tiles(source, packed);
+    layer.padding = packed.zero;
+    if (source.table != nullptr) {
+        auto* table = allocate<std::int8_t>(static_cast<std::size_t>(pixel()) * 256);
+        std::memcpy(table, source.table, static_cast<std::size_t>(shape_.f) * 256);
+        layer.table = table;
+        layer.padding = source.zero_table + arithmetic().offset;
+    }
+    layers_.push_back(layer);
+}
+
+// Says how the first convolution, or one in the middle, reads its input.
+void Network::describe(bool head, Convolution& packed) const {
+    const Index channels = arithmetic().channels, k = head ? 5 : 3;
+    const bool stacked = head && channels == STACKED;
     packed.rows = stacked ? 1 : k;
     packed.columns = head ? 1 : k;
-    packed.dwords = stacked ? k + 2 : head ? (k + own.channels - 1) / own.channels : dwords();
+    packed.dwords = stacked ? k + 2 : head ? (k + channels - 1) / channels : dwords();
     packed.pixel = head ? 1 : pixel();
     packed.origin = -(k / 2) * packed.pixel;
     packed.groups = groups();
-    packed.zero = source.zero_out + own.offset;
+}
 
+// Packs what belongs to an output: its bias, which is checked, its scale and its slope. An output has `taps` weights.
+template <class Weight, class Bias>
+void Network::pack_outputs(const LayerWeights<Weight, Bias>& source, Index taps, Convolution& packed) {
     const auto padded = static_cast<std::size_t>(pixel());
-    const Index tap_dwords = packed.dwords * LANES;
-    char* weights =
-        allocate<char>(static_cast<std::size_t>(packed.groups * packed.rows * packed.columns * tap_dwords) * 4);
     Bias* bias = allocate<Bias>(padded);
-    float* scale_or_slope = allocate<float>(padded);
-    (int8_ ? packed.requant_scale : packed.slope) = scale_or_slope;
+    float* scales = allocate<float>(padded);
+    float* slopes = allocate<float>(padded);
     for (Index o = 0; o < shape_.f; ++o) {
-        const Weight* kernel = source.weight + o * taps;
-        const float scale = requant_scale(source, o);
-        scale_or_slope[o] = int8_ ? scale : source.slope ? source.slope[o] : 1.0f;
-        bias[o] = shifted_bias(source.bias[o], kernel, taps, source.zero_in + own.offset, scale);
+        scales[o] = requant_scale(source, o);
+        slopes[o] = source.slope ? source.slope[o] : 1.0f;
+        bias[o] = shifted_bias(source.bias[o], source.weight + o * taps, taps, source.zero_in + arithmetic().offset,
+                               scales[o]);
+    }
+    packed.bias = bias;
+    packed.requant_scale = scales;
+    packed.slope = slopes;
+}
+
+// Packs weights for the direct form.
+template <class Weight, class Bias>
+void Network::pack_taps(const LayerWeights<Weight, Bias>& source, bool head, Convolution& packed) {
+    const Arithmetic& own = arithmetic();
+    const Index inputs = head ? 1 : shape_.f, k = head ? 5 : 3;
+    const bool stacked = head && own.channels == STACKED;
+    const Index dwords = packed.groups * packed.rows * packed.columns * packed.dwords * LANES;
+    char* weights = allocate<char>(static_cast<std::size_t>(dwords) * 4);
+    for (Index o = 0; o < shape_.f; ++o)
         for (Index i = 0; i < inputs; ++i)
             for (Index row = 0; row < k; ++row)
                 for (Index column = 0; column < k; ++column) {
@@ -169,19 +321,37 @@ void Network::pack_layer(const LayerWeights<Weight, Bias>& source, bool head) {
                                                 : Place{row, column, i};
                     const Index tap = ((o / LANES) * packed.rows + place.row) * packed.columns + place.column;
                     const Index dword = (tap * packed.dwords + place.channel / own.channels) * LANES + o % LANES;
-                    put(own, weights, dword, place.channel % own.channels, kernel[(i * k + row) * k + column]);
+                    put(own, weights, dword, place.channel % own.channels,
+                        source.weight[((o * inputs + i) * k + row) * k + column]);
                 }
-    }
     packed.weights = weights;
-    packed.bias = bias;
-    layer.padding = packed.zero;
-    if (source.table != nullptr) {
-        auto* table = allocate<std::int8_t>(padded * 256);
-        std::memcpy(table, source.table, static_cast<std::size_t>(shape_.f) * 256);
-        layer.table = table;
-        layer.padding = source.zero_table + own.offset;
+}
+
+// Transforms weights for Winograd's form.
+template <class Weight, class Bias>
+void Network::pack_tiles(const LayerWeights<Weight, Bias>& source, Convolution& packed) {
+    constexpr Index k = 3, GIVEN = std::is_same_v<Weight, std::int16_t> ? POINTS : k;  // numbers of a row of taps
+    const Arithmetic& own = arithmetic();
+    const Bias* bias = static_cast<const Bias*>(packed.bias);
+    for (Index o = 0; o < shape_.f; ++o)
+        if (!fits_tiles(source.weight + o * shape_.f * k * GIVEN, bias[o], shape_.f, own.offset)) return;
+    const Index step = k * packed.dwords * LANES;
+    char* weights = allocate<char>(static_cast<std::size_t>(packed.groups * POINTS * step) * 4);
+    Bias* start = allocate<Bias>(static_cast<std::size_t>(pixel()));
+    for (Index o = 0; o < shape_.f; ++o) {
+        start[o] = bias[o] * bias_factor(source.weight);
+        for (Index i = 0; i < shape_.f; ++i)
+            for (Index row = 0; row < k; ++row) {
+                const Weight* taps = source.weight + ((o * shape_.f + i) * k + row) * GIVEN;
+                for (Index point = 0; point < POINTS; ++point) {
+                    const Index dword = (row * packed.dwords + i / own.channels) * LANES + o % LANES;
+                    put(own, weights, ((o / LANES) * POINTS + point) * step + dword, i % own.channels,
+                        transformed(taps, point));
+                }
+            }
     }
-    layers_.push_back(layer);
+    packed.tile_weights = weights;
+    packed.tile_bias = start;
 }
 
 template <class Weight, class Bias>

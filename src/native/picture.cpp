@@ -1,16 +1,14 @@
 #include "picture.hpp"
 
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <stdexcept>
-#include <type_traits>
 #include <vector>
 
+#include "bands.hpp"
 #include "bicubic.hpp"
 #include "memory.hpp"
-#include "pipeline.hpp"
-#include "threads.hpp"
+#include "planes.hpp"
 
 namespace sesr {
 
@@ -18,28 +16,23 @@ namespace {
 
 constexpr Index RGB = 3;
 
-// The sums of one output in a row of scale^2 planes of 32-bit numbers.
-const void* plane_of_sums(const void* sums, Index output, Index stride) {
-    return static_cast<const std::uint32_t*>(sums) + output * stride;
-}
-
 // One output of a row as luma Y/255, not rounded. `input` is luma in the same form.
 void make_luma(const Network& network, Index output, const void* sums, const float* input, float* luma, Index n) {
     const PixelLoops& loops = network.kernels().pixels;
-    if (network.int8())
+    if (network.whole())
         loops.sums_to_luma(network.requantization(), output, static_cast<const std::int32_t*>(sums), input, luma, n);
     else
         loops.clip(static_cast<const float*>(sums), network.shape().input_residual ? input : nullptr, luma, n);
 }
 
-// Luma in and out, 8-bit or Y/255.
-//
-// An int8 network that rounds its result computes in bytes, all others in floats. Where the picture's type T is the
-// other one, rows are converted on their way in and out.
-template <class T>
+// The codes of bytes.
+constexpr Codes BYTES = {0.0f, 255.0f, 255.0f};
+
+// Luma Y/255 in and out. Where an int8 network rounds its result, it computes in bytes, and rows are converted on their
+// way in and out.
 class LumaRows : public Rows {
   public:
-    LumaRows(const Network& network, Plane<const T> in, Plane<T> out, bool rounded, Index top)
+    LumaRows(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top)
         : network_(network),
           loops_(network.kernels().pixels),
           in_(in),
@@ -48,67 +41,44 @@ class LumaRows : public Rows {
           stride_(in.width + SLACK),
           in_bytes_(network.int8() && rounded),
           planes_(stride_ * network.shape().scale),
-          converted_input_(stride_),
-          converted_result_(stride_) {}
+          input_bytes_(stride_),
+          result_bytes_(stride_) {}
 
-    void read(Index y, void* row) override {
-        const T* luma = in_.data + y * in_.width;
-        if constexpr (IS_BYTES)
-            network_.arithmetic().luma_u8(luma, row, in_.width);
-        else
-            network_.arithmetic().luma_f32(luma, row, in_.width);
-    }
+    void read(Index y, void* row) override { network_.arithmetic().luma_f32(in_.data + y * in_.width, row, in_.width); }
 
     void write(Index y, const void* sums, Index stride) override {
         const Index scale = network_.shape().scale;
-        const T* input = in_.data + y * in_.width;
-        if (in_bytes_ != IS_BYTES) convert(input, converted_input_.data());
+        const float* input = in_.data + y * in_.width;
+        if (in_bytes_) loops_.u8.from_float(BYTES, input, 1.0f, nullptr, input_bytes_.data(), in_.width);
         for (Index row = 0; row < scale; ++row) {
             for (Index column = 0; column < scale; ++column) {
                 const Index output = row * scale + column;
                 finish(output, plane_of_sums(sums, output, stride), input, planes_.data() + column * stride_);
             }
-            interleave(out_.data + ((y - top_) * scale + row) * out_.width);
+            float* target = out_.data + ((y - top_) * scale + row) * out_.width;
+            loops_.interleave_f32(planes_.data(), stride_, scale, target, in_.width);
         }
     }
 
   private:
-    static constexpr bool IS_BYTES = std::is_same_v<T, std::uint8_t>;
-    using Other = std::conditional_t<IS_BYTES, float, std::uint8_t>;
-
-    // One output of a row, from its sums to luma of type T.
-    void finish(Index output, const void* sums, const T* input, T* luma) {
-        if (in_bytes_ == IS_BYTES) {
-            compute(output, sums, input, luma);
-        } else {
-            compute(output, sums, converted_input_.data(), converted_result_.data());
-            convert(converted_result_.data(), luma);
+    void finish(Index output, const void* sums, const float* input, float* luma) {
+        if (!in_bytes_) {
+            make_luma(network_, output, sums, input, luma, in_.width);
+            return;
         }
-    }
-    void compute(Index output, const void* sums, const std::uint8_t* input, std::uint8_t* luma) {
-        loops_.sums_to_bytes(network_.requantization(), output, static_cast<const std::int32_t*>(sums), input, luma,
-                             in_.width);
-    }
-    void compute(Index output, const void* sums, const float* input, float* luma) {
-        make_luma(network_, output, sums, input, luma, in_.width);
-    }
-    void convert(const std::uint8_t* bytes, float* luma) { loops_.bytes_to_luma(bytes, luma, in_.width); }
-    void convert(const float* luma, std::uint8_t* bytes) { loops_.luma_to_bytes(luma, bytes, in_.width); }
-    void interleave(std::uint8_t* row) {
-        loops_.interleave_u8(planes_.data(), stride_, network_.shape().scale, row, in_.width);
-    }
-    void interleave(float* row) {
-        loops_.interleave_f32(planes_.data(), stride_, network_.shape().scale, row, in_.width);
+        loops_.sums_to_bytes(network_.requantization(), output, static_cast<const std::int32_t*>(sums),
+                             input_bytes_.data(), result_bytes_.data(), in_.width);
+        loops_.u8.to_luma(BYTES, result_bytes_.data(), luma, in_.width);
     }
 
     const Network& network_;
     const PixelLoops& loops_;
-    Plane<const T> in_;
-    Plane<T> out_;
+    Plane<const float> in_;
+    Plane<float> out_;
     Index top_, stride_;
     bool in_bytes_;
-    Buffer<T> planes_;  // the pixels of a row that are enlarged from column 0, those from column 1 ...
-    Buffer<Other> converted_input_, converted_result_;
+    Buffer<float> planes_;  // the pixels of a row that are enlarged from column 0, those from column 1 ...
+    Buffer<std::uint8_t> input_bytes_, result_bytes_;
 };
 
 // Gray or RGB pixels in and out.
@@ -182,13 +152,13 @@ class PictureRows : public Rows {
     void interleave(std::uint8_t* target) {
         const Index scale = network_.shape().scale, n = in_.width;
         if (channels_ != RGB) {
-            loops_.interleave_u8(planes_.data(), stride_, scale, target, n);
+            loops_.u8.interleave(planes_.data(), stride_, scale, target, n);
             return;
         }
         for (Index channel = 0; channel < channels_; ++channel)
-            loops_.interleave_u8(planes_.data() + channel * scale * stride_, stride_, scale,
+            loops_.u8.interleave(planes_.data() + channel * scale * stride_, stride_, scale,
                                  interleaved_.data() + channel * scale * stride_, n);
-        loops_.interleave_u8(interleaved_.data(), scale * stride_, channels_, target, n * scale);
+        loops_.u8.interleave(interleaved_.data(), scale * stride_, channels_, target, n * scale);
     }
 
     const Network& network_;
@@ -203,37 +173,34 @@ class PictureRows : public Rows {
     MirroredRow red_, blue_;
 };
 
-// Runs a pipeline on each band of input rows; `make` gives each its own rows to read and write.
+// Runs the pipeline for the results that `out` has room for.
 template <class T>
-void run_bands(const Network& network, const Plane<const T>& in, const Plane<T>& out, Index top, Index threads,
-               const std::function<std::unique_ptr<Rows>()>& make) {
-    check_sizes(in, out, network.shape().scale, top);
-    in_bands(top, top + out.height / network.shape().scale, threads, [&](Index first, Index last) {
-        Pipeline pipeline(network, in.width, in.height);
-        const std::unique_ptr<Rows> rows = make();
-        pipeline.run(*rows, first, last);
-    });
+void run_picture(const Network& network, const Plane<const T>& in, const Plane<T>& out, Index channels, Index top,
+                 Index threads, const std::function<std::unique_ptr<Rows>()>& make) {
+    const Index scale = network.shape().scale;
+    check_sizes(in, out, channels, scale, top);
+    run_bands(network, in.width, in.height, top, top + out.height / scale, threads, make);
 }
 
 }  // namespace
 
 void upscale_luma(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index top,
                   Index threads) {
-    run_bands(network, in, out, top, threads,
-              [&] { return std::make_unique<LumaRows<std::uint8_t>>(network, in, out, true, top); });
+    upscale_luma_plane(network, {in.data, in.height, in.width, in.width}, {out.data, out.height, out.width, out.width},
+                       LumaFormat{}, top, threads);
 }
 
 void upscale_luma(const Network& network, Plane<const float> in, Plane<float> out, bool rounded, Index top,
                   Index threads) {
-    run_bands(network, in, out, top, threads,
-              [&] { return std::make_unique<LumaRows<float>>(network, in, out, rounded, top); });
+    run_picture(network, in, out, 1, top, threads,
+                [&] { return std::make_unique<LumaRows>(network, in, out, rounded, top); });
 }
 
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
                      Index top, Index threads) {
     if (channels != 1 && channels != RGB) throw std::invalid_argument("pictures have 1 or 3 channels");
-    run_bands(network, in, out, top, threads,
-              [&] { return std::make_unique<PictureRows>(network, in, out, channels, top); });
+    run_picture(network, in, out, channels, top, threads,
+                [&] { return std::make_unique<PictureRows>(network, in, out, channels, top); });
 }
 
 }  // namespace sesr

@@ -1,9 +1,10 @@
 // The network as a pipeline of rows: luma rows go in at the top, sums of the last convolution come out below.
 //
 // Each layer keeps the rows of its output that others still need in a ring: 3, or 5 for the last convolution, or m + 1
-// for the first, whose features are added to the last ones. For every row that enters, each layer makes one. Rows above
-// and below the picture are not computed: they are the padding, one constant row a layer. So memory grows with the
-// width alone, and for all but very wide pictures features stay in the cache.
+// for the first, whose features are added to the last ones. Where the next layer reads rows in Winograd's form, they
+// are transformed as soon as they are made, and the ring holds transformed rows. For every row that enters, each layer
+// makes one. Rows above and below the picture are not computed: they are the padding, one constant row a layer. So
+// memory grows with the width alone, and for all but very wide pictures features stay in the cache.
 #pragma once
 #include <vector>
 
@@ -29,15 +30,27 @@ class Ring {
     // Pixel 0 of row y; above and below the picture, of the row of padding.
     char* at(Index y) const;
     // Fills the row's ends with the padding.
-    void pad(Index y) const;
-    // Fills everything with the padding, and uses this padding from now on.
-    void fill(std::int32_t padding);
+    void pad(Index y, std::int32_t padding) const;
+    // Fills everything with the padding.
+    void fill(std::int32_t padding) const;
     Index plane() const { return plane_; }  // bytes from one plane to the next
 
   private:
-    void put(char* pixel, Index count) const;
+    void put(char* pixel, Index count, std::int32_t padding) const;
     Index rows_, width_, planes_, pixel_, bytes_, height_, plane_, row_;
-    std::int32_t padding_ = 0;
+    Memory memory_;
+};
+
+// The latest three rows of one layer, in Winograd's form.
+class TileRing {
+  public:
+    TileRing(Index bytes, Index height);
+    // Row y; above and below the picture, the row of padding.
+    char* at(Index y) const;
+
+  private:
+    static constexpr Index ROWS = 3;
+    Index height_, row_;
     Memory memory_;
 };
 
@@ -49,10 +62,18 @@ class Pipeline {
 
   private:
     void advance(std::size_t stage, Index y);
+    void make_rings();
+    std::int32_t luma_padding() const;
+    // True if the next layer reads a layer's rows in Winograd's form.
+    bool tiled(std::size_t stage) const;
+    // A layer's rows as they are. Those that are needed just after they were made share one row.
+    const Ring& features(std::size_t stage) const { return rings_[ring_of_[stage]]; }
     const Network& network_;
     Index width_, height_, stride_;
     Ring luma_;
-    std::vector<Ring> features_;  // of the first convolution and those in the middle
+    std::vector<Ring> rings_;           // of the first convolution and those in the middle
+    std::vector<std::size_t> ring_of_;  // the place of each layer's ring among them
+    std::vector<TileRing> tiles_;       // of the same layers, empty where they are not tiled
     Ring residual_sums_;
     Tail tail_;
     Memory sums_, scratch_;

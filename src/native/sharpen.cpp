@@ -26,7 +26,7 @@ class SharpenedRows {
           has_alpha_(channels % 2 == 0),
           stride_(how.radius + in.width + how.radius + SLACK),
           taps_(2 * how.radius + 1),
-          kept_(taps_ * planes() * stride_),
+          kept_(product({taps_, planes(), stride_})),
           alpha_(stride_),
           weighted_(stride_),
           low_(stride_),
@@ -112,7 +112,7 @@ void run(const SharpenLoops& loops, const SampleLoops<T>& samples, const Sharpen
     if (channels < 1 || channels > 4) throw std::invalid_argument("pictures have 1 to 4 channels");
     if (how.radius < 0 || how.radius > MOST_SHARPEN_RADIUS) throw std::invalid_argument("the radius is too large");
     if (!(how.limit >= 1 && how.limit < 8192)) throw std::invalid_argument("the limit must be from 1 to 8191");
-    check_sizes(in, out, 1, top);
+    check_sizes(in, out, channels, 1, top);
     in_bands(top, top + out.height, threads, [&](Index first, Index last) {
         SharpenedRows<T> rows(loops, samples, how, in, channels);
         rows.make(first, last, out.data + (first - top) * out.width * channels);

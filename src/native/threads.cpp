@@ -1,11 +1,16 @@
 #include "threads.hpp"
 
 #include <algorithm>
+
+#if defined(SESR_THREADS)
 #include <exception>
 #include <thread>
 #include <vector>
+#endif
 
 namespace sesr {
+
+#if defined(SESR_THREADS)
 
 namespace {
 
@@ -15,10 +20,12 @@ constexpr Index MOST_THREADS = 256;
 
 void in_bands(Index first, Index last, Index threads, const std::function<void(Index, Index)>& work) {
     const Index count = std::max<Index>(1, std::min({threads, last - first, MOST_THREADS}));
+    const Index whole = (last - first) / count, rest = (last - first) % count;
     std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
+    const auto begin = [&](Index i) { return first + whole * i + rest * i / count; };
     const auto band = [&](Index i) noexcept {
         try {
-            work(first + (last - first) * i / count, first + (last - first) * (i + 1) / count);
+            work(begin(i), begin(i + 1));
         } catch (...) {
             errors[static_cast<std::size_t>(i)] = std::current_exception();
         }
@@ -36,5 +43,11 @@ void in_bands(Index first, Index last, Index threads, const std::function<void(I
     for (const std::exception_ptr& error : errors)
         if (error) std::rethrow_exception(error);
 }
+
+#else
+
+void in_bands(Index first, Index last, Index, const std::function<void(Index, Index)>& work) { work(first, last); }
+
+#endif
 
 }  // namespace sesr

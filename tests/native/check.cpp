@@ -2,18 +2,21 @@
 //
 //     check [pictures] [kernel]
 //
-// A picture is put through an int8 and a float network of its own, through bicubic, and through all kernels; after 315,
-// the default, every width has met every number of features. `kernel` is one that must not be missing.
+// A picture is put through an int8 network, a float network and one in fixed point, through bicubic, and through all
+// kernels; after 315, the default, every width has met every number of features. `kernel` is one that must not be
+// missing.
 //
-// The reference is written in the plainest way from what src/sesr/network/quantized.py and src/sesr/imaging say, and
-// computes in doubles, which hold all sums of an int8 network exactly. int8 results must be equal bit for bit. So must
-// bicubic ones: its weights are whole 1/128, 1/1024 or 1/27, so that no rounding of the engine's floats reaches a half.
+// The reference is written in the plainest way from what src/sesr/network and src/sesr/imaging say, and computes in
+// doubles, which hold all sums of whole numbers exactly. Results of int8 and fixed point must be equal bit for bit. So
+// must bicubic ones: its weights are whole 1/128, 1/1024 or 1/27, so that no rounding of the engine's floats reaches a
+// half.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <limits>
+#include <new>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -21,8 +24,13 @@
 #include <vector>
 
 #include "bicubic.hpp"
+#include "memory.hpp"
 #include "picture.hpp"
+#include "planes.hpp"
 #include "sharpen.hpp"
+#if defined(__x86_64__) && !defined(_MSC_VER)
+#include "kernels/x86.hpp"
+#endif
 
 namespace {
 
@@ -39,7 +47,8 @@ using Doubles = std::vector<double>;
 
 constexpr Index FEATURES[] = {1, 3, 8, 16, 17, 32, 40};
 // Ranges that the engine accepts: for sums, and for their values before they are clipped.
-constexpr double LARGEST_SUM = 2147483646, LARGEST_RESULT = 1073741823;
+constexpr double LARGEST_SUM = 2147483646, LARGEST_RESULT = 1073741823, LARGEST_FIXED_RESULT = 1610612735;
+constexpr Index LARGEST = std::numeric_limits<Index>::max();
 constexpr double EXACT = 0, FLOAT_ERROR = 1e-5;
 // How far a byte may lie from the real number that it is rounded from.
 constexpr double ROUNDING = 0.5 + 255 * FLOAT_ERROR;
@@ -50,7 +59,9 @@ constexpr double ROUNDING = 0.5 + 255 * FLOAT_ERROR;
 class Random {
   public:
     explicit Random(Index seed) : engine_(static_cast<std::uint32_t>(seed)) {}
-    Index whole(Index low, Index high) { return low + static_cast<Index>(engine_()) % (high - low + 1); }
+    Index whole(Index low, Index high) {
+        return low + static_cast<Index>(std::uint64_t{engine_()} % static_cast<std::uint64_t>(high - low + 1));
+    }
     std::int32_t small(Index low, Index high) { return static_cast<std::int32_t>(whole(low, high)); }
     double real(double low, double high) { return low + (high - low) * static_cast<double>(engine_()) / 4294967295.0; }
     bool one_in(Index n) { return whole(1, n) == 1; }
@@ -178,7 +189,9 @@ class Model {
   public:
     explicit Model(const Shape& of) : shape(of) {}
     virtual ~Model() = default;
-    virtual Network made(const Kernels& kernels) const = 0;
+    // `winograd`: convolutions of 3 x 3 in Winograd's form, where the kernels have it and it is exact.
+    virtual Network made(const Kernels& kernels, bool winograd) const = 0;
+    virtual bool runs_on(const Kernels&) const { return true; }
     virtual const char* kind() const = 0;
     // 8-bit luma of 8-bit luma.
     virtual Wanted bytes(const Bytes& in, Index width) const = 0;
@@ -200,10 +213,10 @@ class FloatModel : public Model {
         if (of.input_residual) return;
         for (float& bias : layers.back().bias) bias += 0.5f;
     }
-    Network made(const Kernels& kernels) const override {
+    Network made(const Kernels& kernels, bool winograd) const override {
         std::vector<sesr::FloatWeights> given;
         for (const auto& layer : layers) given.push_back(layer.given());
-        return Network(kernels, shape, given);
+        return Network(kernels, shape, given, winograd);
     }
     const char* kind() const override { return "float"; }
     Wanted bytes(const Bytes& in, Index width) const override {
@@ -282,10 +295,10 @@ class Int8Model : public Model {
         output = addition(random, layers.back().zero(), -128, -128);
         tail_scale = static_cast<float>(random.real(0.5, 2) / 255);
     }
-    Network made(const Kernels& kernels) const override {
+    Network made(const Kernels& kernels, bool winograd) const override {
         std::vector<sesr::Int8Weights> given;
         for (const auto& layer : layers) given.push_back(layer.given());
-        return Network(kernels, shape, given, residual_sum, output, tail_scale);
+        return Network(kernels, shape, given, residual_sum, output, tail_scale, winograd);
     }
     const char* kind() const override { return "int8"; }
     Wanted bytes(const Bytes& in, Index width) const override {
@@ -390,6 +403,195 @@ class Int8Model : public Model {
     }
 };
 
+// ----------------------------------------------------------------------------------------------------- Fixed point
+
+// As sesr.network.fixed says it.
+constexpr double LUMA_STEPS = 32768, TILE_MOST = 3276, SUM_MOST = 32767, WEIGHT_MOST = 16383;
+constexpr double FEATURES_TO_POINTS[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                             {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+constexpr double POINTS_TO_RESULTS[4][6] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+
+// What a float operation gives: the double is rounded once.
+double single(double value) { return static_cast<double>(static_cast<float>(value)); }
+
+double widened(float value) { return static_cast<double>(value); }
+
+// A convolution in fixed point. Those of 3 x 3 have their weights at Winograd's points, [outputs][inputs][3][6].
+struct FixedLayer : Layer<std::int16_t, std::int32_t> {
+    FixedLayer(Index from, Index to, Index taps) : Layer(from, to, taps) {
+        if (tiled()) weight.resize(static_cast<std::size_t>(to * from * 3 * 6));
+    }
+    bool tiled() const { return k == 3; }
+    Index weights_of_output() const { return static_cast<Index>(weight.size()) / outputs; }
+
+    // What each input adds to a result, for inputs of 1: the weights, or in a tile's i-th result what is made of them.
+    Doubles shares(Index output, Index result) const {
+        const std::int16_t* weights = weight.data() + output * weights_of_output();
+        if (!tiled()) return Doubles(weights, weights + weights_of_output());
+        Doubles all;
+        for (Index row = 0; row < inputs * 3; ++row)
+            for (Index feature = 0; feature < 6; ++feature) {
+                double share = 0;
+                for (Index point = 0; point < 6; ++point)
+                    share += POINTS_TO_RESULTS[result][point] * weights[row * 6 + point] *
+                             FEATURES_TO_POINTS[point][feature];
+                all.push_back(share);
+            }
+        return all;
+    }
+    double largest_input() const { return tiled() ? TILE_MOST : SUM_MOST; }
+    // The largest result without the bias, whatever the inputs are.
+    double largest(Index output) const {
+        double most = 0;
+        for (Index result = 0; result < (tiled() ? 4 : 1); ++result) {
+            double sum = 0;
+            for (const double share : shares(output, result)) sum += std::abs(share) * largest_input();
+            most = std::max(most, sum);
+        }
+        return most;
+    }
+
+    Planes sums(const Planes& in) const { return tiled() ? tile_sums(in) : Layer::sums(in); }
+
+  private:
+    Planes tile_sums(const Planes& in) const {
+        Planes out(outputs, in.height, in.width);
+        for (Index o = 0; o < outputs; ++o)
+            for (Index y = 0; y < in.height; ++y)
+                for (Index x = 0; x < in.width; x += 4) {
+                    double points[6] = {};
+                    for (Index i = 0; i < inputs; ++i)
+                        for (Index row = 0; row < 3; ++row)
+                            add_points(in, i, y + row - 1, x - 1, weight.data() + ((o * inputs + i) * 3 + row) * 6,
+                                       points);
+                    for (Index result = 0; result < std::min<Index>(4, in.width - x); ++result) {
+                        double sum = bias.data()[o];
+                        for (Index point = 0; point < 6; ++point)
+                            sum += POINTS_TO_RESULTS[result][point] * points[point];
+                        out.row(o, y)[x + result] = sum;
+                    }
+                }
+        return out;
+    }
+    // Adds the products of a row's six features from `x` on at each point.
+    static void add_points(const Planes& in, Index i, Index y, Index x, const std::int16_t* weights, double* points) {
+        if (y < 0 || y >= in.height) return;
+        for (Index point = 0; point < 6; ++point)
+            for (Index feature = std::max<Index>(0, -x); feature < std::min<Index>(6, in.width - x); ++feature)
+                points[point] += FEATURES_TO_POINTS[point][feature] * in.row(i, y)[x + feature] * weights[point];
+    }
+};
+
+class FixedModel : public Model {
+  public:
+    FixedModel(const Shape& of, Random& random) : Model(of) {
+        add(random, 1, of.f, 5);
+        for (Index i = 0; i < of.m; ++i) add(random, of.f, of.f, 3);
+        for (auto& layer : layers) activate(random, layer);
+        add(random, of.f, of.scale * of.scale, 5);
+        for (Index channel = 0; channel < of.f; ++channel) {
+            left.push_back(static_cast<float>(random.real(0.5, 6)));
+            right.push_back(static_cast<float>(random.real(0.5, 6)));
+        }
+        if (of.input_residual) return;
+        for (Index o = 0; o < of.scale * of.scale; ++o) {  // half of the range
+            std::int32_t& bias = layers.back().bias.data()[o];
+            const double half = 0.5 / widened(layers.back().requant_scale.data()[o]);
+            bias = static_cast<std::int32_t>(std::min(bias + half, LARGEST_SUM - layers.back().largest(o)));
+        }
+    }
+    Network made(const Kernels& kernels, bool) const override {
+        std::vector<sesr::FixedWeights> given;
+        for (const auto& layer : layers) given.push_back(layer.given());
+        return Network(kernels, shape, given, left.data(), right.data());
+    }
+    bool runs_on(const Kernels& kernels) const override { return kernels.int16.tiles > 0; }
+    const char* kind() const override { return "fixed-point"; }
+    Wanted bytes(const Bytes& in, Index width) const override {
+        Doubles luma;
+        for (const Byte byte : in) luma.push_back(single(byte / 255.0));
+        Doubles values = real(luma, width);
+        for (double& value : values) value = std::nearbyint(single(value * 255));
+        return {values, EXACT};
+    }
+    Wanted rounded(const Floats& in, Index width) const override {
+        return {real(Doubles(in.begin(), in.end()), width), EXACT};
+    }
+    Doubles real(const Doubles& in, Index width) const override {
+        const Planes input = luma_plane(in, width).mapped([](double value, Index) { return single(value); });
+        const Planes first = features(0, input.mapped([](double value, Index) {
+            return std::nearbyint(std::clamp(single(single(value - 0.5) * LUMA_STEPS), -SUM_MOST, SUM_MOST));
+        }));
+        Planes last = first;
+        for (Index i = 1; i <= shape.m; ++i) last = features(i, last);
+        last = last.mapped([&](double q, Index channel) { return single(q * widened(left.data()[channel])); });
+        last =
+            last.with(first.mapped([&](double q, Index channel) { return single(q * widened(right.data()[channel])); }),
+                      [](double one, double other) {
+                          return std::nearbyint(std::clamp(single(one + other), -SUM_MOST, SUM_MOST));
+                      });
+        Planes result = layers.back().sums(last).mapped([&](double sum, Index channel) {
+            return single(single(sum) * widened(layers.back().requant_scale.data()[channel]));
+        });
+        if (shape.input_residual)
+            result = result.with(input, [](double value, double pixel) { return single(value + pixel); });
+        return depth_to_space(result.mapped([](double value, Index) { return std::clamp(value, 0.0, 1.0); }),
+                              shape.scale);
+    }
+
+    std::vector<FixedLayer> layers;
+    Floats left, right;
+
+  private:
+    // Weights of any size that the bounds allow, and factors that spread results over the range of what comes next.
+    void add(Random& random, Index inputs, Index outputs, Index k) {
+        FixedLayer layer(inputs, outputs, k);
+        for (Index o = 0; o < outputs; ++o) {
+            std::int16_t* weights = layer.weight.data() + o * layer.weights_of_output();
+            const auto draw = [&](double most) {
+                for (Index i = 0; i < layer.weights_of_output(); ++i)
+                    weights[i] = static_cast<std::int16_t>(random.real(-most, most));
+            };
+            draw(WEIGHT_MOST);
+            if (layer.largest(o) > 0.9 * LARGEST_SUM) draw(WEIGHT_MOST * 0.8 * LARGEST_SUM / layer.largest(o));
+            if (layer.largest(o) > LARGEST_SUM) std::fill_n(weights, layer.weights_of_output(), std::int16_t{1});
+            add_factor(random, layer, o);
+        }
+        layers.push_back(std::move(layer));
+    }
+    // Now and then at the limits of what is accepted.
+    void add_factor(Random& random, FixedLayer& layer, Index o) {
+        const bool tail = layers.size() == static_cast<std::size_t>(shape.m) + 1, extreme = random.one_in(20);
+        double squares = 1;
+        for (const double share : layer.shares(o, 0)) squares += share * share;
+        const double spread = std::sqrt(squares) * layer.largest_input() / 3;
+        double factor = random.real(0.3, 1.0) * (tail ? 0.2 : TILE_MOST) / spread, bias = random.real(-1, 1) * spread;
+        if (extreme) {
+            const double most = LARGEST_SUM - layer.largest(o);
+            bias = random.one_in(2) ? most : -most;
+            if (!tail) factor = LARGEST_FIXED_RESULT / (most + layer.largest(o));
+        }
+        bias = std::clamp(bias, layer.largest(o) - LARGEST_SUM, LARGEST_SUM - layer.largest(o));
+        layer.bias.data()[o] = static_cast<std::int32_t>(bias);
+        layer.requant_scale.push_back(std::nextafter(static_cast<float>(factor), 0.0f));
+    }
+    static void activate(Random& random, FixedLayer& layer) {
+        const bool relu = random.one_in(3);
+        if (!relu && random.one_in(2)) return;
+        for (Index o = 0; o < layer.outputs; ++o)
+            layer.slope.push_back(relu ? 0.0f : static_cast<float>(random.real(-0.2, 0.8)));
+    }
+    Planes features(Index index, const Planes& in) const {
+        const FixedLayer& layer = layers.data()[index];
+        return layer.sums(in).mapped([&](double sum, Index channel) {
+            const double value = single(single(sum) * widened(layer.requant_scale.data()[channel]));
+            const double slope = layer.slope.empty() ? 1 : widened(layer.slope.data()[channel]);
+            return std::clamp(std::nearbyint(value >= 0 ? value : single(value * slope)), -TILE_MOST, TILE_MOST);
+        });
+    }
+};
+
 // -------------------------------------------------------------------------------------------------------- Pictures
 
 // An 8-bit picture, channels side by side.
@@ -410,8 +612,12 @@ double luma_of(double red, double green, double blue) {
     return (16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255) / 255;
 }
 
-// An int8 network rounds its input, and rounds floats to the other side where doubles lie next to a half.
-bool is_next_to_half(double luma) { return std::abs(luma * 255 - std::floor(luma * 255) - 0.5) < 1e-3; }
+// Networks of whole numbers round their input, to steps of 1/255 or 2^-15, and round floats to the other side where
+// doubles lie next to a half.
+bool is_next_to_half(double luma) {
+    const auto near = [](double steps, double margin) { return std::abs(steps - std::floor(steps) - 0.5) < margin; };
+    return near(luma * 255, 1e-3) || near(luma * LUMA_STEPS, 0.02);
+}
 
 Picture random_picture(Random& random, Index height, Index width, Index channels) {
     Picture picture(height, width, channels);
@@ -420,7 +626,7 @@ Picture random_picture(Random& random, Index height, Index width, Index channels
         Byte* pixel = picture.bytes.data() + i * channels;
         do
             for (Index c = 0; c < channels; ++c) pixel[c] = static_cast<Byte>(low + random.whole(0, contrast));
-        while (channels == 3 && is_next_to_half(luma_of(pixel[0], pixel[1], pixel[2])));
+        while (channels % 2 == 1 && is_next_to_half(luma_of(pixel[0], pixel[channels / 2], pixel[channels - 1])));
     }
     return picture;
 }
@@ -436,10 +642,11 @@ Index mirrored(Index i, Index size) {
     return i;
 }
 
-// Bicubic along a line of `size` values, of which value(i) is one, at the i-th place of an enlarged one.
+// Bicubic along a line of `size` values, of which value(i) is one, at the i-th place of an enlarged one. `siting` is
+// the place of a value in its cell.
 template <class Value>
-double weighed(Index i, Index size, Index scale, Value value) {
-    const double place = (static_cast<double>(i) + 0.5) / static_cast<double>(scale) - 0.5;
+double weighed(Index i, Index size, Index scale, Value value, double siting = 0.5) {
+    const double place = (static_cast<double>(i) + siting) / static_cast<double>(scale) - siting;
     const auto first = static_cast<Index>(std::floor(place)) - 1;
     double sum = 0;
     for (Index k = first; k < first + 4; ++k) sum += cubic(static_cast<double>(k) - place) * value(mirrored(k, size));
@@ -513,11 +720,14 @@ Wanted colored(const Model& model, const Picture& picture) {
 // Rows of the input whose results are wanted, and by how many threads.
 struct Part {
     Index top, rows, threads;
-    Part(Random& random, Index height) : top(0), rows(height), threads(random.whole(1, 5)) {
+    bool winograd;
+    Part(Random& random, Index height)
+        : top(0), rows(height), threads(random.whole(1, 5)), winograd(!random.one_in(4)) {
         if (random.one_in(2)) return;
         top = random.whole(0, height - 1);
         rows = random.whole(1, height - top);
     }
+    Network made(const Model& model, const Kernels& kernels) const { return model.made(kernels, winograd); }
 };
 
 struct Case {
@@ -562,12 +772,20 @@ std::vector<const Kernels*> supported_kernels() {
     return all;
 }
 
-// For all kernels: `upscale` is called with the kernels, the part and the place of its result.
+// Those of them that can run the network.
+std::vector<const Kernels*> kernels_for(const Model& model) {
+    std::vector<const Kernels*> all = supported_kernels();
+    all.erase(std::remove_if(all.begin(), all.end(), [&](const Kernels* one) { return !model.runs_on(*one); }),
+              all.end());
+    return all;
+}
+
+// For many kernels: `upscale` is called with the kernels, the part and the place of its result.
 template <class T, class Upscale>
-void compare_all(const std::string& what, const Case& of, Index channels, const Wanted& wanted, Random& random,
-                 Upscale upscale) {
+void compare_all(const std::vector<const Kernels*>& all, const std::string& what, const Case& of, Index channels,
+                 const Wanted& wanted, Random& random, Upscale upscale) {
     const Index scale = of.shape.scale;
-    for (const Kernels* kernels : supported_kernels()) {
+    for (const Kernels* kernels : all) {
         const Part part(random, of.height);
         compare<T>(kernels->name + (": " + what) + ", " + of.text(), wanted, of.width * scale * channels, scale, part,
                    [&](T* out) { upscale(*kernels, part, Plane<T>{out, part.rows * scale, of.width * scale}); });
@@ -575,9 +793,9 @@ void compare_all(const std::string& what, const Case& of, Index channels, const 
 }
 
 void check_bytes(const Case& of, const Model& model, const Bytes& in, const Wanted& wanted, Random& random) {
-    compare_all<Byte>(model.kind() + std::string(" luma of bytes"), of, 1, wanted, random,
+    compare_all<Byte>(kernels_for(model), model.kind() + std::string(" luma of bytes"), of, 1, wanted, random,
                       [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
-                          sesr::upscale_luma(model.made(kernels), {in.data(), of.height, of.width}, out, part.top,
+                          sesr::upscale_luma(part.made(model, kernels), {in.data(), of.height, of.width}, out, part.top,
                                              part.threads);
                       });
 }
@@ -585,25 +803,25 @@ void check_bytes(const Case& of, const Model& model, const Bytes& in, const Want
 void check_floats(const Case& of, const Model& model, const Floats& in, bool rounded, const Wanted& wanted,
                   Random& random) {
     const std::string what = rounded ? " rounded luma of floats" : " luma of floats";
-    compare_all<float>(model.kind() + what, of, 1, wanted, random,
+    compare_all<float>(kernels_for(model), model.kind() + what, of, 1, wanted, random,
                        [&](const Kernels& kernels, const Part& part, Plane<float> out) {
-                           sesr::upscale_luma(model.made(kernels), {in.data(), of.height, of.width}, out, rounded,
+                           sesr::upscale_luma(part.made(model, kernels), {in.data(), of.height, of.width}, out, rounded,
                                               part.top, part.threads);
                        });
 }
 
 void check_colored(const Case& of, const Model& model, const Picture& in, Random& random) {
     const std::string what = model.kind() + (" picture of " + std::to_string(in.channels)) + " channels";
-    compare_all<Byte>(what, of, in.channels, colored(model, in), random,
+    compare_all<Byte>(kernels_for(model), what, of, in.channels, colored(model, in), random,
                       [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
-                          sesr::upscale_picture(model.made(kernels), {in.bytes.data(), of.height, of.width}, out,
+                          sesr::upscale_picture(part.made(model, kernels), {in.bytes.data(), of.height, of.width}, out,
                                                 in.channels, part.top, part.threads);
                       });
 }
 
 void check_bicubic(const Case& of, const Picture& in, Random& random) {
     const std::string what = "bicubic of " + std::to_string(in.channels) + " channels";
-    compare_all<Byte>(what, of, in.channels, bicubic(in, of.shape.scale), random,
+    compare_all<Byte>(supported_kernels(), what, of, in.channels, bicubic(in, of.shape.scale), random,
                       [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
                           sesr::upscale_bicubic(kernels, {in.bytes.data(), of.height, of.width}, out, in.channels,
                                                 of.shape.scale, part.top, part.threads);
@@ -679,8 +897,8 @@ void check_sharpening(const Case& of, const Picture& in, T one, double error, Ra
     same_size.shape.scale = 1;
     const Wanted wanted = {sharpened(in, 255.0 * one, weights, amount, limit), 0.5 + error};
     const sesr::Sharpening how = {halves.data(), radius, static_cast<float>(amount), static_cast<float>(limit)};
-    compare_all<T>("sharpening of " + std::to_string(in.channels) + " channels", same_size, in.channels, wanted, random,
-                   [&](const Kernels& kernels, const Part& part, Plane<T> out) {
+    compare_all<T>(supported_kernels(), "sharpening of " + std::to_string(in.channels) + " channels", same_size,
+                   in.channels, wanted, random, [&](const Kernels& kernels, const Part& part, Plane<T> out) {
                        sesr::sharpen(kernels, how, {pixels.data(), of.height, of.width}, out, in.channels, part.top,
                                      part.threads);
                    });
@@ -690,6 +908,170 @@ void check_sharpening(const Case& of, Random& random) {
     const Picture in = random_picture(random, of.height, of.width, random.whole(1, 4));
     check_sharpening<std::uint8_t>(of, in, 1, 0.002, random);
     check_sharpening<std::uint16_t>(of, in, 257, 0.2, random);
+}
+
+// --------------------------------------------------------------------------------------------------------- Planes
+
+// A frame's plane of `depth` bits with other things between its rows, in no more memory than that.
+template <class T>
+class Framed {
+  public:
+    Framed(Index height, Index width, Random& random)
+        : height_(height),
+          width_(width),
+          left_(random.whole(0, 9)),
+          stride_(left_ + width + random.whole(0, 70)),
+          samples_(static_cast<std::size_t>(left_ + (height - 1) * stride_ + width), OTHER) {}
+
+    T& at(Index y, Index x) { return samples_.data()[left_ + y * stride_ + x]; }
+    sesr::FramePlane<T> plane() {
+        return {samples_.data() + left_, height_, width_, stride_ * static_cast<Index>(sizeof(T))};
+    }
+    sesr::FramePlane<const T> source() {
+        const auto all = plane();
+        return {all.data, all.height, all.width, all.stride};
+    }
+    // Fails at the first value that is wrong, and where something was written between the rows. `goal` begins with the
+    // plane's first row.
+    void compare(const std::string& what, const double* goal, double most) const {
+        for (Index i = 0; i < static_cast<Index>(samples_.size()); ++i) {
+            const Index y = i < left_ ? 0 : (i - left_) / stride_, x = i < left_ ? -1 : (i - left_) % stride_;
+            const bool inside = x >= 0 && x < width_;
+            const double value = samples_.data()[i], wanted = inside ? goal[y * width_ + x] : OTHER;
+            if (std::abs(value - wanted) <= (inside ? most : EXACT)) continue;
+            fail(what + ": value " + std::to_string(x) + " of row " + std::to_string(y) + " is " +
+                 std::to_string(value) + ", should be " + std::to_string(wanted));
+        }
+    }
+
+  private:
+    static constexpr T OTHER = 171;
+    Index height_, width_, left_, stride_;
+    std::vector<T> samples_;
+};
+
+// Luma in codes of type T through a network. An int8 network reads limited-range bytes as they are.
+template <class T>
+void check_luma_plane(const Case& of, const Model& model, sesr::LumaFormat format, Random& random) {
+    const double largest = std::exp2(format.depth) - 1, bits = std::exp2(format.depth - 8);
+    const double zero = format.full_range ? -16.0 / 219 * largest : 0;
+    const double span = format.full_range ? 255.0 / 219 * largest : 255 * bits;
+    const Index scale = of.shape.scale;
+    Framed<T> in(of.height, of.width, random);
+    Doubles luma;
+    for (Index i = 0; i < of.height * of.width; ++i) {
+        T& code = in.at(i / of.width, i % of.width);
+        do code = static_cast<T>(random.whole(0, static_cast<Index>(largest)));
+        while (is_next_to_half((code - zero) / span));
+        luma.push_back((code - zero) / span);
+    }
+    Wanted wanted = {model.real(luma, of.width), 0.5 + span * FLOAT_ERROR};
+    for (double& value : wanted.values) value = std::clamp(value * span + zero, 0.0, std::min(largest, span + zero));
+    if (format.depth == 8 && !format.full_range) {
+        Bytes bytes;
+        for (const double value : luma) bytes.push_back(static_cast<Byte>(to_pixel(value)));
+        wanted = model.bytes(bytes, of.width);
+    }
+    for (const Kernels* kernels : kernels_for(model)) {
+        const Part part(random, of.height);
+        Framed<T> out(part.rows * scale, of.width * scale, random);
+        sesr::upscale_luma_plane(part.made(model, *kernels), in.source(), out.plane(), format, part.top, part.threads);
+        out.compare(std::string(kernels->name) + ": " + model.kind() + " luma plane of " +
+                        std::to_string(format.depth) + " bits, rows from " + std::to_string(part.top) + ", " +
+                        of.text(),
+                    wanted.values.data() + part.top * scale * of.width * scale, wanted.most);
+    }
+}
+
+void check_luma_planes(const Case& of, const Model& model, Random& random) {
+    check_luma_plane<std::uint8_t>(of, model, {8, random.one_in(3)}, random);
+    check_luma_plane<std::uint16_t>(of, model, {random.whole(9, 16), random.one_in(2)}, random);
+}
+
+template <class T>
+void check_chroma_plane(const Case& of, Index depth, Random& random) {
+    const Index scale = of.shape.scale, largest = (Index{1} << depth) - 1;
+    const auto any_siting = [&] { return sesr::Siting{random.whole(1, 3)}; };
+    const sesr::ChromaFormat format = {scale, any_siting(), any_siting(), depth};
+    const auto share = [](sesr::Siting siting) { return static_cast<double>(siting) / 4; };
+    const Index height = of.height * scale + random.whole(1 - scale, scale - 1);
+    const Index width = of.width * scale + random.whole(1 - scale, scale - 1);
+    Framed<T> in(of.height, of.width, random);
+    for (Index i = 0; i < of.height * of.width; ++i)
+        in.at(i / of.width, i % of.width) = static_cast<T>(random.one_in(4) ? largest : random.whole(0, largest));
+    Planes between(1, height, of.width), wanted(1, height, width);
+    for (Index y = 0; y < height; ++y)
+        for (Index x = 0; x < of.width; ++x)
+            between.row(0, y)[x] = weighed(
+                y, of.height, scale, [&](Index k) { return static_cast<double>(in.at(k, x)); }, share(format.down));
+    for (Index y = 0; y < height; ++y)
+        for (Index x = 0; x < width; ++x) {
+            const double value =
+                weighed(x, of.width, scale, [&](Index k) { return between.row(0, y)[k]; }, share(format.across));
+            wanted.row(0, y)[x] = std::clamp(value, 0.0, static_cast<double>(largest));
+        }
+    for (const Kernels* kernels : supported_kernels()) {
+        const Part part(random, of.height);
+        const bool last = part.top + part.rows == of.height;
+        Framed<T> out(last ? height - part.top * scale : part.rows * scale, width, random);
+        sesr::upscale_chroma_plane(*kernels, in.source(), out.plane(), format, part.top, part.threads);
+        out.compare(std::string(kernels->name) + ": chroma plane of " + std::to_string(depth) + " bits to " +
+                        std::to_string(width) + " x " + std::to_string(height) + ", rows from " +
+                        std::to_string(part.top) + ", " + of.text(),
+                    wanted.row(0, part.top * scale), 0.5 + 2e-6 * static_cast<double>(largest));
+    }
+}
+
+// Sums along an axis of any inputs, some of them beyond its ends, with any weights.
+struct AnyTaps {
+    sesr::Taps taps;
+    Floats weights;
+
+    AnyTaps(Index size, Random& random) {
+        taps.count = random.whole(1, 9);
+        taps.first.resize(static_cast<std::size_t>(random.whole(1, 2 * size + 3)));
+        for (Index& first : taps.first) first = random.whole(-size - 3, size + 3);
+        for (Index i = 0; i < taps.outputs() * taps.count; ++i)
+            weights.push_back(static_cast<float>(random.real(-1, 1.5) / static_cast<double>(taps.count)));
+        taps.weights = weights.data();
+    }
+
+    template <class Value>
+    double sum(Index output, Index size, const Value& value) const {
+        double total = 0;
+        for (Index k = 0; k < taps.count; ++k)
+            total += taps.weights[output * taps.count + k] *
+                     value(mirrored(taps.first[static_cast<std::size_t>(output)] + k, size));
+        return total;
+    }
+};
+
+template <class T>
+void check_resized_plane(const Case& of, Index depth, Random& random) {
+    const Index largest = (Index{1} << depth) - 1;
+    const AnyTaps down(of.height, random), across(of.width, random);
+    const Index height = down.taps.outputs(), width = across.taps.outputs();
+    Framed<T> in(of.height, of.width, random);
+    for (Index i = 0; i < of.height * of.width; ++i)
+        in.at(i / of.width, i % of.width) = static_cast<T>(random.whole(0, largest));
+    Planes between(1, height, of.width), wanted(1, height, width);
+    for (Index y = 0; y < height; ++y)
+        for (Index x = 0; x < of.width; ++x)
+            between.row(0, y)[x] = down.sum(y, of.height, [&](Index k) { return static_cast<double>(in.at(k, x)); });
+    for (Index y = 0; y < height; ++y)
+        for (Index x = 0; x < width; ++x) {
+            const double value = across.sum(x, of.width, [&](Index k) { return between.row(0, y)[k]; });
+            wanted.row(0, y)[x] = std::clamp(value, 0.0, static_cast<double>(largest));
+        }
+    for (const Kernels* kernels : supported_kernels()) {
+        const Part part(random, height);
+        Framed<T> out(part.rows, width, random);
+        sesr::resize_plane(*kernels, in.source(), out.plane(), down.taps, across.taps, depth, part.top, part.threads);
+        out.compare(std::string(kernels->name) + ": plane of " + std::to_string(depth) + " bits resized to " +
+                        std::to_string(width) + " x " + std::to_string(height) + ", rows from " +
+                        std::to_string(part.top) + ", " + of.text(),
+                    wanted.row(0, part.top), 0.5 + 4e-6 * static_cast<double>(largest));
+    }
 }
 
 // How many results are neither black nor white: a check whose networks saturate sees nothing.
@@ -725,14 +1107,20 @@ void check_network(const Case& of, const Model& model, Random& random, Spread& s
     const Doubles exact = model.real(Doubles(real.begin(), real.end()), of.width);
     check_floats(of, model, real, false, {exact, FLOAT_ERROR}, random);
     check_colored(of, model, random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3), random);
+    check_luma_planes(of, model, random);
 }
 
 void check_picture(const Case& of, Spread& spread) {
     Random random(1000000 + of.number);
     check_network(of, Int8Model(of.shape, random), random, spread);
     check_network(of, FloatModel(of.shape, random), random, spread);
+    check_network(of, FixedModel(of.shape, random), random, spread);
     check_bicubic(of, random_picture(random, of.height, of.width, random.whole(1, 4)), random);
     check_sharpening(of, random);
+    check_chroma_plane<std::uint8_t>(of, 8, random);
+    check_chroma_plane<std::uint16_t>(of, random.whole(9, 16), random);
+    check_resized_plane<std::uint8_t>(of, 8, random);
+    check_resized_plane<std::uint16_t>(of, random.whole(9, 16), random);
 }
 
 // -------------------------------------------------------------------------------------------------- Wrong arguments
@@ -752,7 +1140,8 @@ template <class Some, class Change>
 void refused(const Kernels& kernels, const Some& model, const std::string& what, Change change) {
     Some wrong = model;
     change(wrong);
-    refused(std::string(kernels.name) + ": " + model.kind() + " network with " + what, [&] { wrong.made(kernels); });
+    refused(std::string(kernels.name) + ": " + model.kind() + " network with " + what,
+            [&] { wrong.made(kernels, true); });
 }
 
 template <class Some>
@@ -810,8 +1199,11 @@ void check_sizes(const std::string& what, Upscale upscale) {
     upscale(Request{});
     wrong_one("an empty picture", {0, 5, 8, 10, 1, 0, 2});
     wrong_one("a picture without columns", {4, 0, 8, 0, 1, 0, 2});
-    wrong_one("a picture of 2^31 rows", {Index{1} << 31, 5, 8, 10, 1, 0, 2});
-    wrong_one("a picture of 2^31 columns", {4, Index{1} << 31, 8, Index{1} << 32, 1, 0, 2});
+    wrong_one("a picture of too many rows", {sesr::MOST_SIDE + 1, 5, 8, 10, 1, 0, 2});
+    wrong_one("a picture of too many columns", {4, sesr::MOST_SIDE + 1, 8, 2 * (sesr::MOST_SIDE + 1), 1, 0, 2});
+    wrong_one("a picture of more columns than a result can have", {4, LARGEST, 8, LARGEST, 1, 0, 2});
+    wrong_one("a result of too many bytes",
+              {sesr::MOST_SIDE, sesr::MOST_SIDE, 2 * sesr::MOST_SIDE, 2 * sesr::MOST_SIDE, 1, 0, 2});
     wrong_one("a result too narrow", {4, 5, 8, 9, 1, 0, 2});
     wrong_one("a result too wide", {4, 5, 8, 11, 1, 0, 2});
     wrong_one("a result of no rows", {4, 5, 0, 10, 1, 0, 2});
@@ -823,7 +1215,7 @@ void check_sizes(const std::string& what, Upscale upscale) {
 }
 
 void check_sizes(const Kernels& kernels, const Model& model) {
-    const Network network = model.made(kernels);
+    const Network network = model.made(kernels, true);
     const Bytes bytes(100);
     const Floats floats(100);
     Bytes byte_result(1000);
@@ -883,6 +1275,192 @@ void check_sharpening_refusals(const Kernels& kernels) {
     refused("rows below the picture", [&] { sharpen(good, 1, 2, 5, 2); });
 }
 
+// Planes of 4 x 5 samples at scale 2.
+template <class T>
+void check_plane_refusals(const Network& network, Index good_depth, Index bad_depth) {
+    std::vector<T> memory(200);
+    constexpr auto SIZE = static_cast<Index>(sizeof(T));
+    using In = sesr::FramePlane<const T>;
+    using Out = sesr::FramePlane<T>;
+    const auto both = [&](const std::string& what, const In& in, const Out& out, Index top, Index depth) {
+        refused("luma: " + what, [&] { sesr::upscale_luma_plane(network, in, out, {depth, false}, top, 1); });
+        refused("chroma: " + what, [&] {
+            sesr::upscale_chroma_plane(network.kernels(), in, out,
+                                       {2, sesr::Siting::CENTER, sesr::Siting::FIRST, depth}, top, 1);
+        });
+    };
+    const In in = {memory.data(), 4, 5, 6 * SIZE};
+    const Out out = {memory.data() + 50, 8, 10, 12 * SIZE};
+    sesr::upscale_luma_plane(network, in, out, {good_depth, false}, 0, 1);
+    both("another depth", in, out, 0, bad_depth);
+    both("an empty plane", {memory.data(), 0, 5, 6 * SIZE}, out, 0, good_depth);
+    both("a plane of too many columns", {memory.data(), 4, sesr::MOST_SIDE + 1, LARGEST}, out, 0, good_depth);
+    both("a plane of too many bytes", {memory.data(), 4, 5, LARGEST / 4 / SIZE * SIZE + SIZE}, out, 0, good_depth);
+    both("a result of too many bytes", in, {out.data, 8, 10, LARGEST / 8 / SIZE * SIZE + SIZE}, 0, good_depth);
+    both("rows that overlap", {memory.data(), 4, 5, 5 * SIZE - 1}, out, 0, good_depth);
+    both("results whose rows overlap", in, {out.data, 8, 10, 10 * SIZE - 1}, 0, good_depth);
+    both("a negative stride", in, {out.data, 8, 10, -12 * SIZE}, 0, good_depth);
+    both("a result too wide", in, {out.data, 8, 12, 12 * SIZE}, 0, good_depth);
+    both("a result too narrow", in, {out.data, 8, 8, 12 * SIZE}, 0, good_depth);
+    both("a result too high", in, {out.data, 10, 10, 12 * SIZE}, 0, good_depth);
+    both("a top above the plane", in, {out.data, 2, 10, 12 * SIZE}, -1, good_depth);
+    both("a top below the plane", in, {out.data, 2, 10, 12 * SIZE}, 4, good_depth);
+    if (SIZE > 1) both("half a sample from row to row", {memory.data(), 4, 5, 13}, out, 0, good_depth);
+    for (const Index scale : {1, 5})
+        refused("chroma of another scale", [&] {
+            sesr::upscale_chroma_plane(network.kernels(), in, {out.data, 4 * scale, 5 * scale, 25 * SIZE},
+                                       {scale, sesr::Siting::CENTER, sesr::Siting::CENTER, good_depth}, 0, 1);
+        });
+    const Floats weights(10, 0.5f);
+    const sesr::Taps down = {std::vector<Index>(8), weights.data(), 1},
+                     across = {std::vector<Index>(10), weights.data(), 1};
+    const auto resize = [&](const std::string& what, const In& from, const Out& to, const sesr::Taps& rows, Index top,
+                            Index depth) {
+        refused("resizing: " + what,
+                [&] { sesr::resize_plane(network.kernels(), from, to, rows, across, depth, top, 1); });
+    };
+    sesr::resize_plane(network.kernels(), in, out, down, across, good_depth, 0, 1);
+    resize("another depth", in, out, down, 0, bad_depth);
+    resize("an empty plane", {memory.data(), 0, 5, 6 * SIZE}, out, down, 0, good_depth);
+    resize("an empty result", in, {out.data, 0, 10, 12 * SIZE}, down, 0, good_depth);
+    resize("results whose rows overlap", in, {out.data, 8, 10, 10 * SIZE - 1}, down, 0, good_depth);
+    resize("another width", in, {out.data, 8, 11, 12 * SIZE}, down, 0, good_depth);
+    resize("a result too high", in, {out.data, 9, 10, 12 * SIZE}, down, 0, good_depth);
+    resize("a top above the plane", in, {out.data, 2, 10, 12 * SIZE}, down, -1, good_depth);
+    resize("a top below the plane", in, {out.data, 2, 10, 12 * SIZE}, down, 7, good_depth);
+    resize("sums without weights", in, out, {std::vector<Index>(8), weights.data(), 0}, 0, good_depth);
+}
+
+// Convolutions of 3 x 3 take Winograd's form where kernels have it, unless sums of an int8 network could leave 32 bits.
+void check_winograd(const Kernels& kernels) {
+    Random random(2);
+    const Shape shape = {2, 16, 2, true};
+    Int8Model int8(shape, random);
+    const FloatModel real(shape, random);
+    const auto expect = [&](const char* what, const Model& model, bool winograd, Index layers) {
+        if (model.made(kernels, winograd).tiled_layers() != layers)
+            fail(kernels.name + std::string(": not the layers in Winograd's form that ") + what + " should have");
+    };
+    const Index all_int8 = kernels.int8.tiles > 0 ? shape.m : 0, all_real = kernels.float32.tiles > 0 ? shape.m : 0;
+    for (auto& layer : int8.layers) std::fill(layer.bias.begin(), layer.bias.end(), 0);
+    expect("a network of floats", real, true, all_real);
+    expect("a network of floats without it", real, false, 0);
+    expect("an int8 network", int8, true, all_int8);
+    expect("an int8 network without it", int8, false, 0);
+    // 24 times this is beyond 32 bits, the bias itself is not
+    int8.layers[1].bias[3] = 100'000'000;
+    int8.layers[1].requant_scale[3] = 1e-3f;
+    expect("a large bias", int8, true, std::max<Index>(all_int8 - 1, 0));
+}
+
+// 8-bit luma, by one thread.
+Bytes upscaled(const Network& network, const Bytes& luma, Index width) {
+    const Index scale = network.shape().scale, height = static_cast<Index>(luma.size()) / width;
+    Bytes out(luma.size() * static_cast<std::size_t>(scale * scale));
+    sesr::upscale_luma(network, {luma.data(), height, width}, {out.data(), height * scale, width * scale}, 0, 1);
+    return out;
+}
+
+// 8-bit luma of noise.
+Bytes upscaled(const Network& network, Index height, Index width) {
+    Random random(5);
+    return upscaled(network, random_picture(random, height, width, 1).bytes, width);
+}
+
+// The largest bias of an output whose layer still takes Winograd's form in int8: on the way to 24 times the result no
+// sum leaves 32 bits, whatever the features are.
+std::int32_t largest_tiled_bias(const Int8Layer& layer, Index output) {
+    constexpr double TO_POINTS[6][3] = {{6, 0, 0}, {-4, -4, -4}, {-4, 4, -4}, {1, 2, 4}, {1, -2, 4}, {0, 0, 24}};
+    const std::int8_t* weights = layer.weight.data() + output * layer.inputs * 9;
+    double points[6] = {};
+    for (Index point = 0; point < 6; ++point) {
+        double features = 0;
+        for (const double factor : FEATURES_TO_POINTS[point]) features += 128 * std::abs(factor);
+        for (Index row = 0; row < layer.inputs * 3; ++row) {
+            double sum = 0;
+            for (Index tap = 0; tap < 3; ++tap) sum += TO_POINTS[point][tap] * weights[row * 3 + tap];
+            points[point] += std::abs(sum) * features;
+        }
+    }
+    double largest = 0;
+    for (const auto& result : POINTS_TO_RESULTS) {
+        double sum = 0;
+        for (Index point = 0; point < 6; ++point) sum += std::abs(result[point]) * points[point];
+        largest = std::max(largest, sum);
+    }
+    return static_cast<std::int32_t>(std::floor((LARGEST_SUM - largest) / 24));
+}
+
+// Just within the bound a layer of int8 takes Winograd's form and gives the same bits; just beyond it stays direct.
+void check_tile_bound(const Kernels& kernels) {
+    if (kernels.int8.tiles == 0) return;
+    Random random(4);
+    Int8Model model({1, 16, 2, true}, random);
+    Int8Layer& layer = model.layers[1];
+    layer.zero_in = 0;
+    std::fill(layer.bias.begin(), layer.bias.end(), 0);
+    layer.requant_scale[3] = 1e-6f;
+    const std::int32_t most = largest_tiled_bias(layer, 3);
+    for (const std::int32_t sign : {-1, 1})
+        for (const std::int32_t beyond : {0, 1}) {
+            layer.bias[3] = sign * (most + beyond);
+            const Network network = model.made(kernels, true);
+            if (network.tiled_layers() != 1 - beyond)
+                fail(kernels.name + std::string(": another bound of Winograd's form than a bias of ") +
+                     std::to_string(most));
+            if (upscaled(network, 7, 50) != upscaled(model.made(kernels, false), 7, 50))
+                fail(kernels.name + std::string(": other bits in Winograd's form, at its bound"));
+        }
+}
+
+// Fixed point is accepted up to its bounds, and refused beyond.
+void check_fixed_bounds(const Kernels& kernels) {
+    Random random(6);
+    FixedModel model({1, 16, 2, true}, random);
+    const std::string name = kernels.name;
+    if (!model.runs_on(kernels)) {
+        refused(name + ": fixed point", [&] { model.made(kernels, true); });
+        return;
+    }
+    check_shapes(kernels, model);
+    check_sizes(kernels, model);
+    for (std::size_t index = 0; index < 3; ++index) {
+        FixedLayer& layer = model.layers[index];
+        const FixedLayer kept = layer;
+        layer.requant_scale[3] = 1e-6f;
+        for (const double sign : {-1, 1}) {
+            layer.bias[3] = static_cast<std::int32_t>(sign * (LARGEST_SUM - layer.largest(3)));
+            model.made(kernels, true);
+            layer.bias[3] += static_cast<std::int32_t>(sign);
+            refused(name + ": a sum beyond 32 bits in fixed point", [&] { model.made(kernels, true); });
+        }
+        layer.bias[3] = 0;
+        const auto factor = static_cast<float>(LARGEST_FIXED_RESULT / layer.largest(3));
+        layer.requant_scale[3] = factor * 0.9999f;
+        model.made(kernels, true);
+        layer.requant_scale[3] = factor * 1.0001f;
+        if (index < 2) refused(name + ": a result beyond 32 bits in fixed point", [&] { model.made(kernels, true); });
+        for (const float wrong : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
+            layer.requant_scale[3] = wrong;
+            refused(name + ": factor " + std::to_string(wrong) + " in fixed point", [&] { model.made(kernels, true); });
+        }
+        layer = kept;
+    }
+    FixedLayer& body = model.layers[1];
+    std::fill_n(body.weight.data() + 3 * body.weights_of_output(), body.weights_of_output(), std::int16_t{0});
+    body.bias[3] = static_cast<std::int32_t>(LARGEST_SUM);
+    body.requant_scale[3] = 0.7499f;
+    const Bytes pixels(7 * 50, 100);
+    const Wanted wanted = model.bytes(pixels, 50);
+    const Bytes seen = upscaled(model.made(kernels, true), pixels, 50);
+    if (!std::equal(seen.begin(), seen.end(), wanted.values.begin()))
+        fail(name + ": other bits at fixed point's bound");
+    body.requant_scale[3] = 1;
+    refused(name + ": a bias beyond what is rounded", [&] { model.made(kernels, true); });
+    model.left[3] = std::numeric_limits<float>::infinity();
+    refused(name + ": an infinite scale of a sum", [&] { model.made(kernels, true); });
+}
+
 void check_refusals(const Kernels& kernels) {
     Random random(1);
     const Shape shape = {1, 16, 2, true};
@@ -894,12 +1472,44 @@ void check_refusals(const Kernels& kernels) {
     check_sizes(kernels, int8);
     check_sizes(kernels, real);
     check_sharpening_refusals(kernels);
+    check_plane_refusals<std::uint8_t>(int8.made(kernels, true), 8, 10);
+    check_plane_refusals<std::uint16_t>(real.made(kernels, true), 10, 8);
+}
+
+template <class Call>
+void refused_for_memory(const std::string& what, Call call) {
+    try {
+        call();
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+    fail(what + " should have no memory");
+}
+
+// Sizes whose product wraps around: to less than nothing, to nothing, to a little.
+void check_memory() {
+    const Index root = Index{1} << (4 * sizeof(Index));
+    if (sesr::product({3, 5, 7}) != 105 || sesr::product({LARGEST / 4, 2}) != LARGEST / 4 * 2)
+        fail("a product of sizes is wrong");
+    refused_for_memory("twice all addresses", [] { sesr::product({LARGEST, 2}); });
+    refused_for_memory("the square of a root", [&] { sesr::product({root, root}); });
+    refused_for_memory("the square of a root and more", [&] { sesr::Memory({root + 1, 1, root + 1}); });
+    refused_for_memory("four bytes for all addresses", [] { sesr::Buffer<float>{LARGEST}; });
+    if constexpr (sizeof(Index) == 4) {  // with more bits there is no such row
+        Random random(3);
+        const Int8Model model({0, 40, 2, true}, random);
+        Byte pixel = 0;
+        refused_for_memory("a row of 40 features", [&] {
+            sesr::upscale_luma(model.made(sesr::select_kernels(nullptr), true), {&pixel, 1, sesr::MOST_SIDE},
+                               {&pixel, 2, 2 * sesr::MOST_SIDE}, 0, 1);
+        });
+    }
 }
 
 // Whose products are counted for comparisons of speed.
 void check_spin(const Kernels& kernels) {
-    for (const auto spin : {kernels.int8.spin, kernels.float32.spin})
-        if (spin(1) <= 0 || spin(7) != 7 * spin(1)) fail(kernels.name + std::string(": spin counts wrongly"));
+    for (const auto spin : {kernels.int8.spin, kernels.float32.spin, kernels.int16.spin})
+        if (spin && (spin(1) <= 0 || spin(7) != 7 * spin(1))) fail(kernels.name + std::string(": spin counts wrongly"));
 }
 
 // ------------------------------------------------------------------------------------------------------------ All
@@ -918,20 +1528,42 @@ void check_selection() {
     }
 }
 
+#if defined(__x86_64__) && !defined(_MSC_VER)
+// The compiler's runtime asks the processor too.
+void check_extensions() {
+    const sesr::Extensions& has = sesr::extensions();
+    const bool same =
+        has.avx2 == bool(__builtin_cpu_supports("avx2")) && has.fma == bool(__builtin_cpu_supports("fma")) &&
+        has.bmi2 == bool(__builtin_cpu_supports("bmi2")) && has.avx512f == bool(__builtin_cpu_supports("avx512f")) &&
+        has.avx512bw == bool(__builtin_cpu_supports("avx512bw")) &&
+        has.avx512vl == bool(__builtin_cpu_supports("avx512vl")) &&
+        has.avx512dq == bool(__builtin_cpu_supports("avx512dq")) &&
+        has.avx512vnni == bool(__builtin_cpu_supports("avx512vnni"));
+    if (!same) fail("the processor has other extensions than are found");
+}
+#else
+void check_extensions() {}
+#endif
+
 void check_all(Index pictures, const std::string& required) {
     if (pictures < 1) fail("at least one picture is needed");
     if (!required.empty()) sesr::select_kernels(required.c_str());
+    check_extensions();
     check_selection();
+    check_memory();
     for (const Kernels* kernels : supported_kernels()) {
         check_refusals(*kernels);
         check_spin(*kernels);
+        check_winograd(*kernels);
+        check_tile_bound(*kernels);
+        check_fixed_bounds(*kernels);
     }
     Spread spread;
     for (Index number = 0; number < pictures; ++number) check_picture(Case(number), spread);
     if (spread.share() < 0.6) fail("too many results are black or white");
     for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
         if ((*kernels)->supported())
-            std::printf("%s: %td networks equal\n", (*kernels)->name, 2 * pictures);
+            std::printf("%s: %td networks equal\n", (*kernels)->name, ((*kernels)->int16.tiles > 0 ? 3 : 2) * pictures);
         else
             std::printf("%s: not on this processor\n", (*kernels)->name);
 }

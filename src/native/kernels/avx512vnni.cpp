@@ -1,28 +1,35 @@
 // Intel's servers from Cascade Lake and laptops from Ice Lake on, AMD from Zen 4 on: 512-bit vectors, and an
 // instruction that adds up four u8 x s8 products at a time.
-#include <immintrin.h>
+#include <cstring>
 
 #include "loops.inl"
 #include "sharpen.inl"
+#include "x86.hpp"
 
 namespace {
 
-struct Int8 {
-    using Element = std::uint8_t;
+// The part that both kinds of whole numbers share.
+struct Whole {
     using Sum = __m512i;
     using Dwords = __m512i;
-    static constexpr Index CHANNELS = 4, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 4, TAIL_VECTORS = 4;
-    static constexpr Index PIXELS_PER_ADD = 4, PIXELS_PER_LUMA = 64;
-    static constexpr std::int32_t OFFSET = 128;
 
     static Dwords load(const void* at) { return _mm512_loadu_si512(at); }
-    static Dwords broadcast(const Element* at) {
+    static Dwords broadcast(const void* at) {
         std::int32_t dword;
-        __builtin_memcpy(&dword, at, sizeof dword);
+        std::memcpy(&dword, at, sizeof dword);
         return _mm512_set1_epi32(dword);
     }
     static Sum start(const void* bias) { return _mm512_loadu_si512(bias); }
     static Sum start_all(const std::uint32_t* bias) { return _mm512_set1_epi32(static_cast<std::int32_t>(*bias)); }
+    static void keep(std::uint32_t* out, Sum sum) { _mm512_storeu_si512(out, sum); }
+};
+
+struct Int8 : Whole {
+    using Element = std::uint8_t;
+    static constexpr Index CHANNELS = 4, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 4, TAIL_VECTORS = 4;
+    static constexpr Index PIXELS_PER_ADD = 4, PIXELS_PER_LUMA = 64, TILES = 0;
+    static constexpr std::int32_t OFFSET = 128;
+
     static void multiply_add(Sum& sum, Dwords features, Dwords weights) {
         sum = _mm512_dpbusd_epi32(sum, features, weights);
     }
@@ -60,7 +67,6 @@ struct Int8 {
         store_lane<2>(out + 2 * pixel, bytes);
         store_lane<3>(out + 3 * pixel, bytes);
     }
-    static void keep(std::uint32_t* out, Sum sum) { _mm512_storeu_si512(out, sum); }
 
     // Here packing leaves the right order: a 128-bit lane for each plane.
     static void add(const Addition& sum, const Element* left, const Element* right, std::uint32_t* planes,
@@ -70,7 +76,7 @@ struct Int8 {
         const __m512i zero = _mm512_set1_epi16(static_cast<std::int16_t>(sum.zero));
         const __m128i shift = _mm_cvtsi32_si128(sum.shift);
         __m512i totals[4];
-#pragma GCC unroll 4
+        SESR_UNROLL(4)
         for (Index p = 0; p < 4; ++p) {
             const __m512i a = widened(left + p * LANES), b = widened(right + p * LANES);
             const __m512i products =
@@ -110,6 +116,8 @@ struct Float32 {
     using Sum = __m512;
     using Dwords = __m512;
     static constexpr Index CHANNELS = 1, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 1, TAIL_VECTORS = 4;
+    static constexpr Index TILES = 32, TILES_AT_ONCE = 16;
+    static constexpr bool EXACT_TILES = false;
 
     static Dwords load(const void* at) { return _mm512_loadu_ps(at); }
     static Dwords broadcast(const float* at) { return _mm512_set1_ps(*at); }
@@ -119,6 +127,12 @@ struct Float32 {
     }
     static void multiply_add(Sum& sum, Dwords features, Dwords weights) {
         sum = _mm512_fmadd_ps(features, weights, sum);
+    }
+    static Sum plus(Sum a, Sum b) { return _mm512_add_ps(a, b); }
+    static Sum minus(Sum a, Sum b) { return _mm512_sub_ps(a, b); }
+    template <int K>
+    static Sum times(Sum a) {
+        return _mm512_mul_ps(a, _mm512_set1_ps(K));
     }
 
     struct Finish {
@@ -133,16 +147,54 @@ struct Float32 {
     static void keep(std::uint32_t* out, Sum sum) { _mm512_storeu_ps(out, sum); }
 };
 
+// Float networks in fixed point: an instruction that adds up two products of int16 at a time.
+struct Int16 : Whole {
+    using Element = std::int16_t;
+    static constexpr Index CHANNELS = 2, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 1, TAIL_VECTORS = 4;
+    static constexpr Index TILES = 32, TILES_AT_ONCE = 16;
+    static constexpr bool EXACT_TILES = false;
+
+    static void multiply_add(Sum& sum, Dwords features, Dwords weights) {
+        sum = _mm512_dpwssd_epi32(sum, features, weights);
+    }
+    static Sum plus(Sum a, Sum b) { return _mm512_add_epi32(a, b); }
+    static Sum minus(Sum a, Sum b) { return _mm512_sub_epi32(a, b); }
+    template <int K>
+    static Sum times(Sum a) {
+        static_assert(K == 2 || K == 4 || K == 8);
+        return _mm512_slli_epi32(a, K == 2 ? 1 : K == 4 ? 2 : 3);
+    }
+
+    struct Finish {
+        __m512 scale, slope;
+        Finish(const Convolution& layer, Index group)
+            : scale(_mm512_loadu_ps(layer.requant_scale + group * LANES)),
+              slope(_mm512_loadu_ps(layer.slope + group * LANES)) {}
+    };
+    static void store(Element* out, Index, const Sum* sums, const Finish& finish) {
+        const __m512 zero = _mm512_setzero_ps(), value = _mm512_mul_ps(_mm512_cvtepi32_ps(*sums), finish.scale);
+        const __m512 below = _mm512_mul_ps(_mm512_min_ps(value, zero), finish.slope);
+        const __m512i whole = _mm512_cvtps_epi32(_mm512_add_ps(_mm512_max_ps(value, zero), below));
+        const __m256i q = _mm512_cvtsepi32_epi16(whole);
+        const __m256i most = _mm256_set1_epi16(TILE_MOST), least = _mm256_set1_epi16(-TILE_MOST);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_max_epi16(_mm256_min_epi16(q, most), least));
+    }
+};
+
 bool supported() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
+    const sesr::Extensions& has = sesr::extensions();
+    return has.avx2 && has.fma && has.bmi2 && has.avx512f && has.avx512bw && has.avx512vl && has.avx512dq &&
+           has.avx512vnni;
 }
 
 }  // namespace
 
 extern const sesr::Kernels kernels_avx512vnni;
-const sesr::Kernels kernels_avx512vnni = {
-    "avx512vnni",        "AVX-512 with VNNI", supported, int8_arithmetic<Int8>(), float32_arithmetic<Float32>(),
-    pixel_loops<Int8>(), sharpen_loops()};
+const sesr::Kernels kernels_avx512vnni = {"avx512vnni",
+                                          "AVX-512 with VNNI",
+                                          supported,
+                                          int8_arithmetic<Int8>(),
+                                          float32_arithmetic<Float32>(),
+                                          int16_arithmetic<Int16>(),
+                                          pixel_loops<Int8>(),
+                                          sharpen_loops()};

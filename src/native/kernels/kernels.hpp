@@ -5,7 +5,7 @@
 // one pixel. A *vector* has 16 dwords. Every family computes on vectors of 16 lanes, however many registers that takes.
 //
 // Rows have MARGIN pixels before their first and SLACK behind their last, so that kernels may run over both ends. The
-// two pixels next to the row must hold the padding. The others meet weights of zero, or lanes that nobody reads.
+// REACH pixels next to the row must hold the padding. The others meet weights of zero, or lanes that nobody reads.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +17,9 @@ using Index = std::ptrdiff_t;
 constexpr Index LANES = 16;
 constexpr Index MARGIN = 16;
 constexpr Index SLACK = 128;
+
+// Rows that are resized across together.
+constexpr Index ROWS_ABREAST = 16;
 
 // If a dword holds this many channels, the first convolution reads four rows of luma from one dword a pixel, and the
 // fifth row separately.
@@ -32,10 +35,21 @@ struct Convolution {
     Index groups = 0;                      // of 16 outputs
     const void* weights = nullptr;         // [group][row][column][dword][16] dwords
     const void* bias = nullptr;            // [group][16], int32 or float
-    const float* requant_scale = nullptr;  // int8: [group][16], what sums are multiplied by
-    const float* slope = nullptr;          // float: [group][16], slope of the activation below zero
+    const float* requant_scale = nullptr;  // int8, int16: [group][16], what sums are multiplied by
+    const float* slope = nullptr;          // float, int16: [group][16], slope of the activation below zero
     std::int32_t zero = 0;                 // int8: the output's zero point, as stored
+    // In Winograd's form (`winograd.inl`), or null where only the direct form will do.
+    const void* tile_weights = nullptr;  // [group][point][row][dword][16] dwords
+    const void* tile_bias = nullptr;     // [group][16]
 };
+
+// Winograd's form of a row: a tile of 4 neighboring results is made of 6 products, one at each of 6 points.
+constexpr Index TILE = 4;
+constexpr Index POINTS = 6;
+// Pixels on each side of a row that must hold the padding, so that the last tile sees nothing else.
+constexpr Index REACH = TILE;
+
+constexpr Index tile_count(Index width) { return (width + TILE - 1) / TILE; }
 
 // The last convolution, whose lanes are pixels because it has few outputs. Its input is planes of dwords.
 struct Tail {
@@ -48,8 +62,11 @@ struct Tail {
 };
 
 // The sum of two planes of whole numbers in fixed point: ((left * a + right * b + constant) >> shift) + zero.
+//
+// Features of int16 have a scale for each channel, and their sum is left * left_scale + right * right_scale.
 struct Addition {
     std::int32_t left = 0, right = 0, constant = 0, shift = 1, zero = 0;
+    const float *left_scale = nullptr, *right_scale = nullptr;  // [group][16]
 };
 
 // Inner loops for one type of numbers.
@@ -59,11 +76,16 @@ struct Arithmetic {
     std::int32_t offset;  // int8: q is stored as q + offset
     // The first convolution. rows[k] points to pixel 0 of the k-th row from the top; writes `width` pixels.
     void (*head)(const Convolution&, const void* const* rows, void* scratch, void* out, Index width);
-    // The convolutions in the middle; likewise.
+    // The convolutions in the middle; likewise. Null for int16, which has Winograd's form only.
     void (*convolve)(const Convolution&, const void* const* rows, void* out, Index width);
+    // The same from rows that `transform` made; null where the direct form is as fast. Rows of tiles come in chunks of
+    // `tiles`: [chunk][point][tile][channel].
+    Index tiles;
+    void (*transform)(const void* row, void* tiles, Index pixel, Index width);
+    void (*convolve_tiles)(const Convolution&, const void* const* rows, void* out, Index width);
     // Sums of `width` pixels, plane after plane of `stride` 32-bit numbers.
     void (*tail)(const Tail&, const void* const* rows, void* sums, Index stride, Index width);
-    // The long residual, written as planes of dwords. A pixel has `pixel` elements; Addition is for int8 only.
+    // The long residual, written as planes of dwords. A pixel has `pixel` elements; Addition is for int8 and int16.
     void (*add)(const Addition&, const void* features, const void* first, void* scratch, void* planes, Index pixel,
                 const Tail&, Index width);
     // Luma as the first convolution reads it: from 8-bit code values, or from Y/255.
@@ -76,13 +98,34 @@ struct Arithmetic {
     std::int64_t (*spin)(std::int64_t rounds);
 };
 
-// How sums of an int8 network become luma.
+// How whole sums, of int8 or int16, become luma.
 struct Requantization {
     const float* requant_scale;  // [outputs], what sums are multiplied by
     float scale;                 // of the last convolution's output
     std::int32_t zero;           // its zero point
     bool residual;               // whether the input is added
     Addition addition;           // how it is added
+};
+
+// How the codes of a plane of luma stand for Y/255: Y/255 = (code - zero) / span. Results are clipped to 0..most, which
+// lies within what 0 and 1 become.
+struct Codes {
+    float zero, span, most;
+};
+
+// Loops over codes of one type, of 8 bits or more.
+template <class T>
+struct CodeLoops {
+    // Codes to Y/255.
+    void (*to_luma)(const Codes&, const T* codes, float* luma, Index n);
+    // Sums of a network times `scale`, plus luma Y/255 that may be null, to codes. Halves round to even.
+    void (*from_int8)(const Codes&, const std::int32_t* sums, float scale, const float* luma, T* codes, Index n);
+    void (*from_float)(const Codes&, const float* sums, float scale, const float* luma, T* codes, Index n);
+    // Numbers to samples, rounded with halves up and clipped to 0..most, and back.
+    void (*round)(const float* values, float most, T* out, Index n);
+    void (*widen)(const T* values, float* out, Index n);
+    // Interleave `count` planes, `stride` elements apart, into one row of count * n elements.
+    void (*interleave)(const T* planes, Index stride, Index count, T* out, Index n);
 };
 
 // Conversions between pixels, luma and sums, in loops plain enough for the compiler to vectorize.
@@ -94,18 +137,18 @@ struct PixelLoops {
     void (*color_differences)(const std::uint8_t* rgb, float* red, float* blue, Index n);
     // out[x] = the weighted sum of rows[0..3][x]
     void (*weighted_sum)(const float* const* rows, const float* weights, float* out, Index n);
+    // The same of `count` rows, added in their order. Reads and writes up to SLACK elements behind the n-th.
+    void (*weighted_rows)(const float* const* rows, const float* weights, Index count, float* out, Index n);
+    // Weighted sums along ROWS_ABREAST rows that stand abreast, each column's numbers next to each other: n columns,
+    // each of `count` columns from first[x] on and with weights of its own, [n][count].
+    void (*weighted_columns)(const float* columns, const Index* first, const float* weights, Index count, float* out,
+                             Index n);
     // 8-bit pixels from luma Y/255 and color differences. The three planes of rgb are `stride` bytes apart.
     void (*luma_to_gray)(const float* luma, std::uint8_t* gray, Index n);
     void (*luma_to_rgb)(const float* luma, const float* red, const float* blue, const float* weights, std::uint8_t* rgb,
                         Index stride, Index n);
-    // 8-bit luma to and from Y/255; halves round to even, as int8 networks read it.
-    void (*bytes_to_luma)(const std::uint8_t* bytes, float* luma, Index n);
-    void (*luma_to_bytes)(const float* luma, std::uint8_t* bytes, Index n);
-    // Numbers to bytes, rounded with halves up and clipped, and back.
-    void (*round)(const float* values, std::uint8_t* out, Index n);
-    void (*widen)(const std::uint8_t* values, float* out, Index n);
-    // Interleave `count` planes, `stride` elements apart, into one row of count * n elements.
-    void (*interleave_u8)(const std::uint8_t* planes, Index stride, Index count, std::uint8_t* out, Index n);
+    CodeLoops<std::uint8_t> u8;
+    CodeLoops<std::uint16_t> u16;
     void (*interleave_f32)(const float* planes, Index stride, Index count, float* out, Index n);
     // Sums of an int8 network to 8-bit luma, or unrounded to Y/255; the input is added in the same form. Both clip.
     void (*sums_to_bytes)(const Requantization&, Index output, const std::int32_t* sums, const std::uint8_t* input,
@@ -146,6 +189,7 @@ struct Kernels {
     const char* needs;  // in words
     bool (*supported)();
     Arithmetic int8, float32;
+    Arithmetic int16;  // float networks in fixed point; no tiles where there are no loops for them
     PixelLoops pixels;
     SharpenLoops sharpen;
 };

@@ -4,7 +4,7 @@
 // unnamed namespace, and must call nothing that does not: an inline function shared between files compiled for
 // different processors would be merged into any one of them.
 //
-// A family brings two types of vectors, Int8 and Float32:
+// A family brings types of vectors, Int8 and Float32, and Int16 where fixed point is faster than floats:
 //
 //   Element, CHANNELS, OFFSET   how a feature is stored, how many make a dword, what is added to q
 //   Sum, Dwords                 16 sums, and 16 dwords
@@ -21,7 +21,9 @@
 // Int8 may also bring loops that are faster than the general ones: `add`, the long residual of PIXELS_PER_ADD pixels of
 // 16 channels, and `luma`, the result of PIXELS_PER_LUMA pixels. Without them these constants are 0.
 #pragma once
+#include "compiler.hpp"
 #include "rounding.inl"
+#include "winograd.inl"
 
 namespace {
 
@@ -34,27 +36,26 @@ constexpr Index TAIL_TAPS = 5;
 constexpr Index VECTOR_BYTES = 4 * LANES;
 
 template <class V, Index PIXEL, Index DWORDS, Index COUNT>
-inline __attribute__((always_inline)) void convolve_block(const Convolution& layer,
-                                                          const typename V::Element* const* rows, const char* weights,
-                                                          const typename V::Finish& finish, const void* bias,
-                                                          typename V::Element* out, Index out_pixel) {
+SESR_INLINE void convolve_block(const Convolution& layer, const typename V::Element* const* rows, const char* weights,
+                                const typename V::Finish& finish, const void* bias, typename V::Element* out,
+                                Index out_pixel) {
     const Index pixel = PIXEL ? PIXEL : layer.pixel, dwords = DWORDS ? DWORDS : layer.dwords;
     typename V::Sum sums[COUNT];
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < COUNT; ++p) sums[p] = V::start(bias);
     for (Index row = 0; row < layer.rows; ++row) {
         const typename V::Element* source = rows[row] + layer.origin;
         for (Index column = 0; column < layer.columns; ++column, source += pixel) {
-#pragma GCC unroll 4
+            SESR_UNROLL(4)
             for (Index dword = 0; dword < dwords; ++dword, weights += VECTOR_BYTES) {
                 const typename V::Dwords weight = V::load(weights);
-#pragma GCC unroll 32
+                SESR_UNROLL(32)
                 for (Index p = 0; p < COUNT; ++p)
                     V::multiply_add(sums[p], V::broadcast(source + p * pixel + dword * V::CHANNELS), weight);
             }
         }
     }
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < COUNT; p += V::PIXELS_PER_STORE) V::store(out + p * out_pixel, out_pixel, sums + p, finish);
 }
 
@@ -99,24 +100,23 @@ void convolve(const Convolution& layer, const void* const* rows, void* out, Inde
 
 // The first convolution from dwords of four rows and from the fifth row: 5 + 2 dwords where five rows of 2 would be 10.
 template <class V, Index COUNT>
-inline __attribute__((always_inline)) void stacked_block(const typename V::Element* stacked,
-                                                         const typename V::Element* last, const char* weights,
-                                                         const typename V::Finish& finish, const void* bias,
-                                                         typename V::Element* out, Index out_pixel) {
+SESR_INLINE void stacked_block(const typename V::Element* stacked, const typename V::Element* last, const char* weights,
+                               const typename V::Finish& finish, const void* bias, typename V::Element* out,
+                               Index out_pixel) {
     typename V::Sum sums[COUNT];
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < COUNT; ++p) sums[p] = V::start(bias);
     for (Index column = 0; column < HEAD_TAPS; ++column, weights += VECTOR_BYTES, stacked += V::CHANNELS) {
         const typename V::Dwords weight = V::load(weights);
-#pragma GCC unroll 32
+        SESR_UNROLL(32)
         for (Index p = 0; p < COUNT; ++p) V::multiply_add(sums[p], V::broadcast(stacked + p * V::CHANNELS), weight);
     }
     for (Index dword = 0; dword < 2; ++dword, weights += VECTOR_BYTES, last += V::CHANNELS) {
         const typename V::Dwords weight = V::load(weights);
-#pragma GCC unroll 32
+        SESR_UNROLL(32)
         for (Index p = 0; p < COUNT; ++p) V::multiply_add(sums[p], V::broadcast(last + p), weight);
     }
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < COUNT; p += V::PIXELS_PER_STORE) V::store(out + p * out_pixel, out_pixel, sums + p, finish);
 }
 
@@ -166,34 +166,40 @@ void head(const Convolution& layer, const void* const* rows, void* scratch, void
 
 // OUTPUTS outputs of COUNT vectors of pixels.
 template <class V, Index OUTPUTS, Index COUNT>
-inline __attribute__((always_inline)) void tail_block(const Tail& tail, const std::uint32_t* const* rows, Index x,
-                                                      const std::uint32_t* weights, const std::uint32_t* bias,
-                                                      std::uint32_t* out, Index stride) {
+SESR_INLINE void tail_block(const Tail& tail, const std::uint32_t* const* rows, Index x, const std::uint32_t* weights,
+                            const std::uint32_t* bias, std::uint32_t* out, Index stride) {
     typename V::Sum sums[OUTPUTS][COUNT];
-#pragma GCC unroll 8
-    for (Index o = 0; o < OUTPUTS; ++o)
-#pragma GCC unroll 8
+    SESR_UNROLL(8)
+    for (Index o = 0; o < OUTPUTS; ++o) {
+        SESR_UNROLL(8)
         for (Index v = 0; v < COUNT; ++v) sums[o][v] = V::start_all(bias + o);
+    }
     for (Index row = 0; row < TAIL_TAPS; ++row)
         for (Index column = 0; column < TAIL_TAPS; ++column) {
             const std::uint32_t* source = rows[row] + x + column - TAIL_TAPS / 2;
             for (Index dword = 0; dword < tail.dwords; ++dword, source += tail.plane, weights += OUTPUTS) {
+                // the next pixels: more planes than a processor's own prefetching can follow
+                if (column == 0) {
+                    SESR_UNROLL(8)
+                    for (Index v = 0; v < COUNT; ++v) SESR_PREFETCH(source + (COUNT + v) * LANES + TAIL_TAPS);
+                }
                 typename V::Dwords features[COUNT];
-#pragma GCC unroll 8
+                SESR_UNROLL(8)
                 for (Index v = 0; v < COUNT; ++v) features[v] = V::load(source + v * LANES);
-#pragma GCC unroll 8
+                SESR_UNROLL(8)
                 for (Index o = 0; o < OUTPUTS; ++o) {
                     const typename V::Dwords weight =
                         V::broadcast(reinterpret_cast<const typename V::Element*>(weights + o));
-#pragma GCC unroll 8
+                    SESR_UNROLL(8)
                     for (Index v = 0; v < COUNT; ++v) V::multiply_add(sums[o][v], features[v], weight);
                 }
             }
         }
-#pragma GCC unroll 8
-    for (Index o = 0; o < OUTPUTS; ++o)
-#pragma GCC unroll 8
+    SESR_UNROLL(8)
+    for (Index o = 0; o < OUTPUTS; ++o) {
+        SESR_UNROLL(8)
         for (Index v = 0; v < COUNT; ++v) V::keep(out + o * stride + x + v * LANES, sums[o][v]);
+    }
 }
 
 template <class V, Index OUTPUTS>
@@ -219,13 +225,11 @@ void tail(const Tail& tail, const void* const* rows, void* sums, Index stride, I
         tail_rows<V, 4>(tail, at, static_cast<std::uint32_t*>(sums), stride, width);
 }
 
-// Rearranges pixels of dwords into planes of dwords.
+// Rearranges LANES pixels of dwords into planes of dwords.
 template <class Dword>
-inline void to_planes(const Dword* pixels, Dword* planes, Index pixel, const Tail& tail, Index width) {
-    for (Index dword = 0; dword < tail.dwords; ++dword) {
-        Dword* plane = planes + dword * tail.plane;
-        for (Index x = 0; x < width; ++x) plane[x] = pixels[x * pixel + dword];
-    }
+inline void to_planes(const Dword* __restrict pixels, Dword* __restrict planes, Index pixel, const Tail& tail) {
+    for (Index dword = 0; dword < tail.dwords; ++dword)
+        for (Index x = 0; x < LANES; ++x) planes[dword * tail.plane + x] = pixels[x * pixel + dword];
 }
 
 template <class V>
@@ -242,19 +246,51 @@ void add_int8(const Addition& sum, const void* features, const void* first, void
             return;
         }
     auto* out = static_cast<Element*>(scratch);
-    for (Index i = 0; i < width * pixel; ++i)
-        out[i] = static_cast<Element>(clamped(added(sum, left[i], right[i]), V::OFFSET - 128, V::OFFSET + 127));
-    to_planes(static_cast<const std::uint32_t*>(scratch), static_cast<std::uint32_t*>(planes), pixel / V::CHANNELS,
-              tail, width);
+    for (Index x = 0; x < width; x += LANES, left += LANES * pixel, right += LANES * pixel) {
+        for (Index i = 0; i < LANES * pixel; ++i)
+            out[i] = static_cast<Element>(clamped(added(sum, left[i], right[i]), V::OFFSET - 128, V::OFFSET + 127));
+        to_planes(static_cast<const std::uint32_t*>(scratch), static_cast<std::uint32_t*>(planes) + x,
+                  pixel / V::CHANNELS, tail);
+    }
+}
+
+// The sums of LANES pixels of 16 bits, each channel by its own scales.
+template <Index PIXEL>
+inline void add_scaled(const Addition& sum, const std::int16_t* __restrict left, const std::int16_t* __restrict right,
+                       std::int16_t* __restrict out, Index pixel) {
+    if (PIXEL) pixel = PIXEL;
+    const float* __restrict left_scale = sum.left_scale, * __restrict right_scale = sum.right_scale;
+    for (Index i = 0; i < LANES * pixel; i += pixel)
+        for (Index c = 0; c < pixel; ++c) {
+            const float total =
+                static_cast<float>(left[i + c]) * left_scale[c] + static_cast<float>(right[i + c]) * right_scale[c];
+            out[i + c] = static_cast<std::int16_t>(rounded(clamped(total, -INT16_MOST, INT16_MOST)));
+        }
+}
+
+template <class V>
+void add_int16(const Addition& sum, const void* features, const void* first, void* scratch, void* planes, Index pixel,
+               const Tail& tail, Index width) {
+    const auto* left = static_cast<const std::int16_t*>(features);
+    const auto* right = static_cast<const std::int16_t*>(first);
+    auto* out = static_cast<std::int16_t*>(scratch);
+    const auto add = pixel == LANES ? add_scaled<LANES> : pixel == 2 * LANES ? add_scaled<2 * LANES> : add_scaled<0>;
+    for (Index x = 0; x < width; x += LANES, left += LANES * pixel, right += LANES * pixel) {
+        add(sum, left, right, out, pixel);
+        to_planes(static_cast<const std::uint32_t*>(scratch), static_cast<std::uint32_t*>(planes) + x,
+                  pixel / V::CHANNELS, tail);
+    }
 }
 
 inline void add_float32(const Addition&, const void* features, const void* first, void* scratch, void* planes,
                         Index pixel, const Tail& tail, Index width) {
     const auto* left = static_cast<const float*>(features);
     const auto* right = static_cast<const float*>(first);
-    auto* out = static_cast<float*>(scratch);
-    for (Index i = 0; i < width * pixel; ++i) out[i] = left[i] + right[i];
-    to_planes(static_cast<const float*>(scratch), static_cast<float*>(planes), pixel, tail, width);
+    auto* __restrict out = static_cast<float*>(scratch);
+    for (Index x = 0; x < width; x += LANES, left += LANES * pixel, right += LANES * pixel) {
+        for (Index i = 0; i < LANES * pixel; ++i) out[i] = left[i] + right[i];
+        to_planes(out, static_cast<float*>(planes) + x, pixel, tail);
+    }
 }
 
 template <class V>
@@ -269,6 +305,21 @@ void luma_f32_to_int8(const float* luma, void* out, Index width) {
     for (Index x = 0; x < width; ++x)
         stored[x] =
             static_cast<typename V::Element>(rounded(clamped(luma[x] * 255.0f, 0.0f, 255.0f)) - 128 + V::OFFSET);
+}
+
+// Luma less 1/2, in steps of 2^-15.
+inline std::int16_t luma_steps(float luma) {
+    return static_cast<std::int16_t>(rounded(clamped((luma - 0.5f) * 32768.0f, -INT16_MOST, INT16_MOST)));
+}
+
+inline void luma_u8_to_int16(const std::uint8_t* luma, void* out, Index width) {
+    auto* stored = static_cast<std::int16_t*>(out);
+    for (Index x = 0; x < width; ++x) stored[x] = luma_steps(static_cast<float>(luma[x]) / 255.0f);
+}
+
+inline void luma_f32_to_int16(const float* luma, void* out, Index width) {
+    auto* stored = static_cast<std::int16_t*>(out);
+    for (Index x = 0; x < width; ++x) stored[x] = luma_steps(luma[x]);
 }
 
 inline void luma_u8_to_float32(const std::uint8_t* luma, void* out, Index width) {
@@ -299,32 +350,66 @@ template <class V>
 std::int64_t spin(std::int64_t rounds) {
     constexpr Index SUMS = V::PIXELS >= 12 ? 12 : 5;
     alignas(64) std::uint32_t numbers[SUMS + 2][LANES] = {};
-    asm volatile("" : : "r"(numbers) : "memory");  // hides from the compiler that they are all zero
+    SESR_TOUCH(numbers);  // hides from the compiler that they are all zero
     typename V::Sum sums[SUMS];
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < SUMS; ++p) sums[p] = V::start(numbers[p]);
     for (std::int64_t round = 0; round < rounds; ++round) {
         const typename V::Dwords features = V::load(numbers[SUMS]), weights = V::load(numbers[SUMS + 1]);
-#pragma GCC unroll 32
+        SESR_UNROLL(32)
         for (Index p = 0; p < SUMS; ++p) V::multiply_add(sums[p], features, weights);
-        asm volatile("" : : "r"(numbers) : "memory");  // and forces it to compute each product again
+        SESR_TOUCH(numbers);  // and forces it to compute each product again
     }
-#pragma GCC unroll 32
+    SESR_UNROLL(32)
     for (Index p = 0; p < SUMS; ++p) V::keep(numbers[p], sums[p]);
-    asm volatile("" : : "r"(numbers) : "memory");
+    SESR_TOUCH(numbers);
     return rounds * SUMS * LANES * V::CHANNELS;
 }
 
 template <class V>
 constexpr sesr::Arithmetic int8_arithmetic() {
-    return {sizeof(typename V::Element), V::CHANNELS,         V::OFFSET, head<V>, convolve<V>, tail<V>, add_int8<V>,
-            luma_u8_to_int8<V>,          luma_f32_to_int8<V>, lookup<V>, spin<V>};
+    constexpr TileLoops tile = tile_loops<V>();
+    return {sizeof(typename V::Element),
+            V::CHANNELS,
+            V::OFFSET,
+            head<V>,
+            convolve<V>,
+            tile.tiles,
+            tile.transform,
+            tile.convolve,
+            tail<V>,
+            add_int8<V>,
+            luma_u8_to_int8<V>,
+            luma_f32_to_int8<V>,
+            lookup<V>,
+            spin<V>};
 }
 
 template <class V>
 constexpr sesr::Arithmetic float32_arithmetic() {
-    return {sizeof(float),       1,           0,      head<V>, convolve<V>, tail<V>, add_float32, luma_u8_to_float32,
-            luma_f32_to_float32, lookup_none, spin<V>};
+    constexpr TileLoops tile = tile_loops<V>();
+    return {sizeof(float),
+            1,
+            0,
+            head<V>,
+            convolve<V>,
+            tile.tiles,
+            tile.transform,
+            tile.convolve,
+            tail<V>,
+            add_float32,
+            luma_u8_to_float32,
+            luma_f32_to_float32,
+            lookup_none,
+            spin<V>};
+}
+
+template <class V>
+constexpr sesr::Arithmetic int16_arithmetic() {
+    constexpr TileLoops tile = tile_loops<V>();
+    return {sizeof(std::int16_t), V::CHANNELS,   0,       head<V>,      nullptr,          tile.tiles,
+            tile.transform,       tile.convolve, tail<V>, add_int16<V>, luma_u8_to_int16, luma_f32_to_int16,
+            lookup_none,          spin<V>};
 }
 
 }  // namespace

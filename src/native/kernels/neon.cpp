@@ -2,6 +2,8 @@
 // 128-bit vectors, four to a vector of 16 lanes, and an instruction that adds up four s8 x s8 products at a time.
 // Features are stored unchanged.
 #include <arm_neon.h>
+
+#include <cstring>
 #if defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -20,7 +22,7 @@ struct Int8 {
         int8x16_t part[4];
     };
     static constexpr Index CHANNELS = 4, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
-    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0;
+    static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0, TILES = 0;
     static constexpr std::int32_t OFFSET = 0;
 
     static Dwords load(const void* at) {
@@ -29,7 +31,7 @@ struct Int8 {
     }
     static Dwords broadcast(const Element* at) {
         std::int32_t dword;
-        __builtin_memcpy(&dword, at, sizeof dword);
+        std::memcpy(&dword, at, sizeof dword);
         const int8x16_t all = vreinterpretq_s8_s32(vdupq_n_s32(dword));
         return {{all, all, all, all}};
     }
@@ -73,6 +75,8 @@ struct Float32 {
     };
     using Dwords = Sum;
     static constexpr Index CHANNELS = 1, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TILES = 24, TILES_AT_ONCE = 6;
+    static constexpr bool EXACT_TILES = false;
 
     static Dwords load(const void* at) {
         const auto* floats = static_cast<const float*>(at);
@@ -89,6 +93,19 @@ struct Float32 {
     }
     static void multiply_add(Sum& sum, const Dwords& features, const Dwords& weights) {
         for (Index i = 0; i < 4; ++i) sum.part[i] = vfmaq_f32(sum.part[i], features.part[i], weights.part[i]);
+    }
+    static Sum plus(Sum a, const Sum& b) {
+        for (Index i = 0; i < 4; ++i) a.part[i] = vaddq_f32(a.part[i], b.part[i]);
+        return a;
+    }
+    static Sum minus(Sum a, const Sum& b) {
+        for (Index i = 0; i < 4; ++i) a.part[i] = vsubq_f32(a.part[i], b.part[i]);
+        return a;
+    }
+    template <int K>
+    static Sum times(Sum a) {
+        for (Index i = 0; i < 4; ++i) a.part[i] = vmulq_n_f32(a.part[i], K);
+        return a;
     }
 
     struct Finish {
@@ -125,5 +142,6 @@ const sesr::Kernels kernels_neon = {"neon",
                                     supported,
                                     int8_arithmetic<Int8>(),
                                     float32_arithmetic<Float32>(),
+                                    sesr::Arithmetic{},
                                     pixel_loops<Int8>(),
                                     sharpen_loops()};

@@ -1,6 +1,7 @@
 // Conversions between pixels, luma and sums, for all families. Like `loops.inl`, everything stays in an unnamed
 // namespace. The compiler vectorizes these loops for the processors of the file that includes them.
 #pragma once
+#include "compiler.hpp"
 #include "rounding.inl"
 
 namespace {
@@ -34,6 +35,52 @@ inline void weighted_sum(const float* const* rows, const float* weights, float* 
     for (Index x = 0; x < n; ++x) out[x] = a[x] * wa + b[x] * wb + c[x] * wc + d[x] * wd;
 }
 
+// One register, which compilers do not split well.
+#if defined(__AVX512BW__)
+constexpr Index REGISTER = 64;
+#elif defined(__AVX2__)
+constexpr Index REGISTER = 32;
+#else
+constexpr Index REGISTER = 16;
+#endif
+typedef float Floats SESR_VECTOR(REGISTER);
+typedef float FloatsAnywhere SESR_VECTOR_ANYWHERE(float, REGISTER);
+
+// Four sums stay in registers while the rows are gone through.
+inline void weighted_rows(const float* const* rows, const float* weights, Index count, float* out, Index n) {
+    constexpr Index BLOCK = 4 * REGISTER / Index{sizeof(float)};
+    static_assert(BLOCK <= sesr::SLACK);
+    for (Index x = 0; x < n; x += BLOCK) {
+        const FloatsAnywhere* row = reinterpret_cast<const FloatsAnywhere*>(rows[0] + x);
+        const float first = weights[0];
+        Floats a = row[0] * first, b = row[1] * first, c = row[2] * first, d = row[3] * first;
+        for (Index k = 1; k < count; ++k) {
+            row = reinterpret_cast<const FloatsAnywhere*>(rows[k] + x);
+            const float weight = weights[k];
+            a += row[0] * weight;
+            b += row[1] * weight;
+            c += row[2] * weight;
+            d += row[3] * weight;
+        }
+        FloatsAnywhere* result = reinterpret_cast<FloatsAnywhere*>(out + x);
+        result[0] = a, result[1] = b, result[2] = c, result[3] = d;
+    }
+}
+
+inline void weighted_columns(const float* columns, const Index* first, const float* weights, Index count, float* out,
+                             Index n) {
+    constexpr Index PARTS = sesr::ROWS_ABREAST * Index{sizeof(float)} / REGISTER;
+    for (Index x = 0; x < n; ++x, weights += count) {
+        const FloatsAnywhere* column = reinterpret_cast<const FloatsAnywhere*>(columns + first[x] * sesr::ROWS_ABREAST);
+        Floats sums[PARTS];
+        for (Index part = 0; part < PARTS; ++part) sums[part] = column[part] * weights[0];
+        for (Index k = 1; k < count; ++k)
+            for (Index part = 0; part < PARTS; ++part) sums[part] += column[k * PARTS + part] * weights[k];
+        FloatsAnywhere* result = reinterpret_cast<FloatsAnywhere*>(out + x * sesr::ROWS_ABREAST);
+        for (Index part = 0; part < PARTS; ++part) result[part] = sums[part];
+    }
+}
+
 inline std::uint8_t to_byte(float value) {
     return static_cast<std::uint8_t>(static_cast<std::int32_t>(clamped(value, 0.0f, 255.0f) + 0.5f));
 }
@@ -60,20 +107,31 @@ inline void luma_to_rgb(const float* __restrict luma, const float* __restrict re
     }
 }
 
-inline void bytes_to_luma(const std::uint8_t* bytes, float* luma, Index n) {
-    for (Index x = 0; x < n; ++x) luma[x] = static_cast<float>(bytes[x]) / 255.0f;
+template <class T>
+void codes_to_luma(const sesr::Codes& range, const T* __restrict codes, float* __restrict luma, Index n) {
+    const float zero = range.zero, span = range.span;
+    for (Index x = 0; x < n; ++x) luma[x] = (static_cast<float>(codes[x]) - zero) / span;
 }
 
-inline void luma_to_bytes(const float* luma, std::uint8_t* bytes, Index n) {
+template <class T, class Sum>
+void sums_to_codes(const sesr::Codes& range, const Sum* __restrict sums, float scale, const float* __restrict luma,
+                   T* __restrict codes, Index n) {
+    const float zero = range.zero, span = range.span, most = range.most;
+    const auto code = [=](float value) { return static_cast<T>(rounded(clamped(value * span + zero, 0.0f, most))); };
+    if (luma)
+        for (Index x = 0; x < n; ++x) codes[x] = code(static_cast<float>(sums[x]) * scale + luma[x]);
+    else
+        for (Index x = 0; x < n; ++x) codes[x] = code(static_cast<float>(sums[x]) * scale);
+}
+
+template <class T>
+void round_samples(const float* __restrict values, float most, T* __restrict out, Index n) {
     for (Index x = 0; x < n; ++x)
-        bytes[x] = static_cast<std::uint8_t>(rounded(clamped(luma[x] * 255.0f, 0.0f, 255.0f)));
+        out[x] = static_cast<T>(static_cast<std::int32_t>(clamped(values[x], 0.0f, most) + 0.5f));
 }
 
-inline void round_bytes(const float* values, std::uint8_t* out, Index n) {
-    for (Index x = 0; x < n; ++x) out[x] = to_byte(values[x]);
-}
-
-inline void widen(const std::uint8_t* values, float* out, Index n) {
+template <class T>
+void widen(const T* __restrict values, float* __restrict out, Index n) {
     for (Index x = 0; x < n; ++x) out[x] = values[x];
 }
 
@@ -101,10 +159,9 @@ void interleave(const T* planes, Index stride, Index count, T* out, Index n) {
 
 // Requantizes sums and combines them with the input by `combine`; the result, clipped, is 8-bit luma.
 template <class Combine>
-inline __attribute__((always_inline)) void requantize(float scale, std::int32_t zero,
-                                                      const std::int32_t* __restrict sums,
-                                                      const std::uint8_t* __restrict input,
-                                                      std::uint8_t* __restrict luma, Index n, const Combine& combine) {
+SESR_INLINE void requantize(float scale, std::int32_t zero, const std::int32_t* __restrict sums,
+                            const std::uint8_t* __restrict input, std::uint8_t* __restrict luma, Index n,
+                            const Combine& combine) {
     for (Index x = 0; x < n; ++x) {
         const float scaled = clamped(static_cast<float>(sums[x]) * scale, -HUGE_VALUE, HUGE_VALUE);
         const std::int32_t q = clamped(rounded(scaled) + zero, -128, 127);
@@ -151,19 +208,24 @@ inline void clip(const float* sums, const float* input, float* luma, Index n) {
         for (Index x = 0; x < n; ++x) luma[x] = clamped(sums[x], 0.0f, 1.0f);
 }
 
+template <class T>
+constexpr sesr::CodeLoops<T> code_loops() {
+    return {codes_to_luma<T>, sums_to_codes<T, std::int32_t>, sums_to_codes<T, float>, round_samples<T>, widen<T>,
+            interleave<T>};
+}
+
 template <class V>
 constexpr sesr::PixelLoops pixel_loops() {
     return {gray_to_luma,
             rgb_to_luma,
             color_differences,
             weighted_sum,
+            weighted_rows,
+            weighted_columns,
             luma_to_gray,
             luma_to_rgb,
-            bytes_to_luma,
-            luma_to_bytes,
-            round_bytes,
-            widen,
-            interleave<std::uint8_t>,
+            code_loops<std::uint8_t>(),
+            code_loops<std::uint16_t>(),
             interleave<float>,
             sums_to_bytes<V>,
             sums_to_luma,

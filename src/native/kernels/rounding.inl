@@ -20,6 +20,8 @@ inline std::int32_t rounded(float value) {
     return static_cast<std::int32_t>((value + MAGIC) - MAGIC);
 }
 
+constexpr float INT16_MOST = 32767.0f;
+
 // A bound beyond which all values saturate.
 constexpr float HUGE_VALUE = 1048576.0f;
 

@@ -5,11 +5,15 @@
 
 #include "kernels.hpp"
 
+#if !defined(SESR_NO_PORTABLE)
 extern const sesr::Kernels kernels_portable;
+#endif
 #if defined(SESR_X86)
 extern const sesr::Kernels kernels_avx512vnni, kernels_avxvnni, kernels_vnni256, kernels_avx2;
 #elif defined(SESR_ARM)
 extern const sesr::Kernels kernels_neon;
+#elif defined(SESR_WASM)
+extern const sesr::Kernels kernels_wasm;
 #endif
 
 namespace sesr {
@@ -17,11 +21,19 @@ namespace sesr {
 const Kernels* const* all_kernels() {
     static const Kernels* const all[] = {
 #if defined(SESR_X86)
-        &kernels_avx512vnni, &kernels_avxvnni, &kernels_vnni256, &kernels_avx2,
+        &kernels_avx512vnni,
+        &kernels_avxvnni,
+        &kernels_vnni256,
+        &kernels_avx2,
 #elif defined(SESR_ARM)
         &kernels_neon,
+#elif defined(SESR_WASM)
+        &kernels_wasm,
 #endif
-        &kernels_portable,   nullptr};
+#if !defined(SESR_NO_PORTABLE)
+        &kernels_portable,
+#endif
+        nullptr};
     return all;
 }
 

@@ -1,5 +1,6 @@
 // The inner loops of sharpening, for all families. See `sharpen.hpp`.
 #pragma once
+#include "compiler.hpp"
 #include "pixels.inl"
 
 namespace {
@@ -33,17 +34,6 @@ void weigh(const T* pixels, Index channels, const float* luma, float* alpha, flo
         weighted[x] = luma[x] * alpha[x];
     }
 }
-
-// One register, which compilers do not split well.
-#if defined(__AVX512BW__)
-constexpr Index REGISTER = 64;
-#elif defined(__AVX2__)
-constexpr Index REGISTER = 32;
-#else
-constexpr Index REGISTER = 16;
-#endif
-typedef float Floats __attribute__((vector_size(REGISTER)));
-typedef float FloatsAnywhere __attribute__((vector_size(REGISTER), aligned(alignof(float)), may_alias));
 
 // Four sums stay in registers while the taps are gone through. Vector types and four names, because GCC prefers to
 // unroll the loop of taps.

@@ -57,6 +57,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.usefixtures("float32")
 @pytest.mark.needs("openvino", "export", "torch")
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_engines_agree_and_know_themselves(config: SESRConfig, tmp_path: Path) -> None:
@@ -392,7 +393,7 @@ def test_int8_of_openvino_is_trusted_with_vnni_only(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, limit)
     monkeypatch.setenv("SESR_KERNEL", "portable")
-    monkeypatch.setattr("sesr.engines.native.vnni_kernels", lambda: kernels)
+    monkeypatch.setattr("sesr.engines.kernels.vnni_kernels", lambda: kernels)
     assert openvino_module.openvino_int8_trusted() == trusted
 
 
@@ -400,7 +401,7 @@ def test_int8_of_openvino_is_trusted_with_vnni_only(
 @pytest.mark.parametrize("suffix", [".safetensors", ".tflite"])
 def test_int8_of_openvino_is_refused_without_vnni(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line with the remedy, unless a benchmark asks for it; float is not concerned."""
-    monkeypatch.setattr("sesr.engines.native.vnni_kernels", frozenset)
+    monkeypatch.setattr("sesr.engines.kernels.vnni_kernels", frozenset)
     network, path = random_network(SESRConfig(m=1, f=4, activation="relu")), tmp_path / f"net{suffix}"
     network.save(path) if suffix == ".safetensors" else export_tflite(network, path)
     with pytest.raises(EngineError, match=r"net\.tflite: OpenVINO's int8 cannot .*; take --engine native") as caught:

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.fakes import calm_network, float_network, picture, random_network
+from tests.fakes import CONFIGS, calm_network, float_network, picture, random_network
 
 from sesr import _native
-from sesr.engines import native
 from sesr.engines.base import from_int8, to_int8
-from sesr.engines.native import KERNEL, NativeEngine, enlarge_by_bicubic, kernels
+from sesr.engines.kernels import KERNEL, WINOGRAD, kernels
+from sesr.engines.native import NativeEngine, enlarge_by_bicubic
+from sesr.engines.prepare import prepare
 from sesr.errors import EngineError, UsageError, WeightsError
 from sesr.imaging.color import gray_from_luma, luma_from_gray, to_uint8
 from sesr.imaging.compose import compose_rgb, network_luma
@@ -31,6 +32,8 @@ from sesr.network.quantized import QuantizedNetwork, load_network
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import list_networks
 
+pytestmark = pytest.mark.usefixtures("float32")  # fixed point is tested in test_fixed.py
+
 Bytes = NDArray[np.uint8]
 Luma = NDArray[np.float32]
 
@@ -38,14 +41,6 @@ ALL_KERNELS = [
     pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"this processor has no {name}"))
     for name, there in kernels().items()
 ]
-CONFIGS = st.builds(
-    SESRConfig,
-    m=st.integers(1, 4),
-    f=st.integers(1, 40),
-    scale=st.sampled_from((2, 3, 4)),
-    activation=st.sampled_from(("prelu", "relu")),
-    input_residual=st.booleans(),
-)
 SEEDS, THREADS, CHANNELS = st.integers(0, 10**6), st.integers(1, 5), st.sampled_from((None, 3))
 SOME = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = settings(SOME, max_examples=150)
@@ -59,6 +54,8 @@ KINDS = [
     SESRConfig(m=1, f=20, input_residual=False),
 ]
 SMALL = SESRConfig(m=1, f=4, activation="relu")
+EXACT_TILES = ("avx2", "portable")
+"""Kernels that store int8 as int16, and so have Winograd's form for it."""
 SHIPPED = [network.safetensors for network in list_networks() if network.safetensors is not None]
 
 
@@ -107,6 +104,12 @@ def by_definition(network: QuantizedNetwork, luma: Luma) -> NDArray[np.float64]:
     real = sums * (np.float64(network.residual_sum.scale) * network.tail.weight_scale[:, None, None])
     real += luma if network.config.input_residual else 0
     return np.clip(oracle.depth_to_space(real, network.config.scale), 0, 1)
+
+
+def shipped(name: str) -> Path:
+    """Return the file of a network x2."""
+    (path,) = [path for path in SHIPPED if path.stem == f"sesr_{name}_x2"]
+    return path
 
 
 def by_numpy(engine: NativeEngine, pixels: Bytes) -> Bytes:
@@ -276,17 +279,27 @@ class TestPictures:
         assert np.array_equal(result[..., 0], result[..., 1])
         assert np.array_equal(result[..., 0], result[..., 2])
 
+    @pytest.mark.parametrize("tile", [3, 40, 130])
     @pytest.mark.parametrize("name", ["m5", "m5-int8"])
-    def test_columns_equal_the_whole_frame(self, kernel: str, name: str) -> None:
-        """Bit for bit: what a pixel becomes does not depend on where in a vector it lies."""
-        (network,) = [each for each in list_networks() if each.name == name and each.config and each.config.scale == 2]
-        assert network.safetensors is not None
-        engine = NativeEngine(load_network(network.safetensors))
-        noise = np.random.default_rng(0).integers(0, 256, (120, 403, 3), np.uint8)
-        whole, radius = engine.enlarge(noise), engine.receptive_radius
-        for start in range(20, 380, 37):
-            part = engine.enlarge(noise[:, start - radius : start + 10 + radius])
-            assert np.array_equal(part[:, 2 * radius : -2 * radius], whole[:, 2 * start : 2 * start + 20])
+    def test_planned_columns_equal_the_whole_frame(self, kernel: str, name: str, tile: int) -> None:
+        """Bit for bit: what a pixel becomes depends neither on where in a vector it lies nor on where a tile ends."""
+        engine = NativeEngine(load_network(shipped(name)))
+        noise = np.random.default_rng(0).integers(0, 256, (40, 403, 3), np.uint8)
+        whole = engine.enlarge(noise)
+        for band in engine.plan(40, 403, 8, tile):
+            rows = slice(band.rows.keep_start, band.rows.keep_stop)
+            for column in band.columns:
+                part = engine.enlarge(noise[:, column.start : column.stop], rows, column.inside())
+                kept = slice(2 * column.keep_start, 2 * column.keep_stop)
+                assert np.array_equal(part, whole[2 * rows.start : 2 * rows.stop, kept])
+
+    def test_columns_cut_elsewhere_show(self) -> None:
+        """The property above can fail: a float's last bits depend on all pixels of its tiles."""
+        engine = NativeEngine(load_network(shipped("m5")))
+        assert engine.winograd_layers == 5
+        luma = plane(30, 200)
+        part, whole = engine.run(luma[:, 50:150]), engine.run(luma)
+        assert not np.array_equal(part[:, 40:-40], whole[:, 140:-140])
 
     @SOME
     @given(data=st.data(), config=CONFIGS, seed=SEEDS, width=WIDTHS, channels=CHANNELS, int8=st.booleans())
@@ -324,6 +337,43 @@ class TestPictures:
         whole = engine.enlarge(pixels)
         np.testing.assert_array_equal(engine.enlarge(pixels, slice(-3, None)), whole[-6:])
         np.testing.assert_array_equal(engine.enlarge(pixels, slice(4, 100)), whole[8:])
+
+
+class TestWinograd:
+    """Convolutions of 3 x 3 in Winograd's form."""
+
+    @MANY
+    @given(config=CONFIGS, seed=SEEDS, height=HEIGHTS, width=WIDTHS)
+    def test_int8_is_equal_in_both_forms(
+        self, kernel: str, config: SESRConfig, seed: int, height: int, width: int
+    ) -> None:
+        network, pixels = random_network(config, seed), picture(height, width, seed)
+        direct = NativeEngine(network, winograd=False).run_bytes(pixels)
+        np.testing.assert_array_equal(NativeEngine(network).run_bytes(pixels), direct)
+
+    @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+    def test_shipped_networks_take_it_in_all_layers(self, kernel: str, path: Path) -> None:
+        network = load_network(path)
+        wanted = 0 if network.int8 and kernel not in EXACT_TILES else network.config.m
+        assert NativeEngine(network).winograd_layers == wanted
+        assert NativeEngine(network, winograd=False).winograd_layers == 0
+
+    @pytest.mark.parametrize("path", [path for path in SHIPPED if "int8" not in path.stem], ids=lambda path: path.stem)
+    def test_floats_stay_near_the_exact_result(self, kernel: str, path: Path) -> None:
+        """Nearer than the bound of other tests, over noise and a checkerboard."""
+        network = load_checkpoint(path)
+        for luma in (plane(24, 61), np.indices((24, 61)).sum(0).astype(np.float32) % 2):
+            worst = np.abs(NativeEngine(network).run(luma) - by_pytorch(network, luma)).max()
+            assert worst < 8e-6
+
+    def test_the_environment_turns_it_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(WINOGRAD, "off")
+        assert NativeEngine(load_network(shipped("m5"))).winograd_layers == 0
+
+    def test_only_on_and_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(WINOGRAD, "of")
+        with pytest.raises(EngineError, match="SESR_WINOGRAD=of: must be on or off"):
+            NativeEngine(random_network(SMALL))
 
 
 class TestBicubic:
@@ -562,7 +612,7 @@ class TestModule:
             for outputs, inputs, k in ((0, 1, 5), (0, 0, 3), (4, 0, 5))
         ]
         with pytest.raises(ValueError, match=r"f must lie in 1\.\.1024"):
-            _native.Network(1, 0, 2, True, layers, None)
+            _native.Network(1, 0, 2, True, layers, True, None)
 
     def test_networks_of_endless_depth_or_width(self) -> None:
         """`SESRConfig` lets more pass than there is room for."""
@@ -754,10 +804,7 @@ def given_arguments(int8: bool) -> list[Any]:
     given: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_native, "Network", lambda *arguments: given.extend(arguments))
-        if int8:
-            native._int8(random_network(SMALL), None)
-        else:
-            native._float(float_network(SMALL), None)
+        prepare(random_network(SMALL) if int8 else float_network(SMALL), None, winograd=True, floats="float32")
     return given
 
 
@@ -836,7 +883,7 @@ class TestProcess:
         assert output_of(script) == "set()\n"
 
     def test_threads_are_those_of_the_process_by_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(native, "available_threads", lambda: 7)
+        monkeypatch.setattr("sesr.engines.native.available_threads", lambda: 7)
         assert NativeEngine(random_network(SMALL)).threads == 7
         assert NativeEngine(random_network(SMALL), 3).threads == 3
 

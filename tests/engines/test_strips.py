@@ -13,6 +13,7 @@ from tests.fakes import float_network
 
 from sesr.engines.base import LumaEngine
 from sesr.engines.load import load_engine
+from sesr.engines.native import NativeEngine
 from sesr.engines.strips import BAND_PIXELS, PIXELS, WORKING_BYTES, Span, plan, plan_rows, run_plane, run_strips
 from sesr.errors import UsageError
 from sesr.network.variants import SESRConfig
@@ -28,6 +29,7 @@ class BoxSum:
     receptive_radius: int
     scale: int = 2
     int8: bool = False
+    column_reach: int | None = None
 
     def run(self, luma: Luma) -> Luma:
         side = 2 * self.receptive_radius + 1
@@ -177,3 +179,10 @@ def test_small_pictures_stay_whole() -> None:
         (band,) = plan(height, width, 9)
         assert band.rows == Span(0, height, 0, height)
         assert band.columns == (Span(0, width, 0, width),)
+
+
+def test_our_engines_floats_are_cut_between_tiles() -> None:
+    network = float_network(SESRConfig(m=2))
+    engine, luma = NativeEngine(network, floats="float32"), np.random.default_rng(0).random((12, 403), np.float32)
+    for tile in (5, 50):
+        np.testing.assert_array_equal(run_plane(engine, luma, tile), engine.run(luma))

@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from tests.fakes import float_network, picture, random_network
 
+from sesr.engines.native import NativeEngine
 from sesr.imaging.drawn import luma_card
 from sesr.network.int8 import PIXELS, SHIFTED, Addition, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork
-from sesr.network.reference import reference, run_int8
+from sesr.network.reference import reference, run_int8, run_int8_unrounded
 from sesr.network.variants import SESRConfig
 
 KINDS = [
@@ -114,6 +115,17 @@ def test_reference_equals_arithmetic_by_hand(config: SESRConfig) -> None:
     places = [(0, 0), (0, 1), (2, 3), (4 * config.scale, 0), (5 * config.scale - 1, 6 * config.scale - 1)]
     for y, x in places:
         assert result[y, x] == pixel(network, source, y, x)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_unrounded_int8_is_what_the_engine_computes_on_the_way_to_rgb(residual: bool) -> None:
+    """Luma between whole pixels is rounded for the convolutions, and added as it is."""
+    network = random_network(SESRConfig(m=2, f=5, scale=3, activation="relu", input_residual=residual))
+    luma = (picture(21, 34) / 255 + 0.3 / 255).clip(0, 1).astype(np.float32)
+    engine = NativeEngine(network, 1)
+    result = run_int8_unrounded(network, luma.astype(np.float64))
+    np.testing.assert_allclose(engine.run(luma, rounded=False), result, atol=1e-6)
+    assert np.abs(255 * result % 1 - 0.5).min() < 0.1  # not rounded
 
 
 def test_pixels_reach_both_ends() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import random_network
 
 from sesr.errors import UsageError, WeightsError
-from sesr.network.checkpoint import Checkpoint, tensor_shapes
+from sesr.network.checkpoint import Checkpoint, load_checkpoint, tensor_shapes
 from sesr.network.variants import VARIANTS, SESRConfig
 from sesr.network.zoo import PHOTO, WEIGHTS, check_int8, find_network, list_networks, resolve
 
@@ -38,6 +38,18 @@ def test_listed_small_ones_first(folder: Path) -> None:
     assert found == [("m3", 2), ("m5", 2), ("m5", 4), ("m11", 2)]
     assert [network.tflite is not None for network in networks] == [False, True, False, False]
     assert all(network.card == {"licence": "Apache-2.0"} for network in networks)
+
+
+def test_a_file_that_changes_is_read_anew(folder: Path) -> None:
+    """Headers are kept from one list to the next, as they are in the files."""
+    list_networks(folder)[0].card["licence"] = "ours"
+    assert list_networks(folder)[0].card == {"licence": "Apache-2.0"}
+    path = folder / "sesr_m3_x2.safetensors"
+    replace(load_checkpoint(path), card={"licence": "MIT-0"}).save(path)
+    assert list_networks(folder)[0].card == {"licence": "MIT-0"}
+    path.write_bytes(b"cut")
+    with pytest.raises(WeightsError, match="sesr_m3_x2"):
+        list_networks(folder)
 
 
 def test_no_folder_no_networks(tmp_path: Path) -> None:
@@ -93,6 +105,19 @@ def test_not_found_where_nothing_is(tmp_path: Path) -> None:
         find_network("m5", 2, tmp_path)
 
 
+def test_a_file_of_another_program(tmp_path: Path) -> None:
+    """Its name is no name of a network; a network's name is, whatever files lie there."""
+    (tmp_path / "model.pth").write_bytes(b"PK")
+    with pytest.raises(UsageError, match=r"model\.pth: not a SESR network; take a name such as m5, or a \.safetensors"):
+        resolve(str(tmp_path / "model.pth"))
+
+
+def test_a_name_is_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m5").touch()
+    assert resolve("m5") == "m5"
+
+
 def test_found_by_file(folder: Path) -> None:
     path = folder / "other.safetensors"
     network = find_network(str(path), 2)
@@ -111,6 +136,12 @@ def test_file_of_another_scale(folder: Path) -> None:
 def test_missing_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         find_network(str(tmp_path / name), 2)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "run.safetensors").mkdir()
+    with pytest.raises(WeightsError, match=r"run\.safetensors: a folder, not a network's file"):
+        find_network(str(tmp_path / "run.safetensors"))
 
 
 def test_name_and_content_disagree(tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ class LumaEngine(Protocol):
     def int8(self) -> bool:
         """True for a network that computes in 8 bits: its output is a multiple of 1/255."""
 
+    @property
+    def column_reach(self) -> int | None:
+        """Input columns on each side of a strip that share its results' last bits.
+
+        None for the receptive radius: a pixel depends on nothing further away. Our own engine makes several pixels of a
+        row together, so a float network's last bits depend on more. See `sesr.engines.strips.plan_rows`.
+        """
+
     def run(self, luma: Luma) -> Luma:
         """Upscale a plane.
 

@@ -37,6 +37,8 @@ def import_litert() -> ModuleType:
 class LiteRTEngine:
     """A `.tflite` that `sesr export` wrote, in LiteRT. Arguments and errors as for `sesr.engines.load.load_engine`."""
 
+    column_reach = None
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         check_tflite(path)
         package = import_litert()

@@ -6,18 +6,18 @@ need, and these stay in the cache for all but very wide pictures. So nothing has
 grow with the height, and each thread works on a band of rows. docs/inside/engine.md explains how it is built; the C++
 is in src/native.
 
-An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network is within float
-rounding of the collapsed network, and its result does not depend on the number of threads.
+An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network runs in 16-bit fixed
+point where that is faster (`sesr.network.fixed`), with the same bits on all of these processors. Elsewhere it runs in
+floats, within float rounding of the collapsed network. No result depends on the number of threads.
 
 `NativeEngine.enlarge` takes whole pictures, gray or RGB: the conversions to luma and back and the chroma's bicubic run
 in the same pipeline. An int8 network's convolutions see 8-bit luma there too, but their result is added to the luma
 before it was rounded, and is not rounded again before it becomes RGB. That gains 0.07 dB for the shipped M5 on Set5
 (docs/inside/int8.md).
 
-The processor's best kernels are used, unless the environment variable ``SESR_KERNEL`` names others.
+`sesr.engines.kernels` chooses the kernels and the arithmetic, and says how the environment changes that.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -26,38 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr import _native
+from sesr.engines.kernels import FloatChoice, Values, chosen_floats, chosen_kernel, winograd_wanted
 from sesr.engines.pictures import AroundLuma
-from sesr.engines.strips import Band, plan, plan_rows
-from sesr.errors import EngineError, UsageError, WeightsError
+from sesr.engines.prepare import prepare
+from sesr.engines.strips import GRID, Band, plan, plan_rows
+from sesr.errors import EngineError, UsageError
 from sesr.imaging.arrays import Bytes, Luma, Pixels
 from sesr.imaging.color import DEEP_STEPS
-from sesr.network.checkpoint import Checkpoint
-from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization
-from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
-from sesr.network.reference import prelu, requant_scale
+from sesr.network.quantized import AnyNetwork
 from sesr.network.variants import SESRConfig
 from sesr.processors import available_threads
 
 Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
-
-KERNEL = "SESR_KERNEL"
-"""Environment variable that names the kernels to use."""
-
-VNNI_KERNELS = ("avx512vnni", "vnni256", "avxvnni")
-"""Kernels that need VNNI, the x86 instructions that add four int8 products to an int32 without saturating."""
-
-
-def kernels() -> dict[str, bool]:
-    """Return the kernels that were built, best first, and whether this processor has what they need."""
-    return dict(_native.kernels())
-
-
-def vnni_kernels() -> frozenset[str]:
-    """The kernels that this processor's VNNI can run, whichever ``SESR_KERNEL`` names; none on ARM.
-
-    AMX needs no look of its own: a processor that has it has AVX-512 with VNNI too.
-    """
-    return frozenset(name for name, supported in kernels().items() if supported and name in VNNI_KERNELS)
 
 
 class NativeEngine:
@@ -66,28 +46,62 @@ class NativeEngine:
     Args:
         network: float or int8.
         threads: processor threads; None takes as many as the process may use.
+        winograd: False keeps convolutions of 3 x 3 to the direct form, which fixed point does not have; None leaves
+            that to ``SESR_WINOGRAD``.
+        floats: what a float network computes in: float32, int16 for fixed point, or auto for int16 where the kernels
+            gain from it and the network suits it. None leaves that to ``SESR_FLOATS``, auto by default.
 
     Attributes:
+        values: the numbers that the network computes in.
         column_bytes: about how much memory it holds per column of pixels, all threads together.
+        column_reach: halo of columns (`sesr.engines.strips.plan_rows`); None for the receptive radius.
 
-    Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``.
+    Raises `WeightsError` for numbers that no trained network has, `EngineError` for an unknown ``SESR_KERNEL``,
+    ``SESR_WINOGRAD`` or ``SESR_FLOATS``, and for fixed point where the kernels lack it or Winograd's form is off.
     """
 
-    def __init__(self, network: AnyNetwork, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        network: AnyNetwork,
+        threads: int | None = None,
+        *,
+        winograd: bool | None = None,
+        floats: FloatChoice | None = None,
+    ) -> None:
         self.scale, self.receptive_radius = network.config.scale, network.config.receptive_radius
+        self._config = network.config
         self.int8 = network.int8
         self.threads = threads or available_threads()
-        self.column_bytes = _column_bytes(network.config, self.int8) * self.threads
-        kernel = chosen_kernel()
-        try:
-            self._network = _int8(network, kernel) if network.int8 else _float(network, kernel)
-        except ValueError as error:
-            raise WeightsError(f"the network cannot run: {error}") from error
+        self._network, self.values = prepare(
+            network,
+            chosen_kernel(),
+            winograd=winograd_wanted() if winograd is None else winograd,
+            floats=floats or chosen_floats(),
+        )
+        self.column_bytes = _column_bytes(network.config, self.values) * self.threads
+        # float32 and int16 round in Winograd's form, so last bits depend on the whole tile of every layer: columns are
+        # cut between tiles and read further
+        self.column_reach = None if self.int8 else GRID * (network.config.m + 1)
 
     @property
     def kernel(self) -> str:
         """Name of the kernels in use."""
         return self._network.kernel
+
+    @property
+    def network(self) -> _native.Network:
+        """The network in C++, for `sesr.engines.planes`."""
+        return self._network
+
+    @property
+    def winograd_layers(self) -> int:
+        """Number of convolutions that take Winograd's form."""
+        return self._network.tiled_layers
+
+    def macs(self, height: int, width: int) -> int:
+        """Return the multiply-adds that a plane of luma takes, without those that Winograd's form saves."""
+        saved = self.winograd_layers * 9 * self._config.f**2 // 2  # six products where four pixels need twelve
+        return (self._config.weights - saved) * height * width
 
     def run(self, luma: Luma, *, rounded: bool = True) -> Luma:
         """Upscale a plane: see `sesr.engines.base.LumaEngine.run`.
@@ -118,8 +132,8 @@ class NativeEngine:
     def plan(self, height: int, width: int, depth: int, tile: int | None = None) -> list[Band]:
         """See `sesr.engines.pictures.PictureEngine.plan`: for 8 bits its memory grows with the width alone."""
         if tile is None and depth == 8:
-            return plan_rows(height, width, self.receptive_radius, self.column_bytes)
-        return plan(height, width, self.receptive_radius, tile)
+            return plan_rows(height, width, self.receptive_radius, self.column_bytes, self.column_reach)
+        return plan(height, width, self.receptive_radius, tile, self.column_reach)
 
     def enlarge(self, picture: NDArray[Any], rows: slice | None = None, columns: slice | None = None) -> NDArray[Any]:
         """Enlarge a picture, full-range gray (H, W) or RGB (H, W, 3).
@@ -166,6 +180,7 @@ class _Unrounded:
 
     def __init__(self, engine: NativeEngine) -> None:
         self.scale, self.receptive_radius, self.run = engine.scale, engine.receptive_radius, engine.enlarge_luma
+        self.column_reach = engine.column_reach
 
 
 def enlarge_by_bicubic(
@@ -231,34 +246,11 @@ def add_detail(
     return result if picture.ndim == 3 else result[..., 0]
 
 
-def multiply_adds(rounds: int, *, int8: bool) -> int:
-    """Multiply and add in one thread, as fast as the processor can, and return how often it did.
-
-    The time that this takes is the peak that `sesr benchmark engine` compares a network's speed with.
-    """
-    return _native.spin(int8, rounds, chosen_kernel())
-
-
-def chosen_kernel() -> str | None:
-    """Return the kernel that ``SESR_KERNEL`` names, None by default.
-
-    Raises `EngineError` where it was not built or the processor lacks what it needs.
-    """
-    name = os.environ.get(KERNEL)
-    if not name:
-        return None
-    found = kernels()
-    if name not in found:
-        raise EngineError(f"{KERNEL}={name}: unknown; there are {', '.join(found)}")
-    if not found[name]:
-        raise EngineError(f"{KERNEL}={name}: this processor does not have what it needs")
-    return name
-
-
-def _column_bytes(config: SESRConfig, int8: bool) -> int:
+def _column_bytes(config: SESRConfig, values: Values) -> int:
     """Return the bytes that one thread keeps per column, for rows of features and rows made of them."""
-    element, padded = 2 if int8 else 4, -(-config.f // 16) * 16  # int8 is stored as int16 at most
-    return element * (padded * (5 * config.m + 9) + 6) + 4 * config.scale**2 + 64
+    padded = -(-config.f // 16) * 16
+    element = 4 if values == "float32" else 2  # int8 is stored as int16 at most
+    return element * (padded * (7 * config.m + 11) + 6) + 4 * config.scale**2 + 64
 
 
 def _pixels(picture: Bytes) -> Bytes:
@@ -303,55 +295,3 @@ def _enough_memory(source: NDArray[Any]) -> Iterator[None]:
     except MemoryError as error:
         size = f"{source.shape[1]} x {source.shape[0]} pixels"
         raise EngineError(f"not enough memory to enlarge {size} at once; a smaller tile needs less") from error
-
-
-def _float(network: Checkpoint, kernel: str | None) -> _native.Network:
-    config, tensors = network.config, network.tensors
-    relu = np.zeros(config.f, np.float32)
-
-    def layer(name: str, slope: NDArray[np.float32] | None) -> "_native.FloatLayer":
-        weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-        return np.ascontiguousarray(weight), np.ascontiguousarray(bias), slope
-
-    body = [f"body.{index}" for index in range(config.m)]
-    layers = [
-        layer("head", None),
-        *(layer(name, tensors.get(f"{name}.slope", relu)) for name in body),
-        layer("tail", None),
-    ]
-    return _native.Network(config.m, config.f, config.scale, config.input_residual, layers, kernel)
-
-
-def _int8(network: QuantizedNetwork, kernel: str | None) -> _native.Network:
-    config = network.config
-    layers = [_int8_layer(network.head, SHIFTED)]
-    grid = network.head.output
-    for index, convolution in enumerate(network.body):
-        layers.append(_int8_layer(convolution, grid))
-        grid = convolution.output
-        if network.slopes:
-            slope = network.slopes[index]
-            every = np.tile(np.arange(LOWEST, HIGHEST + 1, dtype=np.int32), (config.f, 1))
-            table = prelu(every[:, None], grid, slope)[:, 0].astype(np.int8)
-            grid = slope.output
-            layers[-1] = (*layers[-1][:5], np.ascontiguousarray(table), grid.zero_point)
-    layers.append(_int8_layer(network.tail, network.residual_sum))
-    total = _sum(grid, network.head.output, network.residual_sum)
-    output = _sum(network.tail.output, PIXELS, PIXELS) if config.input_residual else (0, 0, 1, 0, 0, 0)
-    scale = network.tail.output.scale
-    return _native.Network(
-        config.m, config.f, config.scale, config.input_residual, layers, total, output, scale, kernel
-    )
-
-
-def _int8_layer(convolution: Convolution, grid: Quantization) -> "_native.Int8Layer":
-    weight = np.ascontiguousarray(convolution.weight)
-    scale = requant_scale(convolution, grid)
-    zero_points = grid.zero_point, convolution.output.zero_point
-    return weight, np.ascontiguousarray(convolution.bias), np.ascontiguousarray(scale), *zero_points, None, 0
-
-
-def _sum(one: Quantization, other: Quantization, result: Quantization) -> "_native.Sum":
-    addition = Addition.of(one, other, result)
-    zero_points = one.zero_point, other.zero_point, result.zero_point
-    return addition.left, addition.right, addition.shift, *zero_points

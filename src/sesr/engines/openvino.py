@@ -66,7 +66,7 @@ def openvino_int8_trusted() -> bool:
 
     False on ARM too: the saturating instruction is x86's, but nobody has measured OpenVINO's int8 there.
     """
-    from sesr.engines.native import vnni_kernels
+    from sesr.engines.kernels import vnni_kernels
 
     limit = next((value for value in map(os.environ.get, ISA_LIMITS) if value), "")
     usable = vnni_kernels()
@@ -80,6 +80,8 @@ def import_openvino() -> OpenVINO:
 
 class OpenVINOEngine:
     """A `.tflite` on the processor through OpenVINO. Arguments and errors as for `load_engine`."""
+
+    column_reach = None
 
     def __init__(self, path: Path, threads: int | None = None, *, inexact: bool = False) -> None:
         openvino = import_openvino()

@@ -77,7 +77,7 @@ class AroundLuma:
 
     def plan(self, height: int, width: int, depth: int, tile: int | None = None) -> list[Band]:
         """See `PictureEngine.plan`: strips that bound the memory of an engine that keeps whole planes."""
-        return plan(height, width, self.receptive_radius, tile)
+        return plan(height, width, self.receptive_radius, tile, self.engine.column_reach)
 
     def enlarge(self, picture: Pixels, rows: slice | None = None, columns: slice | None = None) -> Pixels:
         """See `PictureEngine.enlarge`."""

@@ -44,6 +44,9 @@ BAND_PIXELS = 1 << 21
 WORKING_BYTES = 1 << 27
 """Bytes of rows that an engine which streams rows may hold, all its threads together."""
 
+GRID = 4
+"""Pixels of a row that our own engine makes together."""
+
 _RADII = 14
 _LEAST_RADII = 4
 
@@ -82,13 +85,14 @@ class Band:
     columns: tuple[Span, ...]
 
 
-def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[Band]:
+def plan(height: int, width: int, radius: int, tile: int | None = None, column_reach: int | None = None) -> list[Band]:
     """Plan how to cut a picture.
 
     Args:
         height, width: of the picture, input pixels, at least 1.
         radius: the engine's receptive radius, input pixels.
         tile: side of the square tiles, input pixels without halo; None for strips of bounded memory.
+        column_reach: see `plan_rows`.
 
     The kept parts cover the picture without overlap, from top to bottom and from left to right.
     Raises `UsageError` for a tile that is no whole number from 1 on.
@@ -96,21 +100,23 @@ def plan(height: int, width: int, radius: int, tile: int | None = None) -> list[
     if tile is not None and (not isinstance(tile, Integral) or tile < 1):
         raise UsageError(f"tile must be a whole number, at least 1, not {tile}")
     keep_rows, keep_columns = (tile, tile) if tile is not None else _automatic(height, width, radius)
-    columns = tuple(_cut(width, radius, keep_columns))
+    columns = tuple(_cut_columns(width, radius, keep_columns, column_reach))
     return [Band(rows, columns) for rows in _cut(height, radius, keep_rows)]
 
 
-def plan_rows(height: int, width: int, radius: int, column_bytes: int) -> list[Band]:
+def plan_rows(height: int, width: int, radius: int, column_bytes: int, column_reach: int | None = None) -> list[Band]:
     """Plan strips of two megapixels for an engine whose memory grows with their width alone.
 
     Args:
         height, width, radius: as for `plan`.
         column_bytes: the engine's memory per column of pixels. Strips run over the full width unless they would
             need more than `WORKING_BYTES`.
+        column_reach: halo of columns where it is not the radius, because the engine makes `GRID` pixels of a row
+            together: their last bits depend on each other. Such columns start at multiples of `GRID`.
     """
     keep = max(BAND_PIXELS // width - 2 * radius, _LEAST_RADII * radius, 1)
     across = max(WORKING_BYTES // column_bytes - 2 * radius, _LEAST_RADII * radius, 1)
-    columns = tuple(_cut(width, radius, across))
+    columns = tuple(_cut_columns(width, radius, across, column_reach))
     return [Band(rows, columns) for rows in _cut(height, radius, keep)]
 
 
@@ -129,7 +135,7 @@ def run_strips(
 
     Yields every band with its finished rows, float32 (scale * (keep_stop - keep_start), scale * width).
     """
-    for band in plan(height, width, engine.receptive_radius, tile):
+    for band in plan(height, width, engine.receptive_radius, tile, engine.column_reach):
         yield band, run_band(engine, read(band.rows.start, band.rows.stop), band)
 
 
@@ -163,19 +169,25 @@ def _automatic(height: int, width: int, radius: int) -> tuple[int, int]:
     return max(1, rows - 2 * radius), max(1, columns - 2 * radius)
 
 
-def _cut(length: int, radius: int, keep: int) -> Iterator[Span]:
-    """Cut an axis into pieces of one length that keep at most `keep` each.
+def _cut_columns(width: int, radius: int, keep: int, reach: int | None) -> Iterator[Span]:
+    return _cut(width, radius, keep) if reach is None else _cut(width, reach, keep, GRID)
+
+
+def _cut(length: int, radius: int, keep: int, grid: int = 1) -> Iterator[Span]:
+    """Cut an axis into pieces of one length that keep at most `keep` each and start at multiples of `grid`.
 
     The first and the last have no halo at the picture's end and keep `radius` more instead; the last is moved
-    back to end with the picture.
+    back to end with the picture. `keep` is rounded up to a multiple of `grid`.
     """
+    keep = -(-keep // grid) * grid
     inner = length - 2 * radius
     if inner <= keep:
         yield Span(0, length, 0, length)
         return
     pieces = -(-inner // keep)
-    step = -(-inner // pieces)  # may need a piece less after rounding up
+    step = -(-inner // (pieces * grid)) * grid  # may need a piece less after rounding up
     size = step + 2 * radius
+    size += (length - size) % grid  # so that the last piece starts on the grid
     starts = [*range(0, length - size, step), length - size]
     for start, following in zip(starts, [*starts[1:], None], strict=True):
         keep_start = start + radius if start else 0

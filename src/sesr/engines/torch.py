@@ -12,7 +12,7 @@ from sesr.network.checkpoint import Checkpoint
 class TorchEngine:
     """The collapsed network in eager PyTorch on the processor, channels last, which is twice as fast there."""
 
-    int8 = False
+    int8, column_reach = False, None
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         self._torch = import_package("torch", "PyTorch", "sesr[train]")

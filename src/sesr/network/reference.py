@@ -41,16 +41,22 @@ def reference(network: AnyNetwork, pixels: LumaBytes) -> Reals:
 
 def run_float(network: Checkpoint, luma: Reals) -> Reals:
     """Run a float network in float64 on luma Y/255, (H, W) to (scale H, scale W) in 0..1."""
-    tensors, config = network.tensors, network.config
-    first = features = _convolve_float(luma[None] - 0.5, tensors, "head")
-    for index in range(config.m):
-        features = _convolve_float(features, tensors, f"body.{index}")
-        slope = tensors[f"body.{index}.slope"][:, None, None] if config.activation == "prelu" else 0
-        features = np.where(features > 0, features, slope * features)
-    y = _convolve_float(features + first, tensors, "tail")
-    if config.input_residual:
+    features = float_features(network, luma)
+    y = _convolve_float(features[-1] + features[0], network.tensors, "tail")
+    if network.config.input_residual:
         y = y + luma
-    return np.clip(depth_to_space(y, config.scale), 0, 1)
+    return np.clip(depth_to_space(y, network.config.scale), 0, 1)
+
+
+def float_features(network: Checkpoint, luma: Reals) -> list[Reals]:
+    """Return the features that a float network makes of luma Y/255 (H, W), layer by layer from the first: (f, H, W)."""
+    tensors, config = network.tensors, network.config
+    features = [_convolve_float(luma[None] - 0.5, tensors, "head")]
+    for index in range(config.m):
+        sums = _convolve_float(features[-1], tensors, f"body.{index}")
+        slope = tensors[f"body.{index}.slope"][:, None, None] if config.activation == "prelu" else 0
+        features.append(np.where(sums > 0, sums, slope * sums))
+    return features
 
 
 def run_int8(network: QuantizedNetwork, pixels: LumaBytes) -> LumaBytes:
@@ -60,6 +66,21 @@ def run_int8(network: QuantizedNetwork, pixels: LumaBytes) -> LumaBytes:
     if network.config.input_residual:
         y = add(y, network.tail.output, source, PIXELS, PIXELS)
     return (depth_to_space(y, network.config.scale) - LOWEST).astype(np.uint8)
+
+
+def run_int8_unrounded(network: QuantizedNetwork, luma: Reals) -> Reals:
+    """Run an int8 network without rounding its result, as on the way to RGB.
+
+    `luma` is Y/255, (H, W), rounded to 8 bits for the convolutions alone. Returns (scale H, scale W) in 0..1: the last
+    convolution's sums as real numbers, and the luma as it came.
+    """
+    pixels = np.clip(np.rint(255 * luma), 0, 255).astype(np.uint8)
+    total = residual_sum(network, shifted_luma(pixels)) - network.residual_sum.zero_point
+    sums = correlate(total.astype(np.float64), network.tail.weight.astype(np.float64), network.tail.bias.astype(float))
+    y = sums * (np.float64(network.residual_sum.scale) * network.tail.weight_scale)[:, None, None]
+    if network.config.input_residual:
+        y = y + luma
+    return np.clip(depth_to_space(y, network.config.scale), 0, 1)
 
 
 def shifted_luma(pixels: LumaBytes) -> Whole:
@@ -88,7 +109,7 @@ def convolve(plane: Whole, grid: Quantization, convolution: Convolution) -> Whol
         convolution: the weights and the result's grid.
     """
     units = (plane - grid.zero_point).astype(np.float64)  # float64 holds every sum exactly
-    sums = _correlate(units, convolution.weight.astype(np.float64), convolution.bias.astype(np.float64))
+    sums = correlate(units, convolution.weight.astype(np.float64), convolution.bias.astype(np.float64))
     scaled = sums.astype(np.float32) * requant_scale(convolution, grid)[:, None, None]
     return _clip(np.rint(scaled).astype(np.float64), convolution.output)
 
@@ -124,10 +145,10 @@ def depth_to_space(y: NDArray[Number], scale: int) -> NDArray[Number]:
 
 
 def _convolve_float(planes: Reals, tensors: Mapping[str, NDArray[np.float32]], name: str) -> Reals:
-    return _correlate(planes, *(tensors[f"{name}.{part}"].astype(np.float64) for part in ("weight", "bias")))
+    return correlate(planes, *(tensors[f"{name}.{part}"].astype(np.float64) for part in ("weight", "bias")))
 
 
-def _correlate(planes: Reals, weight: Reals, bias: Reals) -> Reals:
+def correlate(planes: Reals, weight: Reals, bias: Reals) -> Reals:
     """Convolve as networks do, without turning the kernel: (c_in, H, W) to (c_out, H, W), zeros beyond the border."""
     k, (height, width) = weight.shape[-1], planes.shape[1:]
     padded = np.pad(planes, ((0, 0), (k // 2, k // 2), (k // 2, k // 2)))

@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sesr.errors import UsageError, WeightsError
@@ -128,6 +129,8 @@ def is_file(name: str) -> bool:
 
 def check_file(path: Path) -> None:
     """Raise `WeightsError` unless the file exists."""
+    if path.is_dir():
+        raise WeightsError(f"{path}: a folder, not a network's file; name a file in it")
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; `sesr info` lists the networks that come with the package")
 
@@ -145,12 +148,23 @@ def check_int8(path: Path, found: bool, wanted: bool) -> None:
 
 
 def _shipped(path: Path) -> Network:
-    config, card = read_header(path)
+    check_file(path)
+    state = path.stat()
+    config, card, int8 = _header(path, state.st_mtime_ns, state.st_size)
     match = _STEM.fullmatch(path.stem)
     assert match is not None
     if int(match["scale"]) != config.scale:
         raise WeightsError(f"{path}: named x{match['scale']}, but holds a network for x{config.scale}; rename it")
-    return Network(match["name"], config, card, path, _existing(path.with_suffix(".tflite")), is_int8(path))
+    return Network(match["name"], config, dict(card), path, _existing(path.with_suffix(".tflite")), int8)
+
+
+@lru_cache(256)
+def _header(path: Path, modified: int, size: int) -> tuple[SESRConfig, Card, bool]:
+    """Return hyper-parameters, card and whether it is int8, read once for each state of the file.
+
+    The list is gone through several times before a network is found, which took most of the time of making one ready.
+    """
+    return *read_header(path), is_int8(path)
 
 
 def _from_file(path: Path, scale: int | None) -> Network:
@@ -177,6 +191,9 @@ def _without_variant(name: str, suffix: str, known: list[str]) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    """Return the error message for what is neither a name nor the path of a network's file."""
+    if Path(name).is_file():
+        return f"{name}: not a SESR network; take a name such as m5, or a .safetensors or .tflite that SESR wrote"
     if not known:
         return f"network {name!r} is unknown, and none comes with this installation: give -m the path of a file"
     near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.5)

@@ -1,7 +1,7 @@
 """The int8 networks in the package keep what is promised of them.
 
 LiteRT gives the reference's bits. OpenVINO, where the processor has VNNI, is a step off at most for M5 x2, two for the
-others and three for M11 x4, with more than one in less than one pixel of 10,000.
+others and three for M11 x4, with more than one in less than two pixels of 10,000.
 """
 
 from functools import lru_cache
@@ -48,7 +48,7 @@ def test_pixels(network: Network, backend: Backend) -> None:
         assert steps.max() <= most
         seen += expected.size
         beyond += int((steps > 1).sum())
-    assert beyond <= seen / 10_000
+    assert beyond <= 2 * seen / 10_000
     assert seen > 500_000
 
 

@@ -31,10 +31,11 @@ from pathlib import Path
 import numpy as np
 
 from sesr.atomic import writing
+from sesr.network.about import COLOR, RANGE, description, name_of
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import AnyNetwork, Convolution, QuantizedNetwork
-from sesr.network.variants import VARIANTS, SESRConfig
+from sesr.network.variants import SESRConfig
 from sesr.tflite.graph import Graph
 
 
@@ -168,20 +169,15 @@ def _depth_to_space_by_convolution(graph: Graph, y: int, output: int, scale: int
 def _header(network: AnyNetwork) -> str:
     """Return the file's metadata: the `.safetensors`' own entry, and what a program must know to use the file."""
     entry = json.loads(network.header())
-    entry["name"] = network.card.get("name", network.config.name)
+    entry["name"] = name_of(network)
     entry["version"] = VERSION
-    entry["colour"] = "luma Y of ITU-R BT.601"
-    entry["range"] = "limited, black 16 to white 235"
+    entry["colour"] = COLOR
+    entry["range"] = RANGE
     entry["values"] = "int8: Y - 128" if network.int8 else "float32: Y / 255"
     return json.dumps(entry, sort_keys=True, ensure_ascii=False)
 
 
 def _description(network: AnyNetwork) -> str:
     """Return one line for people who look at the file, "SESR-M5 x2 (m=5, f=16, relu): ..."."""
-    config = network.config
-    paper = config.name.partition("-")[0]
-    name = f"SESR-{paper.upper()}" if paper in VARIANTS else "SESR"
-    residual = "" if config.input_residual else ", no input residual"
-    kind = f"m={config.m}, f={config.f}, {config.activation}{residual}"
     values = "int8, luma Y - 128" if network.int8 else "luma Y/255"
-    return f"{name} x{config.scale} ({kind}): {values} in and out"
+    return f"{description(network)}: {values} in and out"

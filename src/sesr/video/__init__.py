@@ -1,0 +1,1 @@
+"""Films: frames and the streams around them. Needs the extra `video`, except for NumPy planes."""

@@ -22,6 +22,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from sesr.network.checkpoint import Checkpoint
+from sesr.network.long_residual import settle_residual
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.training.optimizers.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
@@ -245,7 +246,7 @@ class Learner:
         """
         model = self.mean_model()
         if isinstance(model, QuantizedSESR) and model.quant_w and model.quant_a:
-            return model.to_integers()
+            return settle_residual(model.to_integers())
         narrow = self._collapsed_mean()
         if isinstance(model, QuantizedSESR):
             narrow.load_state_dict(model.rounded_weights())

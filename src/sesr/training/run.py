@@ -39,7 +39,8 @@ from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_o
 from sesr.data.pairs import Split
 from sesr.data.planes import LumaPlanes, check_pictures, fingerprint
 from sesr.errors import TrainingError
-from sesr.export.tflite import check_export
+from sesr.export.check import check_export
+from sesr.export.tflite import TFLite
 from sesr.network.sesr import CollapsedSESR
 from sesr.tflite.writer import Layout, export_tflite, write_tflite
 from sesr.training.card import network_card
@@ -174,7 +175,7 @@ def _stopping_quickly() -> Iterator[None]:
 def _check_exports(path: Path, size: tuple[int, int] | None) -> None:
     """Run each exported file in the installed runtimes, and report which runtimes compared it."""
     for file in network_files(path, size)[1:]:
-        for line in check_export(file, path):
+        for line in check_export(file, path, TFLite()):
             tqdm.write(f"{file.name}: {line}")
 
 

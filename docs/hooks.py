@@ -40,8 +40,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages of the site that lie in the repository's root, where people look for them first."""
 
-PICTURES = {"examples/comparison.png": "comparison.png"}
-"""Pictures of the site that lie elsewhere."""
+FILES = {
+    "examples/comparison.png": "comparison.png",
+    **{f"shaders/{path.name}": f"shaders/{path.name}" for path in sorted((ROOT / "shaders").glob("*.glsl"))},
+}
+"""Pictures and downloads of the site that lie elsewhere."""
 
 _MARK = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)
 _DRAWING = re.compile(r"^!\[([^\]]*)\]\(([^)]+\.svg)\)$", re.MULTILINE)
@@ -50,11 +53,11 @@ _OUTSIDE = re.compile(r"<!-- outside the site -->.*?<!-- end -->\n*", re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages and pictures that lie elsewhere."""
+    """Add the pages and files that lie elsewhere."""
     for source, name in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=with_links_from_docs(text)))
-    for source, name in PICTURES.items():
+    for source, name in FILES.items():
         files.append(File.generated(config, name, abs_src_path=str(ROOT / source)))
     return files
 
@@ -74,7 +77,7 @@ def without_notes(markdown: str) -> str:
 def with_links_in_site(markdown: str, page: str) -> str:
     """Turn links to what lies elsewhere in the repository into links to its place in the site."""
     folder = posixpath.dirname(page)
-    elsewhere = {posixpath.join("..", source): name for source, name in (PAGES | PICTURES).items()}
+    elsewhere = {posixpath.join("..", source): name for source, name in (PAGES | FILES).items()}
 
     def inside(match: re.Match[str]) -> str:
         name = elsewhere.get(posixpath.normpath(posixpath.join(folder, match[1])))

@@ -8,8 +8,10 @@ A single figure needs no function. Its mark names a table, some columns' values,
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from page_text import paragraph, table
@@ -51,18 +53,32 @@ def figure(results: Path, mark: str) -> str:
 # Speed
 
 
-def engine(results: Path) -> str:
+def engine(results: Path, name: str = "engine.csv") -> str:
     """Our engine against OpenVINO, a row for each network."""
-    lines = []
-    for network, scale, values in _networks(rows_of(results, "engine.csv")):
-        found = _contenders(results, network, scale, values)
-        ours, openvino, rgb = found["native"], found["openvino"], found["native-rgb"]
+    rows, lines = rows_of(results, name), []
+    for network, scale, values in _networks(rows):
+        found = _contenders(rows, network, scale, values)
+        ours, openvino = found["native"], found["openvino"]
         against_one = float(found["native-1-thread"]["median_ms"]) / float(ours["median_ms"])
-        name = f"{network.upper()} x{scale} {_name(values)}"
         times = [_ms(ours), _ms(openvino), f"{float(ours['times_openvino']):.2f}"]
-        lines.append([name, *times, _share(ours), f"{against_one:.2f}", _ms(rgb)])
-    head = ["1920 x 1080, 2 threads", "ours, ms", "OpenVINO, ms", "times as fast", "share of the peak"]
-    return table([*head, "two threads against one", "RGB to RGB, ms"], lines)
+        bits = [float(found[f"native-{bits}-bit"]["best_ms"]) for bits in (10, 8) if f"native-{bits}-bit" in found]
+        deep = f"{bits[0] / bits[1]:.2f}" if len(bits) > 1 else UNMEASURED
+        more = [deep, _ms(found["native-rgb"]), f"{against_one:.2f}", _share(ours)]
+        lines.append([f"{network.upper()} x{scale} {_name(values)}", *times, *more])
+    size = f"{rows[0]['width']} x {rows[0]['height']}, {rows[0]['threads']} threads" if rows else ""
+    head = [size, "ours, ms", "OpenVINO, ms", "times as fast", "10 bits over 8", "RGB to RGB, ms", "against one thread"]
+    return table([*head, "share of the peak"], lines)
+
+
+def float_forms(results: Path, name: str = "engine.csv") -> str:
+    """Float networks in the direct form, in Winograd's and in fixed point: milliseconds, a row for each network."""
+    rows, lines = rows_of(results, name), []
+    for network, scale, values in _networks(rows):
+        if values == "int16":
+            floats = _contenders(rows, network, scale, "float32")
+            forms = [floats["native-direct"], floats["native"], _contenders(rows, network, scale, values)["native"]]
+            lines.append([f"{network.upper()} x{scale}", *map(_ms, [*forms, floats["openvino"]])])
+    return table(["ms", "floats, direct form", "floats, Winograd's form", "fixed point", "OpenVINO, floats"], lines)
 
 
 @dataclass(frozen=True)
@@ -99,8 +115,8 @@ def doubling_times_of_rgb(results: Path) -> DoublingTimes:
 
 def _doubling_times(results: Path, name: str, wanted: dict[str, str]) -> DoublingTimes:
     rows = [row for row in rows_of(results, name) if wanted.items() <= row.items()]
-    times = {}
-    for row in rows:
+    times: dict[str, float] = {}
+    for row in sorted(rows, key=lambda row: row["values"] == "int16"):  # fixed point, which users get, over floats
         kind = "-int8" if row["values"] == "int8" else ""
         times[row["network"].removesuffix(kind) + kind] = float(row["median_ms"])
     return DoublingTimes(_machine(results, name, rows[0]["threads"]), times)
@@ -109,7 +125,7 @@ def _doubling_times(results: Path, name: str, wanted: dict[str, str]) -> Doublin
 def _machine(results: Path, name: str, threads: str) -> str:
     """Return what a table was measured on: "two cores of an AMD EPYC (Zen 4)"."""
     if (entry := read_record(results).get(name)) is not None:
-        return f"{threads} threads of {entry['machine']['processor']}"
+        return f"{_in_words(int(threads))} of {_processor(entry['machine']['processor'])}"
     return earlier_machine(results, name)[0]
 
 
@@ -117,10 +133,10 @@ def _networks(rows: Rows) -> Iterable[tuple[str, str, str]]:
     return dict.fromkeys((row["network"], row["scale"], row["values"]) for row in rows)
 
 
-def _contenders(results: Path, network: str, scale: str, values: str) -> dict[str, dict[str, str]]:
+def _contenders(rows: Rows, network: str, scale: str, values: str) -> dict[str, dict[str, str]]:
     """Return the rows of one network by contender."""
     wanted = {"network": network, "scale": scale, "values": values}
-    return {row["contender"]: row for row in rows_of(results, "engine.csv") if wanted.items() <= row.items()}
+    return {row["contender"]: row for row in rows if wanted.items() <= row.items()}
 
 
 def _ms(row: dict[str, str]) -> str:
@@ -132,7 +148,7 @@ def _share(row: dict[str, str]) -> str:
 
 
 def _name(values: str) -> str:
-    return "float" if values == "float32" else values
+    return {"float32": "float", "int16": "fixed point"}.get(values, values)
 
 
 def general_engines(results: Path) -> str:
@@ -199,8 +215,21 @@ def machine_of(results: Path, name: str) -> str:
         earlier, more = earlier_machine(results, name)
         return f"{earlier[0].upper()}{earlier[1:]}{more}."
     machine = entry["machine"]
-    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
-    return f"Measured on {entry['date'][:10]}: {machine['processor']}, {threads}, kernels {machine['kernel']}."
+    of = f"{_in_words(machine['threads'])} of {_processor(machine['processor'])}"
+    others = (entry["load"] or 0) > machine["threads"] + 1  # what was measured just before may leave one load a thread
+    beside = ", next to other work" if others else ""
+    return f"Measured on {entry['date'][:10]}: {of}, kernels {machine['kernel']}{beside}."
+
+
+def _in_words(threads: int) -> str:
+    names = {1: "one thread", 2: "two threads", 4: "four threads", 8: "eight threads"}
+    return names.get(threads, f"{threads} threads")
+
+
+def _processor(name: str) -> str:
+    """Return a processor's name for a sentence: "an Intel Xeon at 2.50GHz"."""
+    plain = " ".join(re.sub(r"\((R|TM|C)\)|\b(CPU|Processor)\b", " ", name).replace("@", "at").split())
+    return f"{'an' if plain[:1] in 'AEIOU' else 'a'} {plain}"
 
 
 def _how(results: Path, name: str) -> str:
@@ -213,8 +242,10 @@ def _how(results: Path, name: str) -> str:
 
 
 def times_as_fast(results: Path) -> str:
-    """Our engine against OpenVINO, networks of all sizes and kinds: "1.1 to 1.8"."""
-    ratios = [float(row["times_openvino"]) for row in rows_of(results, "engine.csv") if row["contender"] == "native"]
+    """Our engine against OpenVINO, networks of all sizes, as they run by default and in int8: "1.1 to 1.8"."""
+    rows = [row for row in rows_of(results, "engine.csv") if row["contender"] == "native"]
+    slower = "float32" if any(row["values"] == "int16" for row in rows) else ""
+    ratios = [float(row["times_openvino"]) for row in rows if row["values"] != slower]
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
 
 
@@ -256,6 +287,32 @@ def training(results: Path) -> str:
     return table([*head, "most memory of the process"], lines)
 
 
+def video(results: Path) -> str:
+    """Films from file to file: speed, and processor time of a frame."""
+    names = {("camera", "True"): "a camera that moves", ("screen", "True"): "a screen on which words appear"}
+    lines = []
+    for row in rows_of(results, "video.csv"):
+        name = names.get((row["film"], row["still"]), "the screen with `--no-still`")
+        shares = [row[column] and f"{float(row[column]):.0f}" for column in ("network_ms", "encoder_ms", "rest_ms")]
+        if not row["rest_ms"]:  # parts are copied, so the network does less than for whole frames
+            shares = ["", "", ""]
+        speed = [f"{float(row['fps']):.0f}", f"{float(row['real_time']):.2f}", f"{float(row['cpu_ms']):.0f}"]
+        lines.append([name, *speed, *shares])
+    head = ["film", "frames/s", "times real time", "processor time of a frame, ms", "network", "encoder", "all else"]
+    return table(head, lines)
+
+
+def still(results: Path) -> str:
+    """Screen recordings: what is copied, and what that saves."""
+    lines = []
+    for row in rows_of(results, "still.csv"):
+        shares = [f"{float(row[column]):.0%}" for column in ("still_frames", "copied_rows")]
+        times = [f"{float(row[column]):.1f}" for column in ("cpu_ms", "whole_ms", "gain")]
+        lines.append([row["film"], *shares, *times])
+    head = ["recording", "frames copied whole", "rows copied", "processor time of a frame, ms", "with `--no-still`"]
+    return table([*head, "times less"], lines)
+
+
 def npu(results: Path) -> str:
     """Frames a second on NPUs, whole frames and tiles, M5 and FSRCNN."""
     rows = [row for row in rows_of(results, "npu.csv") if row["enlarges"] == "transposed"]
@@ -272,11 +329,16 @@ def npu(results: Path) -> str:
 
 MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "engine": engine,
+    "engine on AVX2": partial(engine, name="engine_avx2.csv"),
+    "forms of float networks": float_forms,
+    "forms of float networks on AVX2": partial(float_forms, name="engine_avx2.csv"),
     "times as fast as OpenVINO": times_as_fast,
     "general engines": general_engines,
     "peers' speed": peers,
     "memory": memory,
     "files": files,
+    "video": video,
+    "still parts": still,
     "training step": training,
     "npu": npu,
 }

@@ -9,7 +9,8 @@ MARKED = re.compile(
 )
 """A part of a page that a table fills, or that somebody wrote by hand and gives a reason for."""
 
-_FIGURE = re.compile(r"(?<![\w.,-])\d[\d.,]*(?: to \d[\d.,]*)?[  ]?(?:dB|ms|MB|GB|fps|frames/s|seconds|s|%)(?![\w/])")
+_UNITS = "dB|ms|MB|GB|fps|frames/s|seconds|s|%|kB|minutes|hours|times as fast"
+_FIGURE = re.compile(rf"(?<![\w.,-])\d[\d.,]*(?: to \d[\d.,]*)?[  ]?(?:{_UNITS})(?![\w/])")
 _CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 

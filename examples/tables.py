@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from measured import MEASUREMENTS, UNMEASURED, doubling_times, doubling_times_of_rgb, figure, machine_of
+from measured import MEASUREMENTS, UNMEASURED, doubling_times, doubling_times_of_rgb, figure, machine_of, rows_of
 from page_text import MARKED, paragraph, table, unmarked_figures
 from sesr.benchmarks.report import read_record
 from sesr.evaluation.evaluate import BICUBIC, GRAY_AS_RGB, MEASURED, OURS, X4_SHRUNK
@@ -374,6 +374,11 @@ def most_int8_loses() -> str:
     return decibels(max(pair.loss(s) for pair in pairs() for s in SETS))
 
 
+def most_fixed_point_loses() -> str:
+    """The largest loss of a float network in fixed point, dB (`fixed_point.py`)."""
+    return max(row["loss"] for row in rows_of(ROOT / "results", "fixed_point.csv"))
+
+
 def most_a_file_loses() -> str:
     """The largest loss as a `.tflite` elsewhere, dB."""
     return decibels(max(pair.tflite_loss(s) for pair in pairs() if pair.tflite for s in SETS))
@@ -507,6 +512,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ReLU below PReLU": relu_costs,
     "most int8 loses": most_int8_loses,
     "most a file loses": most_a_file_loses,
+    "most fixed point loses": most_fixed_point_loses,
     "int8 by 8-bit luma": luma_of_int8,
     "int8 in our engine": int8_engine,
     "int8 as a file": int8_file,

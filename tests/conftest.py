@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sesr.engines.kernels import FLOATS
 from sesr.engines.openvino import openvino_int8_trusted
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -43,6 +44,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests leave the user's cache alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SESR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def float32() -> Iterator[None]:
+    """Our engine runs float networks in floats, also where fixed point is the default: for bounds of float rounding."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FLOATS, "float32")
         yield
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sesr.errors import EngineError
@@ -11,6 +12,16 @@ from sesr.network.checkpoint import Checkpoint, tensor_shapes
 from sesr.network.int8 import PIXELS, SHIFTED, Quantization
 from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
 from sesr.network.variants import SESRConfig
+
+CONFIGS = st.builds(
+    SESRConfig,
+    m=st.integers(1, 4),
+    f=st.integers(1, 40),
+    scale=st.sampled_from((2, 3, 4)),
+    activation=st.sampled_from(("prelu", "relu")),
+    input_residual=st.booleans(),
+)
+"""Small networks of every kind."""
 
 
 def scale(value: float) -> float:
@@ -79,6 +90,7 @@ class Nearest:
     scale: int = 2
     receptive_radius: int = 9
     int8: bool = False
+    column_reach: int | None = None
 
     def run(self, luma: Luma) -> Luma:
         return luma.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
@@ -91,6 +103,7 @@ class Breaking:
     scale: int = 2
     receptive_radius: int = 2
     int8: bool = False
+    column_reach: int | None = None
 
     def run(self, luma: Luma) -> Luma:
         if luma.min() > 0.9:

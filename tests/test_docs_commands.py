@@ -96,6 +96,7 @@ def test_commands(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("float32")
 @pytest.mark.skipif(not all(map(shutil.which, ("cmake", "c++"))), reason="needs CMake and a compiler")
 def test_a_program_with_the_engine(tmp_path: Path) -> None:
     """The example of the page about the engine in C++ gives the pixels that the package gives."""

@@ -21,7 +21,8 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-NAMES = [pytest.param(name, marks=pytest.mark.needs("torch") if name == "SESR" else ()) for name in sesr.__all__]
+NEEDED = {"SESR": pytest.mark.needs("torch"), "upscale_video": pytest.mark.needs("av")}
+NAMES = [pytest.param(name, marks=NEEDED.get(name, ())) for name in sesr.__all__]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,9 +34,10 @@ def test_every_name_is_there(name: str) -> None:
 def test_names() -> None:
     """Frozen: a name that is gone breaks somebody's program."""
     errors = {"EngineError", "ExportError", "NotInstalledError", "PictureError", "RecipeError", "SesrError"}
-    errors |= {"TrainingError", "UsageError", "WeightsError"}
+    errors |= {"TrainingError", "UsageError", "VideoError", "WeightsError"}
     types = {"Backend", "LumaEngine", "Output", "PictureEngine", "Progress", "SESR", "Size", "Upscaled", "Upscaler"}
-    assert set(sesr.__all__) == errors | types | {"__version__", "load", "upscale"}
+    types |= {"ChromaSiting", "PlaneFormat", "Subsampling", "VideoUpscaler"}
+    assert set(sesr.__all__) == errors | types | {"__version__", "load", "upscale", "upscale_video"}
 
 
 @pytest.mark.parametrize("function", [sesr.load, sesr.upscale, sesr.Upscaler.upscale_file, sesr.Upscaler.of_engine])

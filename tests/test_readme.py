@@ -54,14 +54,14 @@ def test_commands_of_the_first_steps(folder: Path) -> None:
     assert sizes == dict.fromkeys(results, (128, 96)) | {"large.jpg": (256, 192)}
 
 
-@pytest.mark.needs("export")
+@pytest.mark.needs("export", "onnx")
 @SHIPPED
 def test_commands_that_export(folder: Path) -> None:
     commands = re.findall(r"^sesr export .*", README, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
         run(command, folder)
-    assert (folder / "sesr.tflite").stat().st_size > 50_000
+    assert (folder / "sesr.onnx").stat().st_size > 50_000
     assert (folder / "sesr_int8.tflite").stat().st_size > 10_000
 
 

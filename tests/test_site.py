@@ -107,6 +107,14 @@ def test_the_figure_of_the_collapse(hooks: ModuleType) -> None:
     assert "40,960 weights" in drawing
 
 
+def test_the_figure_of_winograd(hooks: ModuleType) -> None:
+    assert page("inside/winograd.svg") == sys.modules["drawings"].draw_winograd()
+
+
+def test_the_figure_of_the_engine(hooks: ModuleType) -> None:
+    assert page("inside/engine.svg") == sys.modules["drawings"].draw_engine()
+
+
 @pytest.mark.needs("torch")
 def test_weights_while_training(hooks: ModuleType) -> None:
     from sesr.network.linear_block import LinearBlock

@@ -18,12 +18,15 @@ is left over when both signs agree:
 
 Where the name cannot tell (another container, an earlier boot), a file that nobody holds is removed when it is an hour
 old. Files of other machines stay: their locks need not show here. On Windows nothing is removed.
+
+Folders go the same way: `remove_folder` renames them to such a name first, so nobody ever sees half of one.
 """
 
 import errno
 import os
 import platform
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -73,6 +76,30 @@ def remove_unfinished() -> None:
             temporary.unlink()
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder as a whole: it vanishes at once, and what a kill leaves of it goes with the next run.
+
+    Does nothing where the system does not allow it.
+    """
+    hidden = _hidden_path(path.parent)
+    try:
+        path.rename(hidden)
+    except OSError:  # as on Windows, while somebody has a file in it open
+        hidden = path
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file and its name are on the disk, so that they survive a power cut."""
+    for place in (path, path.parent):
+        with suppress(OSError):  # Windows cannot open folders, and some network drives cannot sync
+            descriptor = os.open(place, os.O_RDWR if place is path else os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
 def check_writable(path: Path) -> None:
     """Raise the `OSError` that `writing(path)` would end with, for a look before the work is done."""
     if path.is_dir():
@@ -90,8 +117,7 @@ def _hidden_file(path: Path) -> tuple[int | None, Path]:
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path)  # raises for a name that is too long
-    process = f"{_host_mark()}-{_space()}-{os.getpid()}-{_start_of(os.getpid()) or 0}"
-    temporary = path.parent / f"{process}-{secrets.token_hex(8)}{_SUFFIX}"
+    temporary = _hidden_path(path.parent)
     try:
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -103,12 +129,17 @@ def _hidden_file(path: Path) -> tuple[int | None, Path]:
         return None, temporary
     with suppress(OSError):  # some network drives know no locks
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    _remove_abandoned(path.parent)
+    remove_abandoned(path.parent)
     return descriptor, temporary
 
 
+def _hidden_path(folder: Path) -> Path:
+    process = f"{_host_mark()}-{_space()}-{os.getpid()}-{_start_of(os.getpid()) or 0}"
+    return folder / f"{process}-{secrets.token_hex(8)}{_SUFFIX}"
+
+
 @cache
-def _remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove what killed processes of this machine left; each process looks once into each folder."""
     if sys.platform == "win32":
         return
@@ -118,9 +149,11 @@ def _remove_abandoned(folder: Path) -> None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 found = os.fstat(descriptor)
-                settled = time.time() - found.st_mtime > _SETTLED
-                if stat.S_ISREG(found.st_mode) and (settled or _is_process_gone(left.name)):
+                abandoned = time.time() - found.st_mtime > _SETTLED or _is_process_gone(left.name)
+                if abandoned and stat.S_ISREG(found.st_mode):
                     left.unlink()
+                elif abandoned and stat.S_ISDIR(found.st_mode):
+                    shutil.rmtree(left)
             finally:
                 os.close(descriptor)
 

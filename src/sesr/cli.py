@@ -24,12 +24,14 @@ from contextlib import suppress
 from sesr.commands.arguments import Command, plain
 from sesr.commands.benchmark import add_benchmark
 from sesr.commands.completion import add_completion, answer_shell
+from sesr.commands.demo import add_demo
 from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
 from sesr.commands.info import add_info
 from sesr.commands.stop import Stopped, stoppable
 from sesr.commands.train import add_train
 from sesr.commands.upscale import add_upscale
+from sesr.commands.video import add_video
 from sesr.errors import SesrError, UsageError
 
 
@@ -52,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt as stop:
-        _complain("stopped")
+        if not (isinstance(stop, Stopped) and stop.told):
+            _complain("stopped")
         _flush_or_drop_output()
         return stop.code if isinstance(stop, Stopped) else 130
     except OSError as error:
@@ -66,16 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands with their options."""
     parser = argparse.ArgumentParser(
-        prog="sesr", description="Super-resolution on a plain CPU: upscales pictures 2, 3 or 4 times, or to any size."
+        prog="sesr",
+        description="Super-resolution on a plain CPU: upscales pictures and films 2, 3 or 4 times, or to any size.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_upscale(commands)
+    add_video(commands)
     add_train(commands)
     add_evaluate(commands)
     add_export(commands)
     add_info(commands)
     add_benchmark(commands)
+    add_demo(commands)
     add_completion(commands)
     return parser
 

@@ -8,6 +8,7 @@ command line prints it as it is.
     SesrError
     ├── UsageError       the call itself makes no sense (exit code 2)
     ├── PictureError     a picture cannot be read, is refused, or cannot be written
+    ├── VideoError       a film cannot be read, is refused, or cannot be written
     ├── DataError        a folder of pictures does not hold what training or evaluation needs
     ├── RecipeError      a training recipe has an unknown key or a value that cannot be
     ├── WeightsError     a network's file is missing, damaged or not one of ours
@@ -28,6 +29,10 @@ class UsageError(SesrError):
 
 class PictureError(SesrError):
     """A picture cannot be read, is refused, or cannot be written."""
+
+
+class VideoError(SesrError):
+    """A film cannot be read, is refused, or cannot be written."""
 
 
 class DataError(SesrError):

@@ -38,7 +38,7 @@ def test_engines_compute_sesr(engine: str, name: str, scale: int) -> None:
     network = random_float(replace(VARIANTS[name], scale=scale))
     luma = np.random.default_rng(1).random((21, 34), np.float32)
     result = runner(engine, sesr_graph(network))(luma[None, None])
-    np.testing.assert_allclose(result[0, 0], NativeEngine(network, 1).run(luma), atol=2e-5)
+    np.testing.assert_allclose(result[0, 0], NativeEngine(network, 1, floats="float32").run(luma), atol=2e-5)
 
 
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "torch"])

@@ -49,8 +49,13 @@ def test_every_command_of_the_plan_can_be_parsed() -> None:
             build_parser().parse_args(step.words(Path("results"), SETS, quick=quick))
 
 
-NOT_MEASURED = {"x4_from_x2.csv": "examples/x4_curves.py", "machines.csv": "examples/measured.py"}
-"""A table from logs of trainings with the script that writes it, and one by hand with the script that reads it."""
+NOT_MEASURED = {
+    "x4_from_x2.csv": "examples/x4_curves.py",
+    "fixed_point.csv": "examples/fixed_point.py",
+    "still.csv": "examples/still_parts.py",
+    "machines.csv": "examples/measured.py",
+}
+"""Tables that no command measures: three with their scripts, and one by hand with the script that reads it."""
 
 
 def test_the_report_covers_the_tables() -> None:

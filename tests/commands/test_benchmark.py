@@ -1,5 +1,7 @@
 """`sesr benchmark`."""
 
+import csv
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sesr.benchmarks.engine import random_int8
 from sesr.benchmarks.files import FileTiming
 from sesr.benchmarks.gpu_training import measure_gpu_training
 from sesr.benchmarks.npu import Estimate
@@ -17,7 +20,10 @@ from sesr.benchmarks.rows import Row
 from sesr.benchmarks.training import measure_training
 from sesr.benchmarks.training_probe import StepMemory
 from sesr.cli import main
+from sesr.engines.kernels import floats_in_use, has_fixed_point, kernel_in_use, kernels
+from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError
+from sesr.network.variants import VARIANTS
 
 Captured = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -74,8 +80,26 @@ def test_benchmark_engine(tmp_path: Path, capsys: Captured) -> None:
     table = tmp_path / "engine.csv"
     size = ["--width", "32", "--height", "24", "--rounds", "1", "--threads", "1"]
     assert main(["benchmark", "engine", "-m", "m3", "-s", "2", *size, "-o", str(table)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 8
+    kinds = 3 if has_fixed_point() else 2
+    *rows, processor = capsys.readouterr().out.splitlines()
+    direct = NativeEngine(random_int8(VARIANTS["m3"]), 1).winograd_layers > 0
+    assert len(rows) == 7 * kinds - (not direct)
+    assert f"default {kernel_in_use()}, float networks in {floats_in_use()}" in processor
     assert columns(table) == columns(RESULTS / "engine.csv")
+
+
+@pytest.mark.needs("openvino", "export")
+def test_benchmark_engine_without_vnni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not kernels().get("avx2"):
+        pytest.skip("this processor has no AVX2")
+    for name in ("SESR_KERNEL", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.setenv(name, "")  # set back after the test
+    table = tmp_path / "engine.csv"
+    size = ["--width", "32", "--height", "24", "--rounds", "1", "--threads", "1"]
+    assert main(["benchmark", "engine", "-m", "m3", *size, "--avx2", "-o", str(table)]) == 0
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+    with table.open(encoding="utf-8") as file:
+        assert {row["kernel"] for row in csv.DictReader(file) if row["contender"] != "openvino"} == {"avx2"}
 
 
 def test_benchmark_engine_memory(tmp_path: Path, capsys: Captured) -> None:

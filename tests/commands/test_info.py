@@ -55,3 +55,13 @@ def test_info(
     row = capsys.readouterr().out.splitlines()[1].split()
     shown = ["tiny", "x2", "float,", "PReLU", "7", "Set5", "37.40", path.name]
     assert row[:4] + row[7:] == shown
+
+
+def test_licenses_are_listed_and_say_what_video_brings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--licenses"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = {line.split()[0]: line for line in lines if line}
+    assert "Apache-2.0" in found["sesr"]
+    assert {"numpy", "pillow", "safetensors", "tqdm"} <= set(found)
+    assert any("Mediabunny" in line for line in lines)
+    assert "GPL" in lines[-1]

@@ -48,7 +48,7 @@ def start_and_wait_for_a_hidden_file(folder: Path, *arguments: object) -> subpro
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     """A picture that takes some seconds, alone in its folder."""
-    Image.new("RGB", (5000, 4000)).save(tmp_path / "large.png", compress_level=1)
+    Image.new("RGB", (9000, 8000)).save(tmp_path / "large.png", compress_level=1)
     return tmp_path / "large.png"
 
 

@@ -439,7 +439,7 @@ class TestFolders:
 def test_upscale_by_int8_of_openvino_without_vnni(
     int8_network: str, photo: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sesr.engines.native.vnni_kernels", frozenset)
+    monkeypatch.setattr("sesr.engines.kernels.vnni_kernels", frozenset)
     file = str(Path(int8_network).with_suffix(".tflite"))
     assert main(["upscale", str(photo), "-m", file, "--engine", "openvino"]) == 1
     assert capsys.readouterr().err == (

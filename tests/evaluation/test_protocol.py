@@ -101,7 +101,7 @@ def test_upscaler_of_the_wrong_scale_is_noticed() -> None:
 
 def test_rounded_input_is_what_an_int8_network_sees() -> None:
     class Twice:
-        scale, receptive_radius, int8 = 2, 0, False
+        scale, receptive_radius, int8, column_reach = 2, 0, False, None
 
         def run(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
             return luma.repeat(2, 0).repeat(2, 1)

@@ -15,7 +15,8 @@ from PIL import Image
 from tests.fakes import float_network, picture
 
 import sesr
-from sesr.engines.native import KERNEL, NativeEngine, kernels
+from sesr.engines.kernels import KERNEL, kernels
+from sesr.engines.native import NativeEngine
 from sesr.engines.pictures import AroundLuma
 from sesr.errors import UsageError
 from sesr.imaging.stream import Stream

@@ -89,6 +89,7 @@ def test_rows_of_the_own_engine_equal_the_whole_exactly(
 
 
 @needs("openvino")
+@pytest.mark.usefixtures("float32")
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_engines_make_the_same_picture(network: Path, mode: str) -> None:
     """To a step: the own engine does colours and alpha in C++, which for others are done in NumPy."""

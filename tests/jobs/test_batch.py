@@ -32,6 +32,7 @@ class Nearest:
     scale: int = 2
     receptive_radius: int = 2
     int8: bool = False
+    column_reach: int | None = None
     clashes: int = 0
     free: threading.Lock = field(default_factory=threading.Lock)
 

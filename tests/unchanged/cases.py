@@ -462,7 +462,7 @@ def _wrong_usage() -> Iterator[Chain]:
         ("upscale", "in/none/"),
         ("export",),
         ("export", "m5"),
-        ("export", "m5", "-o", "network.onnx"),
+        ("export", "m5", "-o", "network.pt"),
         ("export", "m6", "-o", "network.tflite"),
         ("export", "m5", "-o", "none/network.tflite"),
         ("export", "m5", "-o", "network.tflite", "--height", "0"),

@@ -15,7 +15,8 @@ bars, the log's column of seconds, the times of day in animated AVIF, checkpoint
 
 A record holds for one machine, one set of libraries and one number of processors: floating-point results differ between
 processors and versions, and encoders may cut their work by threads. The record names all of these, and a comparison
-prints where they differ. It takes five to ten minutes on two quiet cores. ``--only 'formats/*'`` records a part.
+prints where they differ. It takes five to ten minutes on two quiet cores. ``--only 'formats/*'`` records a part. Set
+``SESR_FLOATS=float32`` for both to compare with a version in which float networks always ran in floats.
 
 The recorder needs NumPy, Pillow and pyvips. It runs from a checkout of any age: copy this folder there.
 """
@@ -163,7 +164,9 @@ class _Runner:
     def __init__(self, folder: Path, python: str, package: str, count: int) -> None:
         self._folder, self._python, self._package, self._count = folder, python, package, count
         self._number, self._lock, self._started = 0, threading.Lock(), time.monotonic()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SESR_")}
+        kept = {
+            name: value for name, value in os.environ.items() if name == "SESR_FLOATS" or not name.startswith("SESR_")
+        }
         self._environment = kept | _python_path() | _ENVIRONMENT
 
     def run(self, chain: Chain) -> list[tuple[str, Record]]:

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from sesr.benchmarks.files import measure_files
     from sesr.benchmarks.general import measure_general
     from sesr.benchmarks.gpu_training import measure_gpu_training
+    from sesr.benchmarks.machine import processor_line
     from sesr.benchmarks.memory import measure_engine_memory, measure_memory
     from sesr.benchmarks.npu import estimate_npu, fsrcnn_ratios
     from sesr.benchmarks.peers.speed import measure_peers
     from sesr.benchmarks.sharpen import measure_sharpen
     from sesr.benchmarks.training import measure_training
+    from sesr.benchmarks.video import measure_video
 
 __all__ = [
     "estimate_npu",
@@ -30,6 +32,8 @@ __all__ = [
     "measure_peers",
     "measure_sharpen",
     "measure_training",
+    "measure_video",
+    "processor_line",
 ]
 
 _MODULES = {
@@ -44,6 +48,8 @@ _MODULES = {
     "measure_peers": "peers.speed",
     "measure_sharpen": "sharpen",
     "measure_training": "training",
+    "measure_video": "video",
+    "processor_line": "machine",
 }
 
 if not TYPE_CHECKING:  # a type checker must find misspelled names

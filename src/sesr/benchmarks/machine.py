@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from sesr.engines.native import chosen_kernel, kernels
+from sesr.engines.kernels import floats_in_use, kernel_in_use, kernels
 from sesr.processors import available_threads
 
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimd", "asimddp", "i8mm")
@@ -28,6 +28,7 @@ class Machine(TypedDict):
         processor: its name.
         flags: those of its abilities that matter here.
         kernel: our engine's kernels.
+        floats: what float networks compute in there.
         threads: how many can run at once.
         system: operating system and architecture.
         versions: of Python and of every package that is measured.
@@ -36,6 +37,7 @@ class Machine(TypedDict):
     processor: str
     flags: list[str]
     kernel: str
+    floats: str
     threads: int
     system: str
     versions: dict[str, str]
@@ -47,11 +49,20 @@ def this_machine() -> Machine:
     return Machine(
         processor=found.get("model name") or _from_macos() or platform.processor() or platform.machine(),
         flags=[flag for flag in _FLAGS if flag in (found.get("flags") or found.get("Features") or "").split()],
-        kernel=chosen_kernel() or next(name for name, supported in kernels().items() if supported),
+        kernel=kernel_in_use(),
+        floats=floats_in_use(),
         threads=available_threads(),
         system=f"{platform.system()} {platform.machine()}",
         versions={"python": platform.python_version(), **_versions()},
     )
+
+
+def processor_line() -> str:
+    """Return the processor's name, the kernels of our engine that it can run, and what float networks compute in."""
+    machine = this_machine()
+    able = ", ".join(name for name, supported in kernels().items() if supported)
+    chosen = f"{machine['kernel']}, float networks in {machine['floats']}"
+    return f"processor: {machine['processor']}, {machine['threads']} threads; kernels {able}; default {chosen}"
 
 
 def commit(folder: Path) -> str:

@@ -92,14 +92,17 @@ def _watch_command(command: Sequence[str]) -> int:
 
 
 def _enlarge_plane(network: str, *numbers: str) -> int:
-    """Enlarge a plane and print how far the peak rose above what was held before, less the result."""
+    """Enlarge a plane and print how far the peak rose above what was held before, less the result.
+
+    A float network computes in floats, which take twice the memory of fixed point.
+    """
     import numpy as np
 
     from sesr.engines.native import NativeEngine
     from sesr.network.quantized import load_network
 
     height, width, threads = map(int, numbers)
-    engine = NativeEngine(load_network(Path(network)), threads)
+    engine = NativeEngine(load_network(Path(network)), threads, floats="float32")
     engine.run(np.full((64, 64), 0.5, np.float32))  # what the first call allocates once
     if engine.int8:
         pixels = np.full((height, width), 100, np.uint8)

@@ -101,12 +101,16 @@ _TINY = "--width 64 --height 48 --rounds 1"
 PLAN = (
     Step("peers.csv", "benchmark peers", quick="benchmark peers --quick --rounds 1"),
     Step("engine.csv", "benchmark engine -m m5 m11 xl -s 2 4", _OPENVINO, f"benchmark engine -m m3 {_TINY}"),
+    Step(
+        "engine_avx2.csv", "benchmark engine -m m5 m11 xl --avx2", _OPENVINO, f"benchmark engine -m m3 {_TINY} --avx2"
+    ),
     Step("speed.csv", "benchmark speed --rounds 11", ("openvino", "torch"), f"benchmark speed {_TINY}"),
     Step("speed_m5-relu.csv", "benchmark speed -m m5-relu --rounds 9", ("openvino", "torch")),
     Step("files_m11.csv", "benchmark files -m m11 --rounds 3", (), "benchmark files --megapixels 0.01 --rounds 1"),
     Step(
         "sharpen_speed.csv", "benchmark sharpen -m m5 --int8 --threads 1 --rounds 31", (), f"benchmark sharpen {_TINY}"
     ),
+    Step("video.csv", "benchmark video", ("av",), "benchmark video --width 64 --height 48 --seconds 1"),
     Step("memory.csv", "benchmark memory --megapixels 2 12 100 499", (), "benchmark memory --megapixels 0.1"),
     Step("engine_memory.csv", "benchmark engine-memory --int8 --height 100000"),
     Step("engine_memory_float.csv", "benchmark engine-memory --height 20000"),

@@ -4,9 +4,12 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sesr.errors import UsageError
 from sesr.network.variants import DEFAULT_NETWORK
 
 if TYPE_CHECKING:
+    from sesr.inference.sizes import Size
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 Arguments = argparse.Namespace
@@ -45,6 +48,15 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add what says how large pictures or films become."""
+    parser.add_argument("-s", "--scale", metavar="N", help="how many times larger, 1 to 64, also 1.5 (default: 2)")
+    parser.add_argument(
+        "--size", metavar="WxH", help="size instead: 3840x (this width), x2160 (this height), 3840x2160"
+    )
+    parser.add_argument("--fit", action="store_true", help="with --size 3840x2160: the largest that fits inside")
+
+
 def add_int8(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the int8 network."""
     parser.add_argument(
@@ -72,6 +84,19 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def wanted_size(arguments: Arguments) -> "Size | None":
+    """Return the size that is asked for; None leaves it to the network. Raises `UsageError`."""
+    from sesr.inference.sizes import parse_fit, parse_scale, parse_size
+
+    if arguments.fit and arguments.size is None:
+        raise UsageError("--fit says how to take a --size; give one, such as --size 3840x2160")
+    if arguments.size is not None and arguments.scale is not None:
+        raise UsageError("-s and --size both say how large pictures become; give one of them")
+    if arguments.size is not None:
+        return parse_fit(arguments.size) if arguments.fit else parse_size(arguments.size)
+    return None if arguments.scale is None else parse_scale(arguments.scale)
+
+
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Escapes for every character that ends a line or steers a terminal."""
 
@@ -90,6 +115,13 @@ def positive(text: str) -> int:
     """Parse a whole number from 1 on."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Parse a TCP port; 0 stands for any that is free."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a whole number from 0 to 65535")
     return int(text)
 
 

@@ -4,6 +4,7 @@ Every benchmark prints a line per row as soon as it is measured; with ``-o`` all
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -127,6 +128,13 @@ def _shipped_int8(arguments: Arguments) -> "Network | None":
     return None
 
 
+def _measure_engine(arguments: Arguments) -> "Iterable[Row]":
+    if arguments.avx2:  # before either engine looks
+        os.environ |= {"SESR_KERNEL": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    size, rounds, threads = (arguments.width, arguments.height), arguments.rounds, arguments.threads
+    return benchmarks.measure_engine(arguments.models, arguments.scales, *size, rounds, threads)
+
+
 def _measure_peers(arguments: Arguments) -> "Iterable[Row]":
     from sesr.benchmarks.peers.speed import FULL, QUICK
 
@@ -175,14 +183,16 @@ _MEGAPIXELS = {"type": float, "metavar": "N"}
 _ONE_SIZE = _option("--megapixels", default=12.0, help=_DEFAULT, **_MEGAPIXELS)
 _SIZES = _option("--megapixels", nargs="+", default=[2.0, 12.0, 100.0], help="(default: 2 12 100)", **_MEGAPIXELS)
 _QUICK = _option("--quick", action="store_true", help="one small frame and few networks, to see that it works")
+_AVX2 = _option("--avx2", action="store_true", help="hold both engines to AVX2, as on a processor without VNNI")
 _DEVICE = _option("--device", choices=("cpu", "cuda"), default="cpu", help=_DEFAULT)
 
 BENCHMARKS = (
     Benchmark(
         "engine",
         "our own engine against OpenVINO and the processor's peak",
-        [_MODELS, _SCALES, *_frame(1920, 1080), _rounds(7), add_threads],
-        lambda a: benchmarks.measure_engine(a.models, a.scales, a.width, a.height, a.rounds, a.threads),
+        [_MODELS, _SCALES, *_frame(1920, 1080), _rounds(7), add_threads, _AVX2],
+        _measure_engine,
+        lambda _: [benchmarks.processor_line()],
     ),
     Benchmark(
         "engine-memory",
@@ -195,6 +205,12 @@ BENCHMARKS = (
         "picture files against the bare engine on the same pixels",
         [add_network, add_int8, _ONE_SIZE, _rounds(5), add_threads],
         lambda a: benchmarks.measure_files(_network(a), a.megapixels, a.rounds, a.threads),
+    ),
+    Benchmark(
+        "video",
+        "a film from file to file, and how much of it is the network and the encoder",
+        [_MODEL, *_frame(960, 540), _count("--seconds", 20, "of the film"), add_threads],
+        lambda a: benchmarks.measure_video(a.model, a.width, a.height, a.seconds, a.threads),
     ),
     Benchmark(
         "sharpen",

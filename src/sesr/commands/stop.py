@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 PATIENCE = 15.0
-"""Seconds that cleaning up may take."""
+"""Seconds that cleaning up may take, unless `more_patience` grants more."""
 
 DOUBLE = 1.0
 """Seconds within which a second signal is taken for an echo of the first."""
@@ -53,15 +53,20 @@ class Stopped(KeyboardInterrupt):
 
     Attributes:
         code: the exit code that shells give to this end: 128 and the signal's number.
+        told: True once a line has said what became of the work.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.code = 128 + number
+        self.told = False
 
 
 _came: list[int] = []
 """Signals that came while the command runs."""
+
+_granted = 0.0
+"""Seconds that cleaning up may take longer."""
 
 
 @contextmanager
@@ -102,19 +107,31 @@ def stoppable() -> Iterator[None]:
             if not _came:  # else it may be what a library made of the stop
                 raise
         pending = False
-        _raise_if_stopped()
+        raise_if_stopped()
 
 
 def until_stopped(things: Iterable[_T]) -> Iterator[_T]:
     """Pass on what comes until a signal has come; then raise `Stopped`, even if that was swallowed before."""
     for thing in things:
         yield thing
-        _raise_if_stopped()
+        raise_if_stopped()
 
 
-def _raise_if_stopped() -> None:
+def raise_if_stopped() -> None:
+    """Raise `Stopped` if a signal has come, even if that was swallowed before."""
     if _came:
         raise Stopped(_came[0])
+
+
+@contextmanager
+def more_patience(seconds: float) -> Iterator[None]:
+    """Let the body save what is worth it after a signal, for so long. Another signal ends the process all the same."""
+    global _granted
+    _granted += seconds
+    try:
+        yield
+    finally:
+        _granted -= seconds
 
 
 @contextmanager
@@ -177,11 +194,11 @@ def _watch(reader: int) -> None:
     if first is None:
         return
     came, ours = time.monotonic(), 0
-    while (left := came + PATIENCE - time.monotonic()) > 0:
+    while (left := came + PATIENCE + _granted - time.monotonic()) > 0:
         try:
             number = _next_signal(reader, left)
         except TimeoutError:
-            break
+            continue  # more time may have been granted
         if number is None:
             return
         if number == _SWALLOWED:

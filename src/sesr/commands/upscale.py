@@ -12,9 +12,11 @@ from sesr.commands.arguments import (
     add_engine,
     add_int8,
     add_model,
+    add_size,
     positive,
     sharpen_amount,
     tile,
+    wanted_size,
 )
 from sesr.commands.quiet import quiet_libraries
 from sesr.commands.stop import until_stopped
@@ -24,7 +26,6 @@ from sesr.errors import UsageError
 if TYPE_CHECKING:
     from sesr.commands.arguments import Commands
     from sesr.imaging.flatten import Color
-    from sesr.inference.sizes import Size
     from sesr.inference.upscale import Upscaler
     from sesr.jobs.streams import Places
 
@@ -46,20 +47,11 @@ def add_upscale(commands: "Commands") -> None:
         metavar="OUT",
         help="a file, a folder, or - for stdout (default: name_x2.png next to each input; stdout for stdin)",
     )
-    _add_size(parser)
+    add_size(parser)
     _add_folders(parser)
     _add_network(parser)
     _add_files(parser)
     _add_batch(parser)
-
-
-def _add_size(parser: argparse.ArgumentParser) -> None:
-    """Add what says how large pictures become."""
-    parser.add_argument("-s", "--scale", metavar="N", help="how many times larger, 1 to 64, also 1.5 (default: 2)")
-    parser.add_argument(
-        "--size", metavar="WxH", help="size instead: 3840x (this width), x2160 (this height), 3840x2160"
-    )
-    parser.add_argument("--fit", action="store_true", help="with --size 3840x2160: the largest that fits inside")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +207,7 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
 
     upscaler = load(
         arguments.model,
-        size=_size(arguments),
+        size=wanted_size(arguments),
         engine=arguments.engine,
         threads=threads,
         tile=arguments.tile,
@@ -226,19 +218,6 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
     limit = arguments.max_megapixels
     pixels = upscaler.pixel_limit if limit is None else round(limit * 1e6)
     return replace(upscaler, pixel_limit=pixels, background=arguments.background)
-
-
-def _size(arguments: Arguments) -> "Size | None":
-    """Return the size that is asked for; None leaves it to the network. Raises `UsageError`."""
-    from sesr.inference.sizes import parse_fit, parse_scale, parse_size
-
-    if arguments.fit and arguments.size is None:
-        raise UsageError("--fit says how to take a --size; give one, such as --size 3840x2160")
-    if arguments.size is not None and arguments.scale is not None:
-        raise UsageError("-s and --size both say how large pictures become; give one of them")
-    if arguments.size is not None:
-        return parse_fit(arguments.size) if arguments.fit else parse_size(arguments.size)
-    return None if arguments.scale is None else parse_scale(arguments.scale)
 
 
 def _place(text: str) -> str:

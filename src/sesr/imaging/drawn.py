@@ -22,3 +22,26 @@ def luma_card(height: int, width: int) -> Bytes:
     picture[:, :1], picture[:, -2:] = 0, 255
     drawn: Bytes = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return drawn
+
+
+_LETTERS = {
+    "S": ".###. #.... #.... .###. ....# ....# ####.",
+    "E": "##### #.... #.... ####. #.... #.... #####",
+    "R": "####. #...# #...# ####. #.#.. #..#. #...#",
+    "8": ".###. #...# #...# .###. #...# #...# .###.",
+    "k": "#.... #.... #..#. #.#.. ##... #.#.. #..#.",
+    "x": "..... ..... #...# .#.#. ..#.. .#.#. #...#",
+}
+"""Letters of 5 x 7 pixels, rows from the top."""
+
+
+def luma_text(height: int, width: int) -> Bytes:
+    """Draw 8-bit luma (H, W): lines of text in letters of two sizes, black on white above and white on black below."""
+    rows = [[letter.split()[y] + "." for letter in _LETTERS.values()] for y in range(7)]
+    line = np.array([[mark == "#" for mark in "".join(row)] for row in rows] + [[False] * 6 * len(_LETTERS)] * 2)
+    double = line.repeat(2, axis=0).repeat(2, axis=1)
+    both = np.vstack([np.hstack([line, line]), double])
+    ink = np.tile(both, (height // len(both) + 1, width // both.shape[1] + 1))[:height, :width]
+    ink[height // 2 :] ^= True
+    drawn: Bytes = np.where(ink, 0, 255).astype(np.uint8)
+    return drawn

@@ -19,6 +19,7 @@ import numpy as np
 from sesr.benchmarks.peers.graph import PEERS, Graph, sesr_graph
 from sesr.benchmarks.peers.resizers import FILTERS, opencv_resizer, pillow_resizer
 from sesr.engines.base import Backend
+from sesr.engines.kernels import floats_in_use
 from sesr.engines.litert import LiteRTEngine
 from sesr.engines.load import load_engine
 from sesr.engines.native import NativeEngine
@@ -27,7 +28,7 @@ from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_network
 from sesr.network.zoo import INT8, find_network
 
-Values = Literal["float32", "int8", "uint8"]
+Values = Literal["float32", "int16", "int8", "uint8"]
 
 OURS, PILLOW, OPENCV = "ours", "pillow", "opencv"
 
@@ -81,18 +82,23 @@ class Contender:
 
     @property
     def values(self) -> Values:
-        """Type that it computes in."""
+        """Type that it computes in; our engine runs float networks in int16 where that is faster."""
         if self.network in FILTERS:
             return "uint8"
-        return "int8" if self.network.endswith(INT8) else "float32"
+        if self.network.endswith(INT8):
+            return "int8"
+        return floats_in_use() if self.engine == OURS else "float32"
 
     def macs(self, height: int, width: int) -> int:
-        """Return the multiply-adds for one input; 0 for a filter."""
+        """Return the multiply-adds for one input, in our engine those that it executes; 0 for a filter."""
         if self.network in FILTERS:
             return 0
         if self.network in PEERS:
             return PEERS[self.network](self.scale).macs(height, width)
-        config = find_network(self.network, self.scale).config
+        network = find_network(self.network, self.scale)
+        if self.engine == OURS and network.safetensors is not None:
+            return NativeEngine(load_network(network.safetensors), 1).macs(height, width)
+        config = network.config
         return config.weights * height * width if config else 0
 
 

@@ -41,13 +41,13 @@ from sesr.benchmarks.peers.graph import PEERS
 from sesr.benchmarks.peers.resizers import FILTERS
 from sesr.benchmarks.rounds import Rounds, Turn, check_rounds, take_turns, timed
 from sesr.benchmarks.rows import Row
+from sesr.engines.kernels import Values
 from sesr.errors import EngineError, UsageError
 from sesr.network.zoo import list_networks
 
 Note = Callable[[str], object]
 """Takes a line about a contender that was left out."""
 
-_INT8_PEAK, _FLOAT_PEAK = "peak int8", "peak float32"
 _TRIAL = (540, 960)
 """Largest height and width of the frame on which engines compete for the networks of others."""
 
@@ -233,19 +233,31 @@ def _measure(
 ) -> Iterator[PeerTiming]:
     """Let contenders take turns, the first of them ours, and yield a row for each that ran."""
     turns = _prepare(contenders, size, threads, note)
-    peaks: dict[str, Turn] = {
-        _FLOAT_PEAK: lambda: 1 / measure_peak(threads, int8=False),
-        _INT8_PEAK: lambda: 1 / measure_peak(threads, int8=True),
-    }
+    peaks = {_peak(values): _peak_turn(values, threads) for values in map(_peak_values, turns)}
     measured = take_turns({str(contender): turn for contender, turn in turns.items()} | peaks, rounds)
-    for contender in turns:
+    ran = tuple(turns)
+    turns.clear()  # frees gigabytes before other processes are measured, which take as much
+    for contender in ran:
         yield _row(contender, str(contenders[0]), measured, size, rounds, threads)
+
+
+def _peak_values(contender: Contender) -> Values:
+    """Return the numbers whose peak the contender is compared with; a filter has none of its own."""
+    return "float32" if contender.values == "uint8" else contender.values
+
+
+def _peak(values: Values) -> str:
+    return f"peak {values}"
+
+
+def _peak_turn(values: Values, threads: int) -> Turn:
+    return lambda: 1 / measure_peak(threads, values)
 
 
 def _row(contender: Contender, reference: str, measured: Rounds, size: Size, rounds: int, threads: int) -> PeerTiming:
     name = str(contender)
     used = 1 if contender.engine == PILLOW else threads
-    peak = _INT8_PEAK if contender.values == "int8" else _FLOAT_PEAK
+    peak = _peak(_peak_values(contender))
     return PeerTiming(
         network=contender.network,
         scale=contender.scale,

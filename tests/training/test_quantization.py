@@ -10,6 +10,7 @@ import torch
 from tests.fakes import picture
 
 from sesr.network.linear_block import LinearBlock
+from sesr.network.long_residual import sums_agree
 from sesr.network.reference import run_int8
 from sesr.network.sesr import SESR
 from sesr.network.variants import Activation, SESRConfig
@@ -157,3 +158,26 @@ def test_rounded_weights_are_what_is_simulated() -> None:
     with torch.no_grad():
         torch.testing.assert_close(kept(luma), model(luma), rtol=0, atol=1e-6)
         assert not torch.equal(kept(luma), model.network.eval()(luma))
+
+
+def test_settling_moves_the_long_residual_by_a_little_and_the_simulation_with_it() -> None:
+    """Scales of 1, 1 and 2 would put every other sum halfway; what is validated afterwards is what is kept."""
+    model = simulation(SESRConfig(m=2, f=5, activation="relu", feature_size=12)).eval()
+    head, last, total = (model.ranges[name] for name in ("head", "body1", "total"))
+    with torch.no_grad():
+        for plane, low, high in ((head, -1.27, 1.28), (last, 0.0, 2.55), (total, -2.56, 2.54)):
+            assert isinstance(plane, Range)
+            plane.start_at(low, high)
+    before = model.to_integers()
+    assert not sums_agree(before)
+    model.settle()
+    network = model.to_integers()
+    assert sums_agree(network)
+    assert 1 < network.residual_sum.scale / before.residual_sum.scale < 1.002
+    pixels = picture(40, 50)
+    with torch.no_grad():
+        simulated = model(torch.from_numpy(pixels).float()[None, None] / 255)[0, 0]
+    assert torch.equal((simulated * 255).round(), torch.from_numpy(run_int8(network, pixels)).float())
+    again = [parameter.clone() for parameter in model.parameters()]
+    model.settle()
+    assert all(torch.equal(one, other) for one, other in zip(again, model.parameters(), strict=True))

@@ -6,8 +6,6 @@ number, so they differ only where it lies nearly halfway between two. A sum has 
 of them does. A scale that is larger by a ten-thousandth moves that case away, and changes nothing else.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,27 +13,13 @@ from sesr.network.int8 import HIGHEST, LOWEST, Quantization
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.reference import add
 
-_STEP = 1e-5
-"""How much larger each scale that is tried is than the one before."""
-
-_MOST_STEPS = 200
+WIDENINGS = tuple(1 + step * 1e-5 for step in range(200))
+"""How much larger than trained a scale may be, in the order in which they are tried."""
 
 
-def settle_residual(network: QuantizedNetwork) -> QuantizedNetwork:
-    """Return the network with the nearest scale of its long residual for which whole numbers and floats agree.
-
-    Returns it as it is if that holds already, or for none of the scales that are tried.
-    """
-    given = network.residual_sum
-    for step in range(_MOST_STEPS):
-        tried = Quantization(float(np.float32(given.scale * (1 + step * _STEP))), given.zero_point)
-        if _agrees(network, tried):
-            return replace(network, residual_sum=tried)
-    return network
-
-
-def _agrees(network: QuantizedNetwork, result: Quantization) -> bool:
-    """Return True if float32 rounds the sums of all pairs of numbers as whole numbers do."""
+def sums_agree(network: QuantizedNetwork) -> bool:
+    """Return True if float32 rounds the long residual of all pairs of numbers as whole numbers do."""
+    result = network.residual_sum
     last, first = (network.slopes or network.body)[-1].output, network.head.output
     numbers = np.arange(LOWEST, HIGHEST + 1, dtype=np.int32)
     left, right = numbers[:, None], numbers[None]

@@ -22,7 +22,6 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from sesr.network.checkpoint import Checkpoint
-from sesr.network.long_residual import settle_residual
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.training.optimizers.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
@@ -231,10 +230,12 @@ class Learner:
 
     @torch.no_grad()
     def mean_model(self) -> Narrow:
-        """Return the running mean as a model: collapsed in float64 and rounded once, or the int8 simulation."""
+        """Return the running mean as a model: collapsed in float64 and rounded once, or the settled int8 simulation."""
         if isinstance(self.model, QuantizedSESR):
             model = copy.deepcopy(self.model).eval()
             torch._foreach_copy_(list[Tensor](model.parameters()), self.mean)
+            if model.quant_w and model.quant_a:
+                model.settle()
             return model
         return self._collapsed_mean()
 
@@ -246,7 +247,7 @@ class Learner:
         """
         model = self.mean_model()
         if isinstance(model, QuantizedSESR) and model.quant_w and model.quant_a:
-            return settle_residual(model.to_integers())
+            return model.to_integers()
         narrow = self._collapsed_mean()
         if isinstance(model, QuantizedSESR):
             narrow.load_state_dict(model.rounded_weights())

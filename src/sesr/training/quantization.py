@@ -37,6 +37,7 @@ from torch.nn import functional
 
 from sesr.network.int8 import HIGHEST, LOWEST, PIXELS, SHIFTED, Addition, Quantization, prelu_multipliers
 from sesr.network.linear_block import LinearBlock
+from sesr.network.long_residual import WIDENINGS, sums_agree
 from sesr.network.quantized import Convolution, QuantizedNetwork, Slope
 from sesr.network.sesr import SESR
 from sesr.network.variants import SESRConfig
@@ -148,6 +149,19 @@ class QuantizedSESR(nn.Module):
         for name, ends in reached.items():
             low, high = (torch.stack(values).mean() for values in zip(*ends, strict=True))
             self._range(name).start_at(float(low), float(high))
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Widen the long residual's range by the little that lets runtimes agree on its sums.
+
+        The range stays as it is if they agree already, or with none of `sesr.network.long_residual.WIDENINGS`.
+        """
+        ends = list(self._range("total").parameters())
+        trained = [end.clone() for end in ends]
+        for widening in (*WIDENINGS, 1.0):
+            torch._foreach_copy_(ends, [end * widening for end in trained])
+            if sums_agree(self.to_integers()):
+                return
 
     @torch.no_grad()
     def to_integers(self) -> QuantizedNetwork:

@@ -156,7 +156,7 @@ class QuantizedSESR(nn.Module):
 
         The range stays as it is if they agree already, or with none of `sesr.network.long_residual.WIDENINGS`.
         """
-        ends = list(self._range("total").parameters())
+        ends = list[Tensor](self._range("total").parameters())
         trained = [end.clone() for end in ends]
         for widening in (*WIDENINGS, 1.0):
             torch._foreach_copy_(ends, [end * widening for end in trained])

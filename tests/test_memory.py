@@ -49,6 +49,19 @@ def test_the_least_that_is_known(
     assert free_memory() == free
 
 
+def test_groups_of_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their statistics have each number twice: the group's own, and with `total_` that of all below it."""
+    system(tmp_path, monkeypatch, "100", None)
+    (tmp_path / "cgroup").write_text("4:memory:/job\n")
+    folder = tmp_path / "memory" / "job"
+    folder.mkdir(parents=True)
+    (folder / "memory.limit_in_bytes").write_text("5000\n")
+    (folder / "memory.usage_in_bytes").write_text("1000\n")
+    statistics = "inactive_file 1\nactive_file 2\ntotal_cache 9\ntotal_inactive_file 200\ntotal_active_file 30\n"
+    (folder / "memory.stat").write_text(statistics)
+    assert free_memory() == 4230
+
+
 def test_address_space_of_the_process() -> None:
     """`ulimit -v` counts. In a process of its own, whose limit is never lifted again."""
     code = (

@@ -15,9 +15,15 @@ _MMAP_THRESHOLD = -3
 """The number that glibc's `mallopt` gives to M_MMAP_THRESHOLD."""
 _LARGE_BLOCK = 1 << 19
 
+_LIMITS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+"""Files with a group's limit and what it has taken, in versions 2 and 1 of control groups."""
+
+_CACHES = ("inactive_file", "active_file", "slab_reclaimable", "total_inactive_file", "total_active_file")
+"""What a group's statistics call memory that goes when the room is needed; with ``total_`` in version 1."""
+
 
 def free_memory() -> int | None:
-    """Return the bytes that are free, within the limits of the process and its control groups (cgroup v2).
+    """Return the bytes that are free, within the limits of the process and its control groups.
 
     Memory that the system would have to take from others does not count. None where the system does not say.
     """
@@ -65,14 +71,16 @@ def _free_of_process() -> int | None:
 def _free_of_groups() -> Iterator[int]:
     """Yield what is free in the process's group and in those around it."""
     for group in group_folders("memory"):
-        with suppress(OSError, ValueError):
-            limit, taken = ((group / name).read_text() for name in ("memory.max", "memory.current"))
-            yield int(limit) - int(taken) + _cached(group / "memory.stat")
+        for names in _LIMITS:
+            with suppress(OSError, ValueError):
+                limit, taken = ((group / name).read_text() for name in names)
+                yield int(limit) - int(taken) + _cached(group / "memory.stat")
 
 
 def _cached(statistics: Path) -> int:
     """Return how much of a group's memory holds copies of files, which go when the room is needed."""
     with suppress(OSError, ValueError):
         numbers = dict(line.split() for line in statistics.read_text().splitlines())
-        return sum(int(numbers.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))
+        names = [name for name in _CACHES if name.startswith("total_") == ("total_cache" in numbers)]
+        return sum(int(numbers.get(name, 0)) for name in names)
     return 0

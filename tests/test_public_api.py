@@ -34,7 +34,7 @@ def test_every_name_is_there(name: str) -> None:
 def test_names() -> None:
     """Frozen: a name that is gone breaks somebody's program."""
     errors = {"EngineError", "ExportError", "NotInstalledError", "PictureError", "RecipeError", "SesrError"}
-    errors |= {"TrainingError", "UsageError", "VideoError", "WeightsError"}
+    errors |= {"StoreError", "TrainingError", "UsageError", "VideoError", "WeightsError"}
     types = {"Backend", "LumaEngine", "Output", "PictureEngine", "Progress", "SESR", "Size", "Upscaled", "Upscaler"}
     types |= {"ChromaSiting", "PlaneFormat", "Subsampling", "VideoUpscaler"}
     assert set(sesr.__all__) == errors | types | {"__version__", "load", "upscale", "upscale_video"}

@@ -28,6 +28,8 @@ from sesr.commands.demo import add_demo
 from sesr.commands.evaluate import add_evaluate
 from sesr.commands.export import add_export
 from sesr.commands.info import add_info
+from sesr.commands.plan import add_plan
+from sesr.commands.status import add_status
 from sesr.commands.stop import Stopped, stoppable
 from sesr.commands.train import add_train
 from sesr.commands.upscale import add_upscale
@@ -75,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_upscale(commands)
+    add_plan(commands)
+    add_status(commands)
     add_video(commands)
     add_train(commands)
     add_evaluate(commands)

@@ -9,6 +9,7 @@ command line prints it as it is.
     ├── UsageError       the call itself makes no sense (exit code 2)
     ├── PictureError     a picture cannot be read, is refused, or cannot be written
     ├── VideoError       a film cannot be read, is refused, or cannot be written
+    ├── StoreError       an object store cannot be reached, or fails again and again
     ├── DataError        a folder of pictures does not hold what training or evaluation needs
     ├── RecipeError      a training recipe has an unknown key or a value that cannot be
     ├── WeightsError     a network's file is missing, damaged or not one of ours
@@ -33,6 +34,10 @@ class PictureError(SesrError):
 
 class VideoError(SesrError):
     """A film cannot be read, is refused, or cannot be written."""
+
+
+class StoreError(SesrError):
+    """An object store cannot be reached, or fails again and again."""
 
 
 class DataError(SesrError):

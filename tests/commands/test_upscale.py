@@ -309,7 +309,7 @@ class TestUpscale:
         assert "no such file" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
-        "arguments", [[], ["a.png", "--quality", "0"], ["a.png", "-t", "0"], ["a.png", "--threads", "x"]]
+        "arguments", [["a.png", "--quality", "0"], ["a.png", "-t", "0"], ["a.png", "--threads", "x"]]
     )
     def test_wrong_usage(self, network: str, arguments: list[str], capsys: Captured) -> None:
         with pytest.raises(SystemExit) as caught:

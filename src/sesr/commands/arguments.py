@@ -68,13 +68,18 @@ def add_int8(parser: argparse.ArgumentParser) -> None:
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the choice of an engine, and its threads."""
+    add_engine_name(parser)
+    add_threads(parser)
+
+
+def add_engine_name(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of an engine."""
     parser.add_argument(
         "--engine",
         choices=("native", "openvino", "litert", "torch"),
         default="native",
         help="engine that runs the network (default: %(default)s)",
     )
-    add_threads(parser)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

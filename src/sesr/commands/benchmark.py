@@ -142,6 +142,12 @@ def _measure_peers(arguments: Arguments) -> "Iterable[Row]":
     return benchmarks.measure_peers(scope, arguments.rounds, arguments.threads, partial(print, file=sys.stderr))
 
 
+def _measure_bulk(arguments: Arguments) -> "Iterable[Row]":
+    from sesr.benchmarks.bulk import FULL, QUICK
+
+    return benchmarks.measure_bulk(QUICK if arguments.quick else FULL, arguments.only)
+
+
 def _option(*names: str, **settings: object) -> Option:
     def add(parser: argparse.ArgumentParser) -> None:
         add_argument: Callable[..., object] = parser.add_argument
@@ -183,6 +189,8 @@ _MEGAPIXELS = {"type": float, "metavar": "N"}
 _ONE_SIZE = _option("--megapixels", default=12.0, help=_DEFAULT, **_MEGAPIXELS)
 _SIZES = _option("--megapixels", nargs="+", default=[2.0, 12.0, 100.0], help="(default: 2 12 100)", **_MEGAPIXELS)
 _QUICK = _option("--quick", action="store_true", help="one small frame and few networks, to see that it works")
+_SMALL = _option("--quick", action="store_true", help="few and small pictures, to see that it works")
+_ONLY = _option("--only", nargs="+", default=[], metavar="PART", help="such as plan, scan or ray (default: all)")
 _AVX2 = _option("--avx2", action="store_true", help="hold both engines to AVX2, as on a processor without VNNI")
 _DEVICE = _option("--device", choices=("cpu", "cuda"), default="cpu", help=_DEFAULT)
 
@@ -237,6 +245,12 @@ BENCHMARKS = (
         "peak memory of `sesr upscale`",
         [_MODEL, _SIZES],
         lambda a: benchmarks.measure_memory(a.model, a.megapixels),
+    ),
+    Benchmark(
+        "bulk",
+        "jobs over many pictures: plans, workers, Ray, and runs that are killed",
+        [_SMALL, _ONLY],
+        _measure_bulk,
     ),
     Benchmark(
         "training",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from sesr.commands.arguments import (
     Arguments,
     add_command,
-    add_engine,
+    add_engine_name,
     add_int8,
     add_model,
     add_size,
+    add_threads,
     positive,
     sharpen_amount,
     tile,
@@ -36,29 +37,31 @@ def add_upscale(commands: "Commands") -> None:
     parser.add_argument(
         "inputs",
         type=_place,
-        nargs="+",
+        nargs="*",
         metavar="IN",
-        help="picture files, patterns such as '*.jpg', folders, or - for stdin",
+        help="picture files, patterns such as '*.jpg', folders, - for stdin, or a URL: s3://, gs://, az://, file://",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=_place,
         metavar="OUT",
-        help="a file, a folder, or - for stdout (default: name_x2.png next to each input; stdout for stdin)",
+        help="a file, a folder, a URL, or - for stdout (default: name_x2.png next to each input; stdout for stdin)",
     )
     add_size(parser)
-    _add_folders(parser)
-    _add_network(parser)
-    _add_files(parser)
-    _add_batch(parser)
-
-
-def _add_folders(parser: argparse.ArgumentParser) -> None:
-    """Add what says which pictures of a folder are meant."""
     parser.add_argument(
         "-r", "--recursive", action="store_true", help="go down into subfolders, and make the same tree in OUT"
     )
+    add_patterns(parser)
+    add_networks(parser)
+    add_threads(parser)
+    add_files(parser)
+    _add_batch(parser)
+    _add_job(parser)
+
+
+def add_patterns(parser: argparse.ArgumentParser) -> None:
+    """Add what says which pictures of a folder are meant."""
     parser.add_argument(
         "--include",
         action="append",
@@ -73,7 +76,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_network(parser: argparse.ArgumentParser) -> None:
+def add_networks(parser: argparse.ArgumentParser) -> None:
     """Add what says which network runs, and how."""
     add_model(parser)
     add_int8(parser)
@@ -89,13 +92,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         metavar="AMOUNT",
         help="sharpen the result, from 0 (not at all, the default) over 0.3 (visible) and 1 (strong) to 2",
     )
-    add_engine(parser)
+    add_engine_name(parser)
     parser.add_argument(
         "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
     )
 
 
-def _add_files(parser: argparse.ArgumentParser) -> None:
+def add_files(parser: argparse.ArgumentParser) -> None:
     """Add what says how files are read and written."""
     parser.add_argument(
         "-f",
@@ -124,13 +127,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-megapixels", type=_megapixels, metavar="N", help="largest picture to read (default: 500)"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that exist; in folders, do again what was done"
-    )
 
 
 def _add_batch(parser: argparse.ArgumentParser) -> None:
-    """Add what says how much runs at a time, and what is printed."""
+    """Add what is replaced, how much runs at a time, and what is printed."""
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that exist; in folders, do again what was done"
+    )
     parser.add_argument(
         "-j", "--jobs", type=positive, metavar="N", help="pictures at a time (default: one a processor, of our engine)"
     )
@@ -143,7 +146,31 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print an object a line for each picture, and a summary")
 
 
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    """Add what concerns jobs that `sesr plan` has planned: many pictures, many machines."""
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="of the job in OUT, only part I of N, from 0 on (default: all; in an array task of Slurm, AWS Batch or "
+        "Kubernetes its own part)",
+    )
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="work on Ray: at ADDRESS, such as auto or ray://host:10001, at RAY_ADDRESS, or on this machine alone",
+    )
+    parser.add_argument("--job", metavar="NAME", help="name of the job in OUT, with URLs (default: default)")
+
+
 def _upscale(arguments: Arguments) -> int:
+    if _is_bulk(arguments):
+        from sesr.commands.upscale_objects import upscale_objects
+
+        return upscale_objects(arguments)
+    if not arguments.inputs:
+        raise UsageError("name what to enlarge: files, folders, patterns, - for stdin, or a URL")
     from sesr.jobs.patterns import expand_patterns
     from sesr.jobs.streams import opened_streams
     from sesr.memory import return_freed_blocks
@@ -153,6 +180,17 @@ def _upscale(arguments: Arguments) -> int:
         if arguments.json and places.to_stdout:
             raise UsageError("--json and the picture would both go to stdout; name a file with -o")
         return _upscale_in(places, arguments)
+
+
+def _is_bulk(arguments: Arguments) -> bool:
+    """Tell whether object stores or a planned job are meant, rather than files here."""
+    from sesr.bulk.stores import is_url
+
+    output = [arguments.output] if arguments.output else []
+    asked = (arguments.shard, arguments.ray, arguments.job)
+    if any(map(is_url, (*arguments.inputs, *output))) or any(option is not None for option in asked):
+        return True
+    return not arguments.inputs and any(Path(folder, ".sesr").is_dir() for folder in output)
 
 
 def _upscale_in(places: "Places", arguments: Arguments) -> int:

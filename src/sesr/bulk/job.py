@@ -1,0 +1,154 @@
+"""A job: what is to be done, written next to the results, so that any process on any machine can do a part of it.
+
+::
+
+    OUT/.sesr/JOB/job.json             settings, fingerprint, pictures in each shard; written last
+    OUT/.sesr/JOB/plan-00003.parquet   key, size, ETag and target of a shard's pictures
+    OUT/.sesr/JOB/log-00003.parquet    what became of them
+    OUT/.sesr/JOB/started-00003.json   pictures that are being worked on, or were when a process died
+    OUT/.sesr/JOB/network.safetensors  the network, if it is not one of those that come with the package
+"""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sesr.bulk.records import Item, read_plan
+from sesr.bulk.settings import Settings, difference, fingerprint
+from sesr.bulk.stores import Store
+from sesr.errors import StoreError, UsageError
+from sesr.network.zoo import is_file
+
+HOME = ".sesr"
+"""Folder of all jobs, in the output."""
+
+DEFAULT_JOB = "default"
+
+_FORM = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned job.
+
+    Attributes:
+        output: store of the results.
+        name: of the job, for several with different settings in one output.
+        source: URL of the pictures.
+        settings: how they are upscaled.
+        fingerprint: see `sesr.bulk.settings`.
+        plan: mark of this plan. A plan that is made again gets another one.
+        counts: pictures in each shard.
+        bytes: of all sources.
+    """
+
+    output: Store
+    name: str
+    source: str
+    settings: Settings
+    fingerprint: dict[str, Any]
+    plan: str
+    counts: tuple[int, ...]
+    bytes: int
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are."""
+        return sum(self.counts)
+
+    @property
+    def shown(self) -> str:
+        """Name for messages."""
+        return f"{self.output.url}: job {self.name!r}"
+
+    def key(self, kind: str, shard: int) -> str:
+        """Return the key of a shard's ``plan``, ``log`` or ``started``."""
+        return f"{folder(self.name)}/{kind}-{shard:05}.{'json' if kind == 'started' else 'parquet'}"
+
+    def items(self, shard: int) -> list[Item]:
+        """Read a shard of the plan. Raises `StoreError`."""
+        key = self.key("plan", shard)
+        content = self.output.read(key)
+        if content is None:
+            raise StoreError(f"{self.output.name(key)}: a part of the plan is missing; plan the job again")
+        return read_plan(content, self.output.name(key))
+
+    def check(self, settings: Settings | None = None) -> None:
+        """Raise `UsageError` if this process, with other settings or with the job's, would make other results."""
+        found = difference(self.fingerprint, fingerprint(settings or self.settings))
+        if found:
+            advice = "use the same, or another job (--job NAME)"
+            raise UsageError(f"{self.shown} was planned otherwise ({found}); {advice}")
+
+    def save(self) -> None:
+        """Write ``job.json``, which makes the job known, after the network. Raises `StoreError`."""
+        if is_file(self.settings.model):
+            self.output.put(_network_key(self.name, self.settings), Path(self.settings.model))
+        content = {
+            "form": _FORM,
+            "source": self.source,
+            "settings": asdict(self.settings),
+            "fingerprint": self.fingerprint,
+            "plan": self.plan,
+            "counts": self.counts,
+            "bytes": self.bytes,
+        }
+        self.output.put(f"{folder(self.name)}/job.json", json.dumps(content, indent=1).encode())
+
+
+def folder(name: str) -> str:
+    """Return the folder of a job. Raises `UsageError` for a name that cannot be one."""
+    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.startswith("."):
+        raise UsageError(f"job {name!r}: a name has letters, digits, - and _")
+    return f"{HOME}/{name}"
+
+
+def find_job(output: Store, name: str = DEFAULT_JOB) -> Job | None:
+    """Return the job of that name, None if there is none. Raises `StoreError` if it cannot be read."""
+    key = f"{folder(name)}/job.json"
+    content = output.read(key)
+    if content is None:
+        return None
+    try:
+        found = json.loads(content)
+        if found.pop("form") != _FORM:
+            raise ValueError
+        settings = _with_network(Settings.of(found.pop("settings")), output, name)
+        return Job(output, name, settings=settings, counts=tuple(found.pop("counts")), **found)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{output.name(key)}: damaged, or of another version of sesr; plan it again") from error
+
+
+def _network_key(name: str, settings: Settings) -> str:
+    return f"{folder(name)}/network{Path(settings.model).suffix}"
+
+
+def _with_network(settings: Settings, output: Store, name: str) -> Settings:
+    """Return settings whose network is on this machine: at the planner's path, or copied from the job."""
+    if not is_file(settings.model) or Path(settings.model).is_file():
+        return settings
+    place = Path(_networks().name, *(part.replace(":", "") for part in (output.url + "/" + name).split("/") if part))
+    place.mkdir(parents=True, exist_ok=True)
+    copy = place / Path(settings.model).name
+    if not copy.is_file():
+        partial = copy.with_suffix(".part")
+        output.fetch(_network_key(name, settings), partial)
+        partial.rename(copy)
+    return replace(settings, model=str(copy))
+
+
+@cache
+def _networks() -> "tempfile.TemporaryDirectory[str]":
+    """Return the folder for copies of jobs' networks, which is gone when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="sesr-networks-", ignore_cleanup_errors=True)
+
+
+def open_job(output: Store, name: str = DEFAULT_JOB) -> Job:
+    """Return the job of that name. Raises `UsageError` if there is none, `StoreError` if it cannot be read."""
+    job = find_job(output, name)
+    if job is None:
+        raise UsageError(f"{output.url}: there is no job {name!r}; make it by: sesr plan IN -o {output.url}")
+    return job

@@ -1,0 +1,225 @@
+"""Plans: the pictures of a job in shards of ten thousand at most, written as they are listed.
+
+Never more than one shard is in memory, so a plan of fifty million pictures takes no more of it than one of ten
+thousand. An inventory (as S3 writes one each night) spares listing hundreds of millions of keys, which takes hours.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+from sesr.bulk.job import DEFAULT_JOB, Job, find_job
+from sesr.bulk.records import Item, import_parquet, plan_bytes
+from sesr.bulk.settings import Settings, fingerprint
+from sesr.bulk.stores import Listed, Store, is_url
+from sesr.errors import PictureError, UsageError
+from sesr.files.formats import PICTURE_SUFFIXES
+from sesr.inference.sizes import parse_label
+from sesr.jobs.folders import SYSTEM_FOLDERS, Search
+
+SHARD = 10_000
+"""Pictures in a shard at most."""
+
+EVERYTHING = Search(recursive=True)
+
+_COLUMNS = {"key": ("key",), "size": ("size",), "etag": ("etag", "e_tag")}
+
+
+@dataclass
+class LeftOut:
+    """Count of what a plan does not take.
+
+    Attributes:
+        suffixes: objects that are no pictures by their key, by suffix in small letters.
+        excluded: what patterns left out.
+        results: results of this or another job.
+        outside: keys of an inventory that are not below the source.
+    """
+
+    suffixes: Counter[str] = field(default_factory=Counter)
+    excluded: int = 0
+    results: int = 0
+    outside: int = 0
+
+    def __str__(self) -> str:
+        """Describe it for people: "3 .txt, 1 left out by patterns"; empty if nothing was left out."""
+        shown = [f"{count} {suffix or 'without a suffix'}" for suffix, count in self.suffixes.most_common()]
+        others = {"left out by patterns": self.excluded, "results": self.results, "outside of the source": self.outside}
+        return ", ".join([*shown, *(f"{count} {text}" for text, count in others.items() if count)])
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that was made, and what it left out."""
+
+    job: Job
+    left_out: LeftOut
+
+
+def make_plan(
+    source: str,
+    output: Store,
+    settings: Settings,
+    *,
+    name: str = DEFAULT_JOB,
+    search: Search = EVERYTHING,
+    inventory: str | None = None,
+    shard: int = SHARD,
+) -> Planned:
+    """Write a plan, or write it again for pictures that came, went or changed.
+
+    Args:
+        source: URL of the pictures, or of a single one.
+        output: store of the results.
+        settings: how to upscale them.
+        name: of the job.
+        search: which keys to take.
+        inventory: a Parquet file, path or URL, with columns ``key``, ``size`` and ``etag`` or ``e_tag``, in place of
+            a listing. Keys count from the bucket, as in S3's own inventories.
+        shard: pictures in a shard.
+
+    Raises `UsageError` if the job exists with another source or fingerprint, `PictureError` if there are no pictures,
+    `StoreError` when a store fails.
+    """
+    settings.check()
+    before = find_job(output, name)
+    if before is not None:
+        before.check(settings)
+    output.make()
+    source, listed = _listed(source, search.recursive, inventory)
+    if before is not None and before.source != source:
+        raise UsageError(f"{before.shown} has its pictures in {before.source}, not {source}; name another with --job")
+    left_out = LeftOut()
+    items = _items(listed, settings, _Choice(source, output.url, search, left_out))
+    plan = secrets.token_hex(8)
+    job = Job(output, name, source, settings, fingerprint(settings), plan, (), 0)
+    counts, size = [], 0
+    for number, part in enumerate(_parts(items, shard)):
+        output.put(job.key("plan", number), plan_bytes(part))
+        counts.append(len(part))
+        size += sum(item.size for item in part)
+    if not counts:
+        others = f" ({left_out})" if str(left_out) else ""
+        raise PictureError(f"{source}: no pictures to enlarge{others}; check the name")
+    job = Job(output, name, source, settings, job.fingerprint, plan, tuple(counts), size)
+    job.save()
+    for number in range(len(counts), 0 if before is None else len(before.counts)):
+        for kind in ("plan", "log", "started"):
+            output.delete(job.key(kind, number))
+    return Planned(job, left_out)
+
+
+def _listed(source: str, recursive: bool, inventory: str | None) -> tuple[str, Iterator[Listed]]:
+    """Return the source's URL, and its objects. The URL of a single object becomes that of what is around it."""
+    if inventory is not None:
+        return source.rstrip("/"), _of_inventory(inventory, source)
+    above, _, last = source.rstrip("/").rpartition("/")
+    if PurePosixPath(last).suffix.lower() in PICTURE_SUFFIXES and not above.endswith(("/", ":")):
+        found = Store(above).find(last)
+        if found is not None:
+            return above, iter([(last, 0, found.etag)])
+    store = Store(source)
+    if recursive:
+        return store.url, (listed for page in store.pages() for listed in page)
+    return store.url, iter(store.direct())
+
+
+def _of_inventory(inventory: str, source: str) -> Iterator[Listed]:
+    """Yield the objects of an inventory, a batch of rows at a time. Those outside of the source have an empty key."""
+    _, pq = import_parquet()
+    prefix = _prefix(source)
+    try:
+        file = pq.ParquetFile(BytesIO(_downloaded(inventory)) if is_url(inventory) else inventory)
+        names = set(file.schema_arrow.names)
+        columns = [next((name for name in known if name in names), None) for known in _COLUMNS.values()]
+        if columns[0] is None:
+            raise UsageError(f"{inventory}: has no column key; it needs key, and better size and etag too")
+        for batch in file.iter_batches(10_000, columns=[name for name in columns if name is not None]):
+            values = [[None] * len(batch) if name is None else batch[name].to_pylist() for name in columns]
+            for key, size, etag in zip(*values, strict=True):
+                inside = key is not None and key.startswith(prefix)
+                yield key[len(prefix) :] if inside else "", size or 0, None if etag is None else str(etag).strip('"')
+    except OSError as error:
+        raise UsageError(f"{inventory}: cannot be read ({error.strerror or error}); check the name") from error
+    except ValueError as error:  # pyarrow's own are of this kind
+        raise UsageError(f"{inventory}: not a Parquet file; write the inventory as Parquet") from error
+
+
+def _prefix(source: str) -> str:
+    """Return where keys of a bucket begin that lie below the source."""
+    if source.startswith("file:"):
+        return ""
+    _, _, path = source.rstrip("/").split("://", 1)[1].partition("/")
+    return f"{path}/" if path else ""
+
+
+def _downloaded(url: str) -> bytes:
+    above, _, last = url.rpartition("/")
+    content = Store(above).read(last)
+    if content is None:
+        raise UsageError(f"{url}: no such object; check the name")
+    return content
+
+
+class _Choice:
+    """Says which keys are taken, and counts the others."""
+
+    def __init__(self, source: str, output: str, search: Search, left_out: LeftOut) -> None:
+        self._search, self._left_out = search, left_out
+        inside = f"{output}/".removeprefix(f"{source}/") if f"{output}/".startswith(f"{source}/") else None
+        self._results, self._same_place = inside or None, inside == ""
+
+    def takes(self, key: str) -> bool:
+        if not key:
+            self._left_out.outside += 1
+            return False
+        *folders, last = key.split("/")
+        if not last or last.startswith(".") or any(part.startswith(".") or part in SYSTEM_FOLDERS for part in folders):
+            return False  # markers of folders, our own jobs, and what systems leave
+        suffix = PurePosixPath(last).suffix.lower()
+        if suffix not in PICTURE_SUFFIXES:
+            self._left_out.suffixes[suffix] += 1
+        elif (self._results and key.startswith(self._results)) or (self._same_place and _is_result(last)):
+            self._left_out.results += 1
+        elif not self._is_wanted(key):
+            self._left_out.excluded += 1
+        else:
+            return True
+        return False
+
+    def _is_wanted(self, key: str) -> bool:
+        if not (self._search.include or self._search.exclude):
+            return True
+        path = Path(key)
+        return self._search.takes(path) and not any(map(self._search.leaves_out, path.parents))
+
+
+def _is_result(name: str) -> bool:
+    """Tell whether a name is that of a result: ``b.jpg_x2.png``."""
+    source, _, label = PurePosixPath(name).stem.rpartition("_")
+    for _ in range(2):  # a page's number, or an amount of sharpening, may follow the size
+        if parse_label(label) is not None:
+            return PurePosixPath(source).suffix.lower() in PICTURE_SUFFIXES
+        source, _, label = source.rpartition("_")
+    return False
+
+
+def _items(listed: Iterable[Listed], settings: Settings, choice: _Choice) -> Iterator[Item]:
+    label = settings.upscaler(threads=1).label
+    for key, size, etag in listed:
+        if choice.takes(key):
+            yield Item(key, size, etag, settings.target(key, label))
+
+
+def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    part: list[Item] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

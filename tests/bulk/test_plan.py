@@ -1,0 +1,257 @@
+"""Plans: which keys are taken, into which shards, under which fingerprint."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("obstore")
+pytest.importorskip("pyarrow")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tests.bulk.conftest import filled
+
+from sesr.bulk.job import find_job, open_job
+from sesr.bulk.plan import make_plan
+from sesr.bulk.records import Item, plan_bytes, read_plan
+from sesr.bulk.settings import Settings
+from sesr.bulk.stores import Store
+from sesr.errors import PictureError, StoreError, UsageError
+from sesr.jobs.folders import Search
+
+SETTINGS = Settings(size="x2")
+PICTURES = {"a.jpg": b"1", "box/b.PNG": b"22", "box/c.webp": b"333"}
+
+
+def planned(objects: dict[str, bytes] = PICTURES, settings: Settings = SETTINGS, **options: object) -> list[Item]:
+    filled("memory://in", objects)
+    job = make_plan("memory://in", Store("memory://out"), settings, **options).job  # type: ignore[arg-type]
+    return [item for shard in range(len(job.counts)) for item in job.items(shard)]
+
+
+def test_items_have_the_whole_name_in_their_target() -> None:
+    items = planned()
+    assert {item.key: item.target for item in items} == {
+        "a.jpg": "a.jpg_x2.png",
+        "box/b.PNG": "box/b.PNG_x2.png",
+        "box/c.webp": "box/c.webp_x2.png",
+    }
+    assert sorted(item.size for item in items) == [1, 2, 3]
+    assert all(item.etag for item in items)
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        (Settings(size="x4", format="jpg"), "a.jpg_x4.jpg"),
+        (Settings(size="3840w", sharpen=0.3, format="same"), "a.jpg_3840w_sharp0.3.jpg"),
+        (Settings(size="x2", page=3), "a.jpg_x2_p3.png"),
+    ],
+)
+def test_targets(settings: Settings, target: str) -> None:
+    assert [item.target for item in planned({"a.jpg": b"1"}, settings)] == [target]
+
+
+def test_shards_have_at_most_so_many_pictures() -> None:
+    filled("memory://in", {f"{number:03}.jpg": b"x" for number in range(25)})
+    job = make_plan("memory://in", Store("memory://out"), SETTINGS, shard=10).job
+    assert job.counts == (10, 10, 5)
+    assert job == open_job(job.output)
+    found = [item.key for shard in range(3) for item in job.items(shard)]
+    assert sorted(found) == [f"{number:03}.jpg" for number in range(25)]
+    again = make_plan("memory://in", Store("memory://out"), SETTINGS, shard=20).job
+    assert again.counts == (20, 5)
+    assert again.output.read(job.key("plan", 2)) is None
+
+
+def test_what_is_left_out() -> None:
+    objects = PICTURES | {"notes.txt": b"", "raw/x.cr2": b"", "x": b"", ".hidden.jpg": b"", ".thumbs/a.jpg": b""}
+    objects["__MACOSX/a.jpg"] = b""
+    filled("memory://in", objects)
+    made = make_plan("memory://in", Store("memory://out"), SETTINGS, search=Search(True, ("*.jpg", "*.webp"), ("box",)))
+    assert [item.key for item in made.job.items(0)] == ["a.jpg"]
+    assert str(made.left_out) == "1 .txt, 1 .cr2, 1 without a suffix, 2 left out by patterns"
+
+
+def test_results_are_no_pictures_to_enlarge(tmp_path: Path) -> None:
+    """Where results go below the pictures, or to the same place."""
+    for url, results in (("memory://one", "memory://one"), (tmp_path.as_uri(), f"{tmp_path.as_uri()}/large")):
+        filled(url, PICTURES)
+        output = Store(results)
+        output.make()
+        for item in make_plan(url, output, SETTINGS).job.items(0):
+            output.put(item.target, b"result")
+        made = make_plan(url, output, SETTINGS)
+        assert {item.key for item in made.job.items(0)} == set(PICTURES)
+        assert str(made.left_out) == "3 results"
+
+
+def test_other_options_in_the_same_job_are_refused() -> None:
+    planned()
+    with pytest.raises(UsageError) as caught:
+        planned(settings=replace(SETTINGS, size="x4", format="jpg"))
+    assert str(caught.value) == (
+        "memory://out: job 'default' was planned otherwise (size x4 instead of x2, format jpg instead of png); "
+        "use the same, or another job (--job NAME)"
+    )
+    planned(settings=replace(SETTINGS, size="x4"), name="large")
+    assert open_job(Store("memory://out")).settings.size == "x2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("SESR_KERNEL", "portable", "SESR_KERNEL portable instead of the best"),
+        ("SESR_FLOATS", "float32", "SESR_FLOATS float32 instead of auto"),
+    ],
+)
+def test_other_arithmetic_is_refused(variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned()
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match=message):
+        open_job(Store("memory://out")).check()
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned()
+    monkeypatch.setattr("sesr.bulk.settings.version", lambda _: "9.9")
+    with pytest.raises(UsageError, match=r"version 9\.9 instead of"):
+        open_job(Store("memory://out")).check()
+
+
+def test_another_network_under_the_same_name_is_refused(network: str, tmp_path: Path) -> None:
+    own = tmp_path / Path(network).name
+    own.write_bytes(Path(network).read_bytes())
+    planned(settings=Settings(model=network, size="x2"))
+    job = open_job(Store("memory://out"))
+    job.check(Settings(model=str(own), size="x2"))  # its place does not count
+    own.write_bytes(Path(network).read_bytes().replace(b"sesr", b"SESR") + b" ")
+    with pytest.raises(UsageError, match="network "):
+        job.check(Settings(model=str(own), size="x2"))
+
+
+def test_another_source_is_refused() -> None:
+    planned()
+    filled("memory://else", PICTURES)
+    with pytest.raises(UsageError, match="has its pictures in memory://in, not memory://else"):
+        make_plan("memory://else", Store("memory://out"), SETTINGS)
+
+
+def test_nothing_to_enlarge() -> None:
+    with pytest.raises(PictureError, match=r"memory://in: no pictures to enlarge \(1 \.txt\); check the name"):
+        planned({"a.txt": b""})
+    assert find_job(Store("memory://out")) is None
+
+
+@pytest.mark.parametrize("settings", [Settings(model="m99"), Settings(format="xyz"), Settings(quality=80)])
+def test_settings_that_make_no_sense(settings: Settings) -> None:
+    with pytest.raises(UsageError):
+        planned(settings=settings)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".x", "a b"])
+def test_names_of_jobs(name: str) -> None:
+    with pytest.raises(UsageError, match="a name has letters"):
+        planned(name=name)
+
+
+def test_one_object_alone() -> None:
+    filled("memory://in", PICTURES)
+    job = make_plan("memory://in/a.jpg", Store("memory://out"), SETTINGS).job
+    assert job.source == "memory://in"
+    assert [item.target for item in job.items(0)] == ["a.jpg_x2.png"]
+
+
+def test_one_file_alone(tmp_path: Path) -> None:
+    filled(tmp_path.as_uri(), PICTURES)
+    job = make_plan(f"{tmp_path.as_uri()}/box/b.PNG", Store("memory://out"), SETTINGS).job
+    assert job.source == f"{tmp_path.as_uri()}/box"
+    assert [item.key for item in job.items(0)] == ["b.PNG"]
+
+
+def test_without_subfolders(tmp_path: Path) -> None:
+    filled(tmp_path.as_uri(), PICTURES)
+    job = make_plan(tmp_path.as_uri(), Store("memory://out"), SETTINGS, search=Search(recursive=False)).job
+    assert [item.key for item in job.items(0)] == ["a.jpg"]
+
+
+class TestInventory:
+    """Keys from a table."""
+
+    def table(self, path: Path, **columns: object) -> str:
+        pq.write_table(pa.table(columns), path)
+        return str(path)
+
+    def test_keys_size_and_etag(self, tmp_path: Path) -> None:
+        listing = self.table(
+            tmp_path / "i.parquet",
+            bucket=["b"] * 3,
+            key=["a//b.jpg", "plain.jpg", "notes.txt"],
+            size=[7, 8, 9],
+            e_tag=['"x"', "y", "z"],
+        )
+        job = make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing).job
+        assert job.items(0) == [
+            Item("a//b.jpg", 7, "x", "a//b.jpg_x2.png"),
+            Item("plain.jpg", 8, "y", "plain.jpg_x2.png"),
+        ]
+        assert job.bytes == 15
+
+    def test_keys_count_from_the_bucket(self, tmp_path: Path) -> None:
+        listing = self.table(tmp_path / "i.parquet", key=["p/a.jpg", "q/b.jpg"])
+        made = make_plan("s3://bucket/p", Store("memory://out"), SETTINGS, inventory=listing)
+        assert made.job.items(0) == [Item("a.jpg", 0, None, "a.jpg_x2.png")]
+        assert str(made.left_out) == "1 outside of the source"
+
+    def test_no_inventory(self, tmp_path: Path) -> None:
+        (tmp_path / "x.parquet").write_text("no Parquet")
+        no_key = self.table(tmp_path / "nokey.parquet", name=["a.jpg"])
+        for path, message in ((tmp_path / "x.parquet", "not a Parquet"), (no_key, "no column key"), ("none", "none")):
+            with pytest.raises(UsageError, match=message):
+                make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=str(path))
+
+
+def test_damaged_jobs() -> None:
+    planned()
+    output = Store("memory://out")
+    output.put(".sesr/default/plan-00000.parquet", b"nothing")
+    with pytest.raises(StoreError, match="not a Parquet file"):
+        open_job(output).items(0)
+    output.delete(".sesr/default/plan-00000.parquet")
+    with pytest.raises(StoreError, match="a part of the plan is missing"):
+        open_job(output).items(0)
+    output.put(".sesr/default/job.json", b"{}")
+    with pytest.raises(StoreError, match="damaged"):
+        open_job(output)
+
+
+def test_no_job() -> None:
+    with pytest.raises(UsageError, match="there is no job 'default'; make it by: sesr plan IN -o memory://out"):
+        open_job(Store("memory://out"))
+
+
+def test_a_plan_is_small() -> None:
+    """At most 30 bytes a picture, most of them the ETag, which nothing can compress."""
+    import hashlib
+
+    items = []
+    for number in range(10_000):
+        key = f"archive/{number // 1000:05}/box_{number % 97:03}/scan_{number:09}.jpg"
+        etag = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+        items.append(Item(key, 200_000 + number * 7919 % 900_000, etag, f"{key}_x2.png"))
+    content = plan_bytes(items)
+    assert read_plan(content, "plan") == items
+    assert len(content) < 30 * len(items)
+
+
+def test_a_network_of_ones_own_travels_with_the_job(network: str, tmp_path: Path) -> None:
+    """Another machine does not have the file."""
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(Path(network).read_bytes())
+    planned(settings=Settings(model=str(own), size="x2"))
+    own.unlink()
+    job = open_job(Store("memory://out"))
+    job.check()
+    assert Path(job.settings.model).read_bytes() == Path(network).read_bytes()
+    assert job.settings.upscaler(1).label == "x2"

@@ -327,6 +327,36 @@ def npu(results: Path) -> str:
     return table(["NPU, whole frames / tiles of 400 x 300", "M5, frames/s", "FSRCNN, frames/s", "ratio"], lines)
 
 
+def bulk(results: Path) -> str:
+    """Jobs over many pictures: each figure with its bar."""
+    lines = []
+    for row in rows_of(results, "bulk.csv"):
+        bar = f"{row['side']} {float(row['bar']):g}" if row["bar"] else ""
+        lines.append([row["what"], f"{float(row['value']):g} {row['unit']}", bar, row["how"]])
+    return table(["", "measured", "bar", "how"], lines)
+
+
+_PICTURES = 50_000_000
+_PROCESSOR_HOUR, _REQUESTS = 0.04, 0.0004 + 0.0004 + 0.005
+"""Dollars for an hour of a processor, and for a thousand pictures' GET, HEAD and PUT."""
+
+
+def bulk_cost(results: Path) -> str:
+    """Time and money for fifty million scans, from the processor time of one."""
+    lines = []
+    for row in rows_of(results, "bulk.csv"):
+        if row["name"] in ("scan-float-jpg", "scan-int8-jpg"):
+            seconds = float(row["value"])
+            hours = _PICTURES * seconds / 3600
+            days = f"{hours / 1000 / 24:.1f}"
+            money = f"${hours * _PROCESSOR_HOUR:,.0f}", f"${_PICTURES / 1000 * _REQUESTS:,.0f}"
+            network = "`m5`, float" if "float" in row["name"] else "`m5 --int8`"
+            lines.append([network, f"{seconds:.2f}", f"{hours:,.0f}", days, *money])
+    price = f"at ${_PROCESSOR_HOUR} an hour"
+    head = ["network", "seconds of a processor, each", "processor hours", "days on 1,000 processors", price, "requests"]
+    return table(head, lines)
+
+
 MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "engine": engine,
     "engine on AVX2": partial(engine, name="engine_avx2.csv"),
@@ -341,5 +371,7 @@ MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "still parts": still,
     "training step": training,
     "npu": npu,
+    "many pictures": bulk,
+    "cost of millions": bulk_cost,
 }
 """Functions by the names that marks give; each takes the folder of results."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sesr.benchmarks.bulk import measure_bulk
     from sesr.benchmarks.engine import measure_engine
     from sesr.benchmarks.files import measure_files
     from sesr.benchmarks.general import measure_general
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "estimate_npu",
     "fsrcnn_ratios",
+    "measure_bulk",
     "measure_engine",
     "measure_engine_memory",
     "measure_files",
@@ -39,6 +41,7 @@ __all__ = [
 _MODULES = {
     "estimate_npu": "npu",
     "fsrcnn_ratios": "npu",
+    "measure_bulk": "bulk",
     "measure_engine": "engine",
     "measure_engine_memory": "memory",
     "measure_files": "files",

@@ -18,6 +18,7 @@ _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "a
 _PACKAGES = (
     *("numpy", "pillow", "pyvips", "opencv-python-headless", "ethos-u-vela"),
     *("openvino", "ai-edge-litert", "onnxruntime", "ncnn", "torch"),
+    *("obstore", "pyarrow", "ray"),
 )
 
 

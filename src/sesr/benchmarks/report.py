@@ -114,6 +114,7 @@ PLAN = (
     Step("memory.csv", "benchmark memory --megapixels 2 12 100 499", (), "benchmark memory --megapixels 0.1"),
     Step("engine_memory.csv", "benchmark engine-memory --int8 --height 100000"),
     Step("engine_memory_float.csv", "benchmark engine-memory --height 20000"),
+    Step("bulk.csv", "benchmark bulk", ("obstore", "pyarrow", "ray"), "benchmark bulk --quick"),
     Step("training.csv", "benchmark training --threads 2", ("torch",)),
     Step("gpu_training.csv", "benchmark gpu-training", ("torch",), "benchmark gpu-training -m m5 --rounds 1", gpu=True),
     Step("npu.csv", "benchmark npu m5", ("ethosu", *_EXPORT)),

@@ -41,6 +41,18 @@ def test_json(film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert done["size"] == target.stat().st_size
 
 
+def test_json_of_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An object for scripts, and the usual line for people."""
+    empty = tmp_path / "empty.mkv"
+    empty.touch()
+    assert main(["video", str(empty), "--json"]) == 1
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert (found["status"], found["source"]) == ("failed", str(empty))
+    assert found["target"] == str(tmp_path / "empty_x2.mkv")
+    assert printed.err == f"sesr: {found['reason']}\n"
+
+
 def test_a_preview_has_a_name_of_its_own(film: Path) -> None:
     assert main(["video", str(film), "--preview", "0.2", "--preset", "ultrafast", "-s", "1.5"]) == 0
     assert len(times(film.with_name("film_x1.5.preview.mkv"))) == 5

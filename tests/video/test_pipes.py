@@ -16,7 +16,9 @@ av = pytest.importorskip("av")
 from tests.video.films import draw_film, frames_of, pieces, planes, times  # noqa: E402
 
 import sesr  # noqa: E402
+from sesr.video.pipes import PipedFilm  # noqa: E402
 from sesr.video.planes import ChromaSiting  # noqa: E402
+from sesr.video.settings import Settings  # noqa: E402
 
 SOURCE = str(Path(sesr.__file__).parents[1])
 STAMPS = [0, 33, 34, 90, 200, 201, 260, 300, 350, 420, 421, 500]
@@ -88,6 +90,15 @@ def test_y4m_carries_frames_and_says_what_it_cannot(film: Path, wanted: list[np.
         "sesr: Y4M cannot carry sound, subtitles, timestamps of a varying rate, the matrix, primaries"
         in done.stderr.decode()
     )
+
+
+def test_only_frames_from_the_start_on_are_counted(film: Path) -> None:
+    with PipedFilm(str(film), "-", Settings(start=Fraction("0.2"))) as piped:
+        total = piped.info.frames
+        assert total is not None
+        assert piped.plan.frames == total - int(Fraction("0.2") * piped.info.rate)
+    with PipedFilm(str(film), "-", Settings(start=Fraction("0.2"), duration=Fraction(60))) as piped:
+        assert piped.plan.frames == total - int(Fraction("0.2") * piped.info.rate)
 
 
 @pytest.mark.parametrize("depth", ["yuv420p", "yuv420p10le"])

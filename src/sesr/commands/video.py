@@ -121,8 +121,8 @@ def _video(arguments: Arguments) -> int:
     settings = _settings(arguments)
     with quiet_libraries():
         source, target = arguments.input, arguments.output or _default_target(arguments.input, settings, arguments)
-        _check_streams(source, target)
         with reporter(source, target, arguments.json) as report:
+            _check_streams(source, target)
             return _enlarge(source, target, settings, arguments, report)
 
 

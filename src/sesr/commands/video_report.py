@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from sesr.commands.arguments import plain
+from sesr.errors import SesrError
 from sesr.memory import gigabytes
 
 if TYPE_CHECKING:
@@ -45,9 +46,14 @@ class Reporter(Protocol):
 
 @contextmanager
 def reporter(source: str, target: str, as_json: bool) -> Iterator[Reporter]:
-    """Make a reporter. `as_json` prints objects."""
+    """Make a reporter. `as_json` prints objects, the last one about an error if there was one."""
     if as_json:
-        yield _Json(source, target)
+        report_json = _Json(source, target)
+        try:
+            yield report_json
+        except SesrError as error:
+            report_json.failed(str(error))
+            raise
         return
     report = _Text(source, target)
     try:
@@ -160,6 +166,10 @@ class _Json:
 
     def stopping(self) -> None:
         pass
+
+    def failed(self, reason: str) -> None:
+        """Say why there is no film."""
+        self._print({"status": "failed", "source": self._source, "target": self._target, "reason": reason})
 
     def partial(self, report: "Report | None", encoded: bool) -> None:
         if report is not None:

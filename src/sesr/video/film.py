@@ -20,29 +20,19 @@ from pathlib import Path
 from typing import Self
 
 import av
-from av import Packet, VideoFrame
-from av.container import InputContainer, OutputContainer
-from av.stream import Stream
-from av.video.stream import VideoStream
+from av import VideoFrame
+from av.container import OutputContainer
 
 from sesr.atomic import check_writable, remove_abandoned, writing
 from sesr.errors import UsageError, VideoError
 from sesr.network.zoo import is_file
 from sesr.processors import available_threads
-from sesr.video.containers import (
-    Copies,
-    carried,
-    covers,
-    format_of_suffix,
-    is_cover,
-    kept_tags,
-    new_container,
-    without_leaps,
-)
+from sesr.video.containers import carried, format_of_suffix
 from sesr.video.encoders import Encoding, add_video, choose, lost_brightness
 from sesr.video.enlarging import Enlarging, prepare
 from sesr.video.info import FilmInfo
-from sesr.video.library import filling, reading
+from sesr.video.joining import Joining
+from sesr.video.library import filling
 from sesr.video.pipeline import upscaled
 from sesr.video.planes import PlaneFormat
 from sesr.video.segments import FORMAT, NUMBERED, SegmentFolder, already_there, is_joined, packets_in
@@ -202,82 +192,14 @@ class Film:
 
     def _join(self, target: Path, *, cut: bool = False) -> None:
         """Join segments, and copy everything else of the film. `cut` ends the rest where the video ends."""
-        with reading(str(self.source)):
-            source = av.open(str(self.source), metadata_errors="replace")
-            pictures = covers(source)
-            source.close()
-            source = av.open(str(self.source), metadata_errors="replace")
-        with source, filling(str(target)), writing(target, overwrite=self._overwrite or cut) as path:
-            shift = self.settings.start + self.info.begin if self.settings.start else self.info.zero
-            end = self._end() if cut or self.settings.duration is not None else None
-            length = None if end is None else end - float(shift)
-            container = new_container(str(path), self._format)
-            with container, av.open(str(self._segments.finished[0].path)) as template:
-                old = source.streams[self.info.index]
-                stream = container.add_stream_from_template(template.streams.video[0], opaque=True)
-                stream.time_base = self.info.time_base
-                stream.metadata.update(kept_tags(old.metadata, of_video=True))
-                stream.disposition = old.disposition
-                if self.info.matrix is not None:
-                    stream.set_display_matrix(self.info.matrix)
-                if self._encoding.name == "x265" and self._format in ("mp4", "mov"):
-                    stream.codec_context.codec_tag = "hvc1"  # what Apple's players want
-                copies = Copies(source, container, self._carried.kept, pictures, float(shift), length)
-                self._mux_all(container, stream, copies, self._others(source, copies, shift, end), shift)
-                self._notes = copies.notes()
-            if copies.refused and packets_in(path) != self._segments.frames:
+        joining = Joining(self.source, self.info, self._encoding, self._format, self._carried.kept, self.settings.start)
+        end = self._end() if cut or self.settings.duration is not None else None
+        with filling(str(target)), writing(target, overwrite=self._overwrite or cut) as path:
+            self._notes = joining.write(self._segments, path, end)
+            if self._notes and packets_in(path) != self._segments.frames:
                 raise VideoError(f"{target}: its container refuses the video too; end its name in .mkv, or use --drop")
             if not cut:
                 self._segments.mark_joined(path)
-
-    def _mux_all(
-        self,
-        container: OutputContainer,
-        stream: VideoStream,
-        copies: Copies,
-        others: "Iterator[tuple[float, Packet[Stream]]]",
-        shift: Fraction,
-    ) -> None:
-        """Write the video, and before each of its packets whatever else comes earlier."""
-        base = self.info.time_base
-        units = round(shift / base)
-        waiting = next(others, None)
-        for timed in self._segments.packets():
-            now = float(timed.dts * base - shift)
-            while waiting is not None and waiting[0] <= now:
-                copies.mux(waiting[1])
-                waiting = next(others, None)
-            packet = timed.packet
-            packet.stream, packet.time_base = stream, base
-            packet.pts, packet.dts, packet.duration = timed.pts - units, timed.dts - units, timed.duration
-            with copies.refusing():
-                container.mux(packet)
-        while waiting is not None:
-            copies.mux(waiting[1])
-            waiting = next(others, None)
-
-    def _others(
-        self, source: InputContainer, copies: Copies, shift: Fraction, end: float | None
-    ) -> "Iterator[tuple[float, Packet[Stream]]]":
-        """Yield packets of the streams that are copied, each with its second in the new film."""
-        streams = [source.streams[index] for index in self._carried.kept]
-        read = [stream for stream in streams if stream.type != "attachment"]
-        if not read:
-            return
-        if self.settings.start:
-            source.seek(int(shift * 1_000_000), backward=True)
-        for packet in without_leaps(_timed_packets(source, read), copies.refuse):
-            if is_cover(packet.stream):
-                yield -1.0, packet
-                continue
-            second = float((packet.dts or 0) * packet.time_base)
-            if (self.settings.start and second < shift) or (end is not None and second >= end):
-                continue
-            if shift:
-                units = round(shift / packet.time_base)
-                packet.pts = None if packet.pts is None else packet.pts - units
-                packet.dts = (packet.dts or 0) - units
-            yield second - float(shift), packet
 
     def _missing(self) -> list[str]:
         """Return a remark if the video ends long before the file says; many a film that is cut off shows no other."""
@@ -299,11 +221,7 @@ class Film:
 
     def _plan(self) -> Plan:
         info, target = self.info, self._enlarging.target
-        frames = info.frames
-        if frames is not None:
-            left = frames - int(self.settings.start * info.rate)
-            wanted = left if self.settings.duration is None else round(self.settings.duration * info.rate)
-            frames = max(1, min(left, wanted))
+        frames = expected_frames(info, self.settings)
         disk = None
         if frames is not None:
             video = round(frames * target.width * target.height * self._encoding.bits / 8)
@@ -360,6 +278,15 @@ def placed(settings: Settings, info: FilmInfo, name: str) -> Settings:
     return replace(settings, start=begin)
 
 
+def expected_frames(info: FilmInfo, settings: Settings) -> int | None:
+    """Return about how many frames the part has that is wanted; None if nothing tells."""
+    wanted = None if settings.duration is None else round(settings.duration * info.rate)
+    if info.frames is None:
+        return wanted
+    left = max(1, info.frames - int(settings.start * info.rate))
+    return left if wanted is None else max(1, min(left, wanted))
+
+
 def check_target(source: Path, target: Path, overwrite: bool) -> None:
     """Raise an error if the target cannot be written, before any work."""
     if target.exists() and source.exists() and target.samefile(source):
@@ -373,16 +300,6 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
         raise VideoError(
             f"{target}: cannot be written ({error.strerror}); check the place and its permissions"
         ) from error
-
-
-def _timed_packets(source: InputContainer, streams: list[Stream]) -> "Iterator[Packet[Stream]]":
-    """Yield the packets of some streams that have a time, and cover pictures."""
-    with suppress(av.FFmpegError):  # the reader has counted that the film is cut off
-        for packet in source.demux(streams):
-            if packet.dts is None:
-                packet.dts = packet.pts
-            if packet.size and (packet.dts is not None or is_cover(packet.stream)):
-                yield packet
 
 
 class _Numbered:

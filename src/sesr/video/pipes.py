@@ -25,7 +25,7 @@ from sesr.processors import available_threads
 from sesr.video.containers import Copies, carried, format_of_suffix, is_cover, kept_tags, new_container
 from sesr.video.encoders import Encoding, add_video, choose, lost_brightness
 from sesr.video.enlarging import Enlarging, prepare
-from sesr.video.film import check_target, placed
+from sesr.video.film import check_target, expected_frames, placed
 from sesr.video.library import filling
 from sesr.video.pipeline import upscaled
 from sesr.video.settings import Plan, Progress, Report, Settings, Watch
@@ -128,12 +128,11 @@ class PipedFilm:
 
     def _plan(self, lost: tuple[str, ...]) -> Plan:
         info, target = self.info, self._enlarging.target
-        frames = info.frames if self._settings.duration is None else round(self._settings.duration * info.rate)
         return Plan(
             (info.width, info.height),
             (target.width, target.height),
             "raw frames" if self._target == STREAM else self._encoding.label,
-            frames,
+            expected_frames(info, self._settings),
             0,
             None,
             None,

@@ -4,36 +4,15 @@
 // the GPU's name, null without WebGPU, and the results by name.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
-import { build } from "vite";
 
-import { wasmInside } from "../../wasm.mjs";
+import { openBlank } from "./blank.mjs";
 
 const SOFTWARE = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
-const ADDRESS = "http://localhost/"; // browsers trust it; nothing is sent to it
 
 const jobs = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const seen = join(dirname(process.argv[2]), "seen.json");
-
-async function script() {
-  const entry = fileURLToPath(new URL("gpu.ts", import.meta.url));
-  const plugins = [wasmInside()];
-  const options = { write: false, target: "es2022", lib: { entry, formats: ["es"], fileName: "gpu" } };
-  const [{ output }] = await build({ configFile: false, logLevel: "warn", plugins, worker: { plugins: () => plugins }, build: options });
-  return output[0].code;
-}
-
-/** A page with the functions of gpu.ts. */
-async function open(browser) {
-  const page = await browser.newPage();
-  await page.route("**", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>test</title>" }));
-  await page.goto(ADDRESS);
-  await page.addScriptTag({ content: await script(), type: "module" });
-  await page.waitForFunction(() => "sesr" in globalThis);
-  return page;
-}
 
 async function call(page, { call, files, others }) {
   const bytes = files.map((file) => readFileSync(file).toString("base64"));
@@ -59,7 +38,7 @@ async function visit(browser, { address, picture, network, engine }) {
 
 const browser = await chromium.launch({ executablePath: jobs.chromium, args: ["--no-sandbox", ...(jobs.args ?? SOFTWARE)] });
 try {
-  const page = await open(browser);
+  const page = await openBlank(browser, "gpu");
   const found = await page.evaluate(() => sesr.find());
   const results = {};
   if (found !== null || jobs.args)

@@ -14,6 +14,7 @@
 
 #include "bicubic.hpp"
 #include "picture.hpp"
+#include "pipeline.hpp"
 #include "planes.hpp"
 #include "sharpen.hpp"
 
@@ -273,6 +274,10 @@ NB_MODULE(_native, module) {
              nb::arg("layers"), nb::arg("left_scale"), nb::arg("right_scale"), nb::arg("kernel").none())
         .def_prop_ro("kernel", [](const sesr::Network& network) { return network.kernels().name; })
         .def_prop_ro("tiled_layers", &sesr::Network::tiled_layers)
+        .def(
+            "strips",
+            [](const sesr::Network& network, Index width) { return sesr::plan_strips(network, width).size(); },
+            nb::arg("width"))
         .def("bytes", run_bytes, in, out, nb::arg("top"), nb::arg("threads"))
         .def("luma", run_luma, in, out, nb::arg("rounded"), nb::arg("top"), nb::arg("threads"))
         .def("plane", run_luma_plane<std::uint8_t>, in, out, nb::arg("depth"), nb::arg("full_range"), nb::arg("top"),

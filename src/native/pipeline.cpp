@@ -7,6 +7,13 @@ namespace sesr {
 
 namespace {
 
+// A strip is as wide as this memory holds. Smaller ones gain nothing: more of their columns are computed twice.
+constexpr Index STRIP_BYTES = 6 << 20;
+// A strip, with what it computes twice, is at least so many times as wide as that is at one side.
+constexpr Index LEAST_REACHES = 10;
+// Rows that enter a strip before the next strip has its turn.
+constexpr Index ABREAST = 16;
+
 Index capacity(Index width) { return MARGIN + width + SLACK; }
 
 // Memory for a row in Winograd's form, whole chunks of tiles.
@@ -15,7 +22,31 @@ Index tile_bytes(const Arithmetic& arithmetic, Index pixel, Index width) {
     return product({chunks, arithmetic.tiles, POINTS, pixel, arithmetic.element});
 }
 
+std::int32_t luma_padding(const Network& network) { return network.int8() ? network.arithmetic().offset : 0; }
+
+// About the bytes that a strip holds for each of its columns.
+Index column_bytes(const Network& network) {
+    const Index element = network.arithmetic().element, pixel = network.pixel(), m = network.shape().m;
+    Index rows = 2 * (m + 1) + 2;  // in half rows: the first layer's, and the row that layers share
+    for (const Layer& layer : network.layers()) rows += layer.convolution.tile_weights != nullptr ? 9 : 6;
+    return element * pixel * rows / 2 + 5 * network.dwords() * 4;
+}
+
 }  // namespace
+
+std::vector<Columns> plan_strips(const Network& network, Index width) {
+    // Whole numbers in 8 bits are exact. Otherwise the last bits of a tile depend on all pixels that it is made from.
+    const Index m = network.shape().m, reach = network.int8() ? (m + 2 + TILE - 1) / TILE * TILE : TILE * (m + 1);
+    const Index fitting = std::max(STRIP_BYTES / column_bytes(network), LEAST_REACHES * reach) - 2 * reach;
+    const Index count = (width + fitting - 1) / fitting,
+                kept = ((width + count - 1) / count + LANES - 1) / LANES * LANES;
+    std::vector<Columns> plan;
+    for (Index start = 0; start < width; start += kept) {
+        const Index stop = std::min(start + kept, width);
+        plan.push_back({std::max<Index>(start - reach, 0), std::min(stop + reach, width), start, stop});
+    }
+    return plan;
+}
 
 Ring::Ring(Index rows, Index width, Index planes, Index pixel, Index bytes, Index height)
     : rows_(rows),
@@ -61,31 +92,27 @@ TileRing::TileRing(Index bytes, Index height) : height_(height), row_(bytes), me
 
 char* TileRing::at(Index y) const { return memory_.data() + (y < 0 || y >= height_ ? ROWS : y % ROWS) * row_; }
 
-Pipeline::Pipeline(const Network& network, Index width, Index height)
+Strip::Strip(const Network& network, const Columns& columns, Index height)
     : network_(network),
-      width_(width),
-      height_(height),
-      stride_((width + SLACK + LANES - 1) / LANES * LANES),
-      luma_(5, width, 1, 1, network.arithmetic().element, height),
-      residual_sums_(5, width, network.dwords(), network.arithmetic().channels, network.arithmetic().element, height),
+      columns_(columns),
+      width_(columns.stop - columns.start),
+      residual_sums_(5, width_, network.dwords(), network.arithmetic().channels, network.arithmetic().element, height),
       tail_(network.tail()),
-      sums_({network.outputs(), stride_, 4}),
-      scratch_({capacity(width), network.pixel(), network.arithmetic().element}) {
-    luma_.fill(luma_padding());
-    make_rings();
+      scratch_({capacity(width_), network.pixel(), network.arithmetic().element}) {
+    make_rings(height);
     residual_sums_.fill(network.residual_sum_padding());
     tail_.plane = residual_sums_.plane() / 4;
 }
 
-bool Pipeline::tiled(std::size_t stage) const {
+bool Strip::tiled(std::size_t stage) const {
     return stage + 1 < network_.layers().size() && network_.layers()[stage + 1].convolution.tile_weights != nullptr;
 }
 
-void Pipeline::make_rings() {
+void Strip::make_rings(Index height) {
     const Arithmetic& arithmetic = network_.arithmetic();
     const std::size_t last = network_.layers().size() - 1;
     const auto make = [&](Index rows) {
-        rings_.emplace_back(rows, width_, 1, network_.pixel(), arithmetic.element, height_);
+        rings_.emplace_back(rows, width_, 1, network_.pixel(), arithmetic.element, height);
         return rings_.size() - 1;
     };
     const std::size_t shared = make(1);
@@ -95,48 +122,27 @@ void Pipeline::make_rings() {
                     around = stage == last || tiled(stage) ? 1 : 3;
         ring_of_.push_back(std::max(rows, around) == 1 ? shared : make(std::max(rows, around)));
         features(stage).fill(network_.layers()[stage].padding);
-        tiles_.emplace_back(tiled(stage) ? tile_bytes(arithmetic, network_.pixel(), width_) : 0, height_);
+        tiles_.emplace_back(tiled(stage) ? tile_bytes(arithmetic, network_.pixel(), width_) : 0, height);
         if (tiled(stage)) arithmetic.transform(features(stage).at(-1), tiles_[stage].at(-1), network_.pixel(), width_);
     }
 }
 
-std::int32_t Pipeline::luma_padding() const { return network_.int8() ? network_.arithmetic().offset : 0; }
-
-void Pipeline::run(Rows& rows, Index first, Index last) {
-    // Each layer's output is needed a few rows further than the next one's: `reach` beyond first..last.
-    const Index m = network_.shape().m, radius = network_.radius();
-    const auto wanted = [&](Index y, Index reach) {
-        return y >= std::max<Index>(first - reach, 0) && y < std::min(last + reach, height_);
-    };
-    for (Index y = first - radius; y < last + radius; ++y) {
-        if (wanted(y, radius)) {
-            rows.read(y, luma_.at(y));
-            luma_.pad(y, luma_padding());
-        }
-        Index row = y - 2;
-        if (wanted(row, m + 2)) advance(0, row);
-        for (Index layer = 1; layer <= m; ++layer) {
-            row = y - 2 - layer;
-            if (wanted(row, m + 2 - layer)) advance(static_cast<std::size_t>(layer), row);
-        }
-        if (wanted(row, 2)) {
-            network_.arithmetic().add(network_.residual_sum(), features(static_cast<std::size_t>(m)).at(row),
-                                      features(0).at(row), scratch_.data(), residual_sums_.at(row), network_.pixel(),
-                                      tail_, width_);
-            residual_sums_.pad(row, network_.residual_sum_padding());
-        }
-        row = y - radius;
-        if (wanted(row, 0)) {
-            const void* around[5];
-            for (Index tap = 0; tap < 5; ++tap) around[tap] = residual_sums_.at(row + tap - 2);
-            network_.arithmetic().tail(tail_, around, sums_.data(), stride_, width_);
-            rows.write(row, sums_.data(), stride_);
-        }
+void Strip::enter(Index y, const Ring& luma, const Band& band, char* sums, Index stride) {
+    // Each layer's output is needed a few rows further than the next one's.
+    const Index m = network_.shape().m;
+    Index row = y - 2;
+    if (band.needs(row, m + 2)) advance(0, row, luma);
+    for (Index layer = 1; layer <= m; ++layer) {
+        row = y - 2 - layer;
+        if (band.needs(row, m + 2 - layer)) advance(static_cast<std::size_t>(layer), row, luma);
     }
+    if (band.needs(row, 2)) add(row);
+    row = y - network_.radius();
+    if (band.needs(row, 0)) finish(row, sums, stride);
 }
 
 // Makes one row of a layer's output.
-void Pipeline::advance(std::size_t stage, Index y) {
+void Strip::advance(std::size_t stage, Index y, const Ring& luma) {
     const Layer& layer = network_.layers()[stage];
     const Arithmetic& arithmetic = network_.arithmetic();
     const bool tiles = stage > 0 && tiled(stage - 1);
@@ -144,7 +150,9 @@ void Pipeline::advance(std::size_t stage, Index y) {
     const void* around[5];
     for (Index tap = 0; tap < taps; ++tap) {
         const Index row = y + tap - taps / 2;
-        around[tap] = stage == 0 ? luma_.at(row) : tiles ? tiles_[stage - 1].at(row) : features(stage - 1).at(row);
+        around[tap] = stage == 0 ? luma.at(row) + columns_.start * arithmetic.element
+                      : tiles    ? tiles_[stage - 1].at(row)
+                                 : features(stage - 1).at(row);
     }
     char* out = features(stage).at(y);
     if (stage == 0)
@@ -154,6 +162,52 @@ void Pipeline::advance(std::size_t stage, Index y) {
     if (layer.table != nullptr) arithmetic.lookup(layer.table, out, network_.pixel(), width_);
     features(stage).pad(y, layer.padding);
     if (tiled(stage)) arithmetic.transform(out, tiles_[stage].at(y), network_.pixel(), width_);
+}
+
+// Adds the first layer's features to the last one's.
+void Strip::add(Index y) {
+    const std::size_t last = network_.layers().size() - 1;
+    network_.arithmetic().add(network_.residual_sum(), features(last).at(y), features(0).at(y), scratch_.data(),
+                              residual_sums_.at(y), network_.pixel(), tail_, width_);
+    residual_sums_.pad(y, network_.residual_sum_padding());
+}
+
+// Makes the sums of the columns that are kept. They may run over the last of these, where the next strip's come.
+void Strip::finish(Index y, char* sums, Index stride) {
+    const Index skipped = columns_.keep_start - columns_.start;
+    const void* around[5];
+    for (Index tap = 0; tap < 5; ++tap) around[tap] = residual_sums_.at(y + tap - 2) + skipped * 4;
+    network_.arithmetic().tail(tail_, around, sums + columns_.keep_start * 4, stride,
+                               columns_.keep_stop - columns_.keep_start);
+}
+
+Pipeline::Pipeline(const Network& network, Index width, Index height)
+    : network_(network),
+      height_(height),
+      stride_((width + SLACK + LANES - 1) / LANES * LANES),
+      plan_(plan_strips(network, width)),
+      abreast_(plan_.size() == 1 ? 1 : ABREAST),
+      luma_(4 + abreast_, width, 1, 1, network.arithmetic().element, height),
+      sums_({abreast_, network.outputs(), stride_, 4}) {
+    luma_.fill(luma_padding(network));
+    for (const Columns& columns : plan_) strips_.emplace_back(network, columns, height);
+}
+
+void Pipeline::run(Rows& rows, Index first, Index last) {
+    const Index radius = network_.radius();
+    const Band band = {first, last, height_};
+    for (Index from = first - radius; from < last + radius; from += abreast_) {
+        const Index to = std::min(from + abreast_, last + radius);
+        for (Index y = from; y < to; ++y) {
+            if (!band.needs(y, radius)) continue;
+            rows.read(y, luma_.at(y));
+            luma_.pad(y, luma_padding(network_));
+        }
+        for (Strip& strip : strips_)
+            for (Index y = from; y < to; ++y) strip.enter(y, luma_, band, sums(y - first + radius), stride_);
+        for (Index y = from; y < to; ++y)
+            if (band.needs(y - radius, 0)) rows.write(y - radius, sums(y - first + radius), stride_);
+    }
 }
 
 }  // namespace sesr

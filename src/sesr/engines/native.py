@@ -247,10 +247,13 @@ def add_detail(
 
 
 def _column_bytes(config: SESRConfig, values: Values) -> int:
-    """Return the bytes that one thread keeps per column, for rows of features and rows made of them."""
+    """Return the bytes that one thread keeps per column, for rows of features and rows made of them.
+
+    Enough for strips that overlap too, and for 16 rows of sums that wait until all strips have made theirs.
+    """
     padded = -(-config.f // 16) * 16
     element = 4 if values == "float32" else 2  # int8 is stored as int16 at most
-    return element * (padded * (7 * config.m + 11) + 6) + 4 * config.scale**2 + 64
+    return element * (padded * (7 * config.m + 11) + 6) + 64 * config.scale**2 + 64
 
 
 def _pixels(picture: Bytes) -> Bytes:

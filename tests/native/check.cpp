@@ -26,6 +26,7 @@
 #include "bicubic.hpp"
 #include "memory.hpp"
 #include "picture.hpp"
+#include "pipeline.hpp"
 #include "planes.hpp"
 #include "sharpen.hpp"
 #if defined(__x86_64__) && !defined(_MSC_VER)
@@ -1123,6 +1124,18 @@ void check_picture(const Case& of, Spread& spread) {
     check_resized_plane<std::uint16_t>(of, random.whole(9, 16), random);
 }
 
+// A picture so wide that its columns are cut into strips.
+void check_strips(Spread& spread) {
+    Case of(0);
+    of.height = 3, of.width = 5200;
+    of.shape = {0, 64, 2, true};
+    Random random(0);
+    const FloatModel model(of.shape, random);
+    for (const Kernels* kernels : kernels_for(model))
+        if (sesr::plan_strips(model.made(*kernels, true), of.width).size() < 2) fail("no strips to check");
+    check_network(of, model, random, spread);
+}
+
 // -------------------------------------------------------------------------------------------------- Wrong arguments
 
 template <class Call>
@@ -1560,6 +1573,7 @@ void check_all(Index pictures, const std::string& required) {
     }
     Spread spread;
     for (Index number = 0; number < pictures; ++number) check_picture(Case(number), spread);
+    check_strips(spread);
     if (spread.share() < 0.6) fail("too many results are black or white");
     for (const Kernels* const* kernels = sesr::all_kernels(); *kernels; ++kernels)
         if ((*kernels)->supported())

@@ -281,7 +281,7 @@ def _name(word: str) -> str:
 
 
 def _bar(row: dict[str, str], name: str) -> tuple[str, str, float]:
-    return name + (", int8" if row["values"] == "int8" else ""), row["values"], float(row["median_ms"])
+    return name + (", int8" if row["values"] == "int8" else ""), row["values"], float(row["best_ms"])
 
 
 def draw_speed(figure: "Figure", theme: Theme, data: Data) -> None:

@@ -178,7 +178,7 @@ def networks() -> str:
     head = ["`-m`", "weights", f"{README_SET} x2, dB", f"{README_SET} x4, dB", "1080p to 4K, float", "with `--int8`"]
     text = paragraph(
         f"*dB* is PSNR on {README_SET} by the papers' protocol: more is better. *Weights* are those of x2.",
-        f"*Times* are for luma, the network's part, on {times.machine}; color adds little.",
+        f"*Times* are for luma, the network's part, on {times.machine}, the least of several turns; color adds little.",
         *(meaning for cell, meaning in GAPS.items() if cell in missing),
         f"`--int8` costs {int8_below_default()} dB with `{DEFAULT_NETWORK}`.",
     )

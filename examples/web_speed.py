@@ -103,7 +103,8 @@ def main() -> None:
     os.environ[KERNEL] = NATIVE_KERNEL
     rows = []
     for name in arguments.networks:
-        rows.append(measure(name, *arguments.size, arguments.rounds))
+        width, height = arguments.size
+        rows.append(measure(name, width, height, arguments.rounds))
         print(rows[-1].line(), flush=True)
     write_rows(rows, arguments.output)
 

@@ -71,7 +71,7 @@ def test_strips_change_no_bit(kernel: str, values: str, floats: str, monkeypatch
     luma = random.integers(0, 256, (HEIGHT, width), np.uint8)
     color = random.integers(0, 256, (HEIGHT, width, 3), np.uint8)
     np.testing.assert_array_equal(engine.run_bytes(luma), by_pieces(engine.run_bytes, luma, engine))
-    real = luma.astype(np.float32) / 255
+    real = luma.astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(engine.run(real), by_pieces(engine.run, real, engine))
     np.testing.assert_array_equal(engine.enlarge(color), by_pieces(engine.enlarge, color, engine))
 

@@ -74,6 +74,10 @@ def test_no_more_than_allowed() -> None:
     assert most == 2
 
 
+def test_one_at_a_time_takes_no_thread() -> None:
+    assert set(in_parallel(lambda _: threading.current_thread(), range(5), 1)) == {threading.current_thread()}
+
+
 def test_failure_of_a_piece() -> None:
     def fails(item: int) -> int:
         if item == 3:

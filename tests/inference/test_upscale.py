@@ -1,5 +1,6 @@
 """Pictures through a network: what becomes of colour, grey, alpha, notes and odd inputs."""
 
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +21,7 @@ from sesr.engines.load import load_engine
 from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError, PictureError, UsageError, WeightsError
 from sesr.files.picture import Picture
+from sesr.files.write import Output
 from sesr.imaging.compose import compose_rgb, network_luma
 from sesr.imaging.resize import upscale as bicubic
 from sesr.inference.upscale import Upscaled, Upscaler, load
@@ -303,3 +305,21 @@ def test_an_upscaler_is_pickled_and_upscales_in_another_process(model: str, netw
 def test_memory_of_a_picture_without_pixels() -> None:
     """A damaged header may say so; that it is damaged is said when the file is opened."""
     assert Upscaler.of_engine(Nearest()).memory((0, 2), Path("out.jpg")) == 0
+
+
+@pytest.mark.parametrize(("threads", "inside"), [(1, {threading.main_thread().name}), (2, None)])
+def test_one_thread_for_a_file_is_the_callers_own(threads: int, inside: set[str] | None, tmp_path: Path) -> None:
+    """So a worker of one thread keeps one processor busy. With more, bands are made while others are compressed."""
+    Image.fromarray(noise(40, 30, 3)).save(tmp_path / "photo.png")
+    seen: set[str] = set()
+
+    class Watched(Nearest):
+        def run(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
+            seen.add(threading.current_thread().name)
+            return super().run(luma)
+
+    upscaler = Upscaler.of_engine(Watched(), tile=16)
+    upscaler.upscale_file(tmp_path / "photo.png", tmp_path / f"{threads}.png", Output(threads=threads))
+    assert (seen == inside) == (inside is not None)
+    upscaler.upscale_file(tmp_path / "photo.png", tmp_path / "usual.png")
+    assert (tmp_path / f"{threads}.png").read_bytes() == (tmp_path / "usual.png").read_bytes()

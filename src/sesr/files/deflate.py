@@ -56,9 +56,13 @@ def in_parallel(make: Callable[[Item], Result], items: Iterable[Item], threads: 
     Args:
         make: runs in several threads at once.
         items: what it is called with.
-        threads: items at a time, at most `MOST_THREADS`; None takes the processors that the process may use.
+        threads: items at a time, at most `MOST_THREADS`; None takes the processors that the process may use. With 1,
+            items are made in the caller's own thread.
     """
     workers = min(threads or available_threads(), MOST_THREADS)
+    if workers == 1:
+        yield from map(make, items)
+        return
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for item in items:

@@ -42,7 +42,8 @@ class Output:
         overwrite: whether a file that exists, or appears meanwhile, may be replaced.
         keep_notes: whether the file keeps EXIF, XMP, text and the like; what decides how colors look is always kept.
         format: the file's format; None takes the one that the path's suffix names.
-        threads: processor threads to compress PNG and TIFF in; None takes those that the process may use.
+        threads: processor threads to compress PNG and TIFF in; None takes those that the process may use. With 1,
+            nothing is compressed while the next rows are made, so that a picture keeps one processor busy and not two.
     """
 
     quality: int | None = None

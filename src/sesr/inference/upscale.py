@@ -156,7 +156,7 @@ class Upscaler:
             return self._upscale_animation(picture, target, output, progress)
         path = self._route(picture.width, picture.height, str(source))
         flat = self._flat(picture, picture.metadata, str(source))
-        with closing(_ahead(self._bands(flat, path, progress))) as ready:
+        with closing(_ahead(self._bands(flat, path, progress), output.threads)) as ready:
             stream = Stream(ready, *path.size, flat.mode, flat.depth)
             fitted = write_picture(target, stream, picture.metadata.enlarged(*path.size), output)
         return Upscaled(path.source, path.size, (*picture.notes, *fitted.notes), fitted.lost)
@@ -296,11 +296,15 @@ def upscale(
     return ready.upscale(image)
 
 
-def _ahead(bands: Iterator[Pixels]) -> Generator[Pixels, None, None]:
+def _ahead(bands: Iterator[Pixels], threads: int | None) -> Generator[Pixels, None, None]:
     """Yield the same bands, each made in another thread while the one before it is compressed and written.
 
-    Close it where it is not read to its end: closing waits for the thread.
+    With one thread allowed, they are made in turn with that. Close it where it is not read to its end: closing waits
+    for the other thread.
     """
+    if threads == 1:
+        yield from bands
+        return
     with ThreadPoolExecutor(1) as worker:
         upcoming = worker.submit(next, bands, None)
         while (band := upcoming.result()) is not None:

@@ -183,3 +183,29 @@ def test_what_is_left_over(tmp_path: Path, kind: str, gone_when: str, age: int) 
     os.utime(left, (time.time() - age,) * 2)
     write(tmp_path / "folder" / "b")
     assert left.exists() is (gone_when == "never" or (gone_when == "old" and not age))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is removed there")
+def test_temporary_folders_of_killed_processes_go(tmp_path: Path) -> None:
+    """Those of processes that live stay, however old they are."""
+    code = (
+        "import os, sys, tempfile; from pathlib import Path\n"
+        "from sesr.atomic import temporary_folder\n"
+        "tempfile.tempdir = sys.argv[1]\n"
+        "with temporary_folder() as folder:\n"
+        "    (folder / 'picture').write_bytes(b'x')\n"
+        "    os.utime(folder, (0, 0))\n"
+        "    print(folder.name, flush=True)\n"
+        "    sys.stdin.read() and os._exit(9)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, input=b"die", capture_output=True, check=False)
+    (left,) = tmp_path.iterdir()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alive:
+        assert alive.stdout is not None
+        name = alive.stdout.readline().strip()
+        assert not left.exists()
+        subprocess.run(command, input=b"", capture_output=True, check=True)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        alive.communicate("")
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,7 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -87,6 +88,26 @@ def remove_folder(path: Path) -> None:
     except OSError:  # as on Windows, while somebody has a file in it open
         hidden = path
     shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a new folder in the system's temporary one; what killed processes of this machine left there goes first."""
+    place = Path(tempfile.gettempdir())
+    remove_abandoned(place)
+    folder = _hidden_path(place)
+    folder.mkdir(mode=0o700)
+    descriptor = None
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # some network drives know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sync(path: Path) -> None:

@@ -114,7 +114,9 @@ class _Driver:
                     yield from self._taken(answer)
         except BaseException:
             for answer in self._running:
-                self._ray.cancel(answer, force=True)
+                self._ray.cancel(answer)
+            if self._running:  # so that workers leave nothing in their temporary folders
+                self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_WAITING)
             with suppress(StoreError):  # what cannot be recorded now is found again by its result
                 for shard in self._open:
                     shard.log.flush()

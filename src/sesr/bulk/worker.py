@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sesr.atomic import temporary_folder
 from sesr.bulk.records import DONE, FAILED, Item, Record
 from sesr.bulk.settings import Settings, computed_by
 from sesr.bulk.stores import Store
@@ -88,8 +89,8 @@ class Worker:
         try:
             if not again and (there := self._made(item)):
                 return there
-            with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
-                return self._upscaled(item, Path(folder), started, largest)
+            with temporary_folder() as folder:
+                return self._upscaled(item, folder, started, largest)
         except StoreError:
             raise
         except SesrError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sesr.commands.arguments import Arguments, plain
 from sesr.commands.jobs import check_settings, whole_settings
 from sesr.commands.quiet import quiet_libraries
-from sesr.commands.stop import until_stopped
+from sesr.commands.stop import raise_if_stopped, until_stopped
 from sesr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ def upscale_objects(arguments: Arguments) -> int:
         shards = _part(arguments).shards(len(job.counts))
         pictures = sum(job.counts[shard] for shard in shards)
         records = _records(job, shards, max(pictures, 1), arguments)
-        with closing(records):
-            failed = _report(records, pictures, arguments)
+        try:
+            with closing(records):
+                failed = _report(records, pictures, arguments)
+        except KeyboardInterrupt:  # Ray makes one of any signal
+            raise_if_stopped()
+            raise
         if left_out and not arguments.json:
             print(plain(f"left out: {left_out}"))
         return 1 if failed else 0

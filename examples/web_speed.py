@@ -17,7 +17,7 @@ import numpy as np
 
 from sesr.benchmarks.rounds import Turn, take_turns, timed
 from sesr.benchmarks.rows import Row, write_rows
-from sesr.engines.kernels import KERNEL
+from sesr.engines.kernels import KERNEL, kernels
 from sesr.engines.native import NativeEngine
 from sesr.network.quantized import load_network
 from sesr.network.zoo import WEIGHTS
@@ -35,6 +35,7 @@ class WebTiming(Row):
     Attributes:
         network: its name.
         width, height: of the picture.
+        values: what the network computes in, inside and outside.
         browser: version of Chromium.
         kernel: kernels of the engine outside.
         rounds: rounds that counted.
@@ -45,6 +46,7 @@ class WebTiming(Row):
     network: str
     width: int
     height: int
+    values: str
     browser: str
     kernel: str
     rounds: int
@@ -76,20 +78,25 @@ def browser(network: Path, width: int, height: int) -> Iterator[tuple[str, Turn]
             print(file=asked, flush=True)
             return float(answers.readline()) / 1000
 
-        yield answers.readline().strip(), turn
+        version = answers.readline().strip()
+        if not version:
+            raise SystemExit("web_speed.py: the browser did not start; run `npm ci` in web/")
+        yield version, turn
         asked.close()
 
 
 def measure(name: str, width: int, height: int, rounds: int) -> WebTiming:
     """Measure one network at x2."""
     path = WEIGHTS / f"sesr_{name}_x2.safetensors"
-    engine = NativeEngine(load_network(path), threads=1)
+    engine = NativeEngine(load_network(path), threads=1, floats="float32")  # as in the browser
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with browser(path, width, height) as (version, web):
         found = take_turns({"native": timed(lambda: engine.enlarge(rgb)), "web": web}, rounds)
     native, other = (round(1000 * found.median(each), 1) for each in ("native", "web"))
     ratio = round(found.ratio("web", "native"), 2)
-    return WebTiming(name, width, height, f"Chromium {version}", engine.kernel, rounds, native, other, ratio)
+    return WebTiming(
+        name, width, height, engine.values, f"Chromium {version}", engine.kernel, rounds, native, other, ratio
+    )
 
 
 def main() -> None:
@@ -100,6 +107,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="(default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=TABLE, help="table to write (default: %(default)s)")
     arguments = parser.parse_args()
+    if not kernels().get(NATIVE_KERNEL, False):
+        raise SystemExit(f"web_speed.py: this processor has no {NATIVE_KERNEL}, which the browser is compared with")
     os.environ[KERNEL] = NATIVE_KERNEL
     rows = []
     for name in arguments.networks:

@@ -243,6 +243,14 @@ void run_sharpen(const In<T>& in, const Out<T>& out, const Vector<float>& weight
     sesr::sharpen(kernels, how, plane(in), plane(out), static_cast<Index>(in.shape(2)), top, threads);
 }
 
+// Columns of each strip: start and stop, and of those the ones that it keeps.
+std::vector<std::tuple<Index, Index, Index, Index>> list_strips(const sesr::Network& network, Index width) {
+    std::vector<std::tuple<Index, Index, Index, Index>> all;
+    for (const sesr::Columns& one : sesr::plan_strips(network, width))
+        all.emplace_back(one.start, one.stop, one.keep_start, one.keep_stop);
+    return all;
+}
+
 std::int64_t run_spin(const std::string& values, std::int64_t rounds, const std::optional<std::string>& kernel) {
     const sesr::Kernels& kernels = sesr::select_kernels(kernel_name(kernel));
     const sesr::Arithmetic& arithmetic = values == "int8"    ? kernels.int8
@@ -274,10 +282,7 @@ NB_MODULE(_native, module) {
              nb::arg("layers"), nb::arg("left_scale"), nb::arg("right_scale"), nb::arg("kernel").none())
         .def_prop_ro("kernel", [](const sesr::Network& network) { return network.kernels().name; })
         .def_prop_ro("tiled_layers", &sesr::Network::tiled_layers)
-        .def(
-            "strips",
-            [](const sesr::Network& network, Index width) { return sesr::plan_strips(network, width).size(); },
-            nb::arg("width"))
+        .def("strips", list_strips, nb::arg("width"))
         .def("bytes", run_bytes, in, out, nb::arg("top"), nb::arg("threads"))
         .def("luma", run_luma, in, out, nb::arg("rounded"), nb::arg("top"), nb::arg("threads"))
         .def("plane", run_luma_plane<std::uint8_t>, in, out, nb::arg("depth"), nb::arg("full_range"), nb::arg("top"),

@@ -111,7 +111,10 @@ class Pipeline {
     void run(Rows& rows, Index first, Index last);
 
   private:
-    char* sums(Index y) const { return sums_.data() + y % abreast_ * network_.outputs() * stride_ * 4; }
+    // The place for the sums that luma row y makes possible, counted from the band's first.
+    char* sums(Index y) const {
+        return sums_.data() + (y + network_.radius()) % abreast_ * network_.outputs() * stride_ * 4;
+    }
     const Network& network_;
     Index height_, stride_;
     std::vector<Columns> plan_;

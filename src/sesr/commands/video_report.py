@@ -174,6 +174,8 @@ class _Json:
     def partial(self, report: "Report | None", encoded: bool) -> None:
         if report is not None:
             self._print({"status": "partial", **asdict(report)})
+        else:
+            self._print({"status": "stopped", "encoded": encoded})
 
     def _print(self, content: dict[str, object]) -> None:
         print(json.dumps(content, default=str), file=self._out, flush=True)

@@ -2,9 +2,8 @@
 
 A general engine computes layer after layer over a whole plane, and features go through memory in between. Here rows of
 luma go in at one end and rows of the result come out at the other. Each layer keeps the few rows that others still
-need, and these stay in the cache for all but very wide pictures. So nothing has to be cut into tiles, memory does not
-grow with the height, and each thread works on a band of rows. docs/inside/engine.md explains how it is built; the C++
-is in src/native.
+need, so that memory does not grow with the height, and each thread works on a band of rows. Rows that are too long for
+the cache are cut into strips of columns. docs/inside/engine.md explains how it is built; the C++ is in src/native.
 
 An int8 network gives the same bits as the reference (`sesr.network.reference`). A float network runs in 16-bit fixed
 point where that is faster (`sesr.network.fixed`), with the same bits on all of these processors. Elsewhere it runs in
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sesr import _native
-from sesr.engines.kernels import FloatChoice, Values, chosen_floats, chosen_kernel, winograd_wanted
+from sesr.engines.kernels import FloatChoice, chosen_floats, chosen_kernel, winograd_wanted
 from sesr.engines.pictures import AroundLuma
 from sesr.engines.prepare import prepare
 from sesr.engines.strips import GRID, Band, plan, plan_rows
@@ -34,8 +33,10 @@ from sesr.errors import EngineError, UsageError
 from sesr.imaging.arrays import Bytes, Luma, Pixels
 from sesr.imaging.color import DEEP_STEPS
 from sesr.network.quantized import AnyNetwork
-from sesr.network.variants import SESRConfig
 from sesr.processors import available_threads
+
+_WIDE, _ROOM = 8192, 144
+"""A width at which pictures are cut into strips, and the columns of room about each strip's."""
 
 Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
 
@@ -52,6 +53,7 @@ class NativeEngine:
             gain from it and the network suits it. None leaves that to ``SESR_FLOATS``, auto by default.
 
     Attributes:
+        config: the network's hyper-parameters.
         values: the numbers that the network computes in.
         column_bytes: about how much memory it holds per column of pixels, all threads together.
         column_reach: halo of columns (`sesr.engines.strips.plan_rows`); None for the receptive radius.
@@ -69,7 +71,7 @@ class NativeEngine:
         floats: FloatChoice | None = None,
     ) -> None:
         self.scale, self.receptive_radius = network.config.scale, network.config.receptive_radius
-        self._config = network.config
+        self.config = network.config
         self.int8 = network.int8
         self.threads = threads or available_threads()
         self._network, self.values = prepare(
@@ -78,7 +80,7 @@ class NativeEngine:
             winograd=winograd_wanted() if winograd is None else winograd,
             floats=floats or chosen_floats(),
         )
-        self.column_bytes = _column_bytes(network.config, self.values) * self.threads
+        self.column_bytes = _column_bytes(self) * self.threads
         # float32 and int16 round in Winograd's form, so last bits depend on the whole tile of every layer: columns are
         # cut between tiles and read further
         self.column_reach = None if self.int8 else GRID * (network.config.m + 1)
@@ -100,8 +102,8 @@ class NativeEngine:
 
     def macs(self, height: int, width: int) -> int:
         """Return the multiply-adds that a plane of luma takes, without those that Winograd's form saves."""
-        saved = self.winograd_layers * 9 * self._config.f**2 // 2  # six products where four pixels need twelve
-        return (self._config.weights - saved) * height * width
+        saved = self.winograd_layers * 9 * self.config.f**2 // 2  # six products where four pixels need twelve
+        return (self.config.weights - saved) * height * width
 
     def run(self, luma: Luma, *, rounded: bool = True) -> Luma:
         """Upscale a plane: see `sesr.engines.base.LumaEngine.run`.
@@ -246,14 +248,17 @@ def add_detail(
     return result if picture.ndim == 3 else result[..., 0]
 
 
-def _column_bytes(config: SESRConfig, values: Values) -> int:
-    """Return the bytes that one thread keeps per column, for rows of features and rows made of them.
+def _column_bytes(engine: NativeEngine) -> int:
+    """Return the bytes that one thread keeps per column of a wide picture.
 
-    Enough for strips that overlap too, and for 16 rows of sums that wait until all strips have made theirs.
+    These are rows of features and rows made of them, in strips that overlap and have room on both sides; and 16 rows of
+    sums, which wait until all strips have made theirs.
     """
-    padded = -(-config.f // 16) * 16
-    element = 4 if values == "float32" else 2  # int8 is stored as int16 at most
-    return element * (padded * (7 * config.m + 11) + 6) + 64 * config.scale**2 + 64
+    scale, shape = engine.scale, engine.config
+    padded = -(-shape.f // 16) * 16
+    element = 4 if engine.values == "float32" else 2  # int8 is stored as int16 at most
+    strips = sum(stop - start + _ROOM for start, stop, *_ in engine.network.strips(_WIDE)) / _WIDE
+    return round(element * (padded * (7 * shape.m + 11) + 6) * strips) + 64 * scale**2 + 64
 
 
 def _pixels(picture: Bytes) -> Bytes:

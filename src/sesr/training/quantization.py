@@ -156,11 +156,14 @@ class QuantizedSESR(nn.Module):
 
         The range stays as it is if they agree already, or with none of `sesr.network.long_residual.WIDENINGS`.
         """
-        ends = list[Tensor](self._range("total").parameters())
+        kind = "prelu" if len(self.network.slopes) else "body"
+        last, first = (self._range(name).quantization() for name in (f"{kind}{self.config.m - 1}", "head"))
+        total = self._range("total")
+        ends = list[Tensor](total.parameters())
         trained = [end.clone() for end in ends]
-        for widening in (*WIDENINGS, 1.0):
+        for widening in (*WIDENINGS, 1.0):  # the last one puts back what was trained
             torch._foreach_copy_(ends, [end * widening for end in trained])
-            if sums_agree(self.to_integers()):
+            if sums_agree(last, first, total.quantization()):
                 return
 
     @torch.no_grad()

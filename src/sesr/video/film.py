@@ -280,11 +280,11 @@ def placed(settings: Settings, info: FilmInfo, name: str) -> Settings:
 
 def expected_frames(info: FilmInfo, settings: Settings) -> int | None:
     """Return about how many frames the part has that is wanted; None if nothing tells."""
-    wanted = None if settings.duration is None else round(settings.duration * info.rate)
+    wanted = None if settings.duration is None else max(1, round(settings.duration * info.rate))
     if info.frames is None:
         return wanted
     left = max(1, info.frames - int(settings.start * info.rate))
-    return left if wanted is None else max(1, min(left, wanted))
+    return left if wanted is None else min(left, wanted)
 
 
 def check_target(source: Path, target: Path, overwrite: bool) -> None:

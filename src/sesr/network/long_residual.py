@@ -3,7 +3,8 @@
 The long residual is the only sum of an int8 network. XNNPACK, and our engine with it, adds in whole numbers with
 multipliers of 21 bits (`sesr.network.int8.Addition`); onnxruntime and OpenVINO add in float32. Both round the same real
 number, so they differ only where it lies nearly halfway between two. A sum has 256 times 256 cases, so now and then one
-of them does. A scale that is larger by a hundred-thousandth or a little more moves that case away, and changes nothing else.
+of them does. A scale that is larger by a hundred-thousandth or a little more moves that case away, and changes nothing
+else.
 """
 
 import numpy as np

@@ -121,12 +121,12 @@ def test_benchmark_files(tmp_path: Path, capsys: Captured) -> None:
 
 def test_benchmark_sharpen(tmp_path: Path, capsys: Captured) -> None:
     table = tmp_path / "sharpen.csv"
-    size = ["--width", "32", "--height", "24", "--rounds", "1", "--threads", "1"]
+    size = ["--width", "480", "--height", "360", "--rounds", "1", "--threads", "1"]  # times are in tenths of ms
     assert main(["benchmark", "sharpen", "-m", "m5", "--int8", *size, "-o", str(table)]) == 0
     assert re.match(r"m5-int8 x2, \w+, 1 threads: .* ms; sharpening .* ms, .* of that", capsys.readouterr().out)
     assert columns(table) == columns(RESULTS / "sharpen_speed.csv")
     row = table.read_text().splitlines()[1].split(",")
-    assert row[3:7] == ["32", "24", "1", "1"]
+    assert row[3:7] == ["480", "360", "1", "1"]
     assert all(float(figure) > 0 for figure in row[7:])
 
 

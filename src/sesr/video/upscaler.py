@@ -152,7 +152,8 @@ class VideoUpscaler:
         """Upscale a frame as `run` does, but copy the rows that did not change.
 
         Args:
-            planes, out: as for `run`.
+            planes: as for `run`.
+            out: as for `run`.
             changes: what `changes` found for this frame.
             previous: returns the result of the frame before it. It is called when the changed rows are ready, and so
                 may wait for another thread; and only if there is something to copy.

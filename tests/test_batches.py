@@ -116,9 +116,26 @@ class TestObjects:
         assert found["error"][3] == "no such object; check the name"
         assert size((tmp_path / "out" / "a.jpg_x2.png").read_bytes()) == (60, 40)
         assert not (tmp_path / "out" / "b.jpg_x2.png").exists()
-        before = (tmp_path / "out" / "a.jpg_x2.png").stat().st_mtime_ns
-        assert upscale({"key": ["a.jpg"]})["error"] == [""]
-        assert (tmp_path / "out" / "a.jpg_x2.png").stat().st_mtime_ns == before
+
+    def test_results_that_are_there(self, network: str, tmp_path: Path) -> None:
+        """They are kept if they were made of the same source by the same network, as their attributes say."""
+        pytest.importorskip("obstore")
+        from sesr.bulk.stores import Store
+
+        Store("memory://batch-in").put("a.jpg", PICTURES[0])
+        other = tmp_path / "other.safetensors"
+        float_network(SESRConfig(m=1, f=4), strength=0.9).save(other)
+
+        def result(**options: Any) -> tuple[bytes | None, object]:  # noqa: ANN401
+            upscale = UpscaleObjects("memory://batch-in", "memory://batch-out", **options)
+            assert upscale({"key": ["a.jpg"]})["error"] == [""]
+            output = Store("memory://batch-out")
+            return output.read("a.jpg_x2.png"), output.find("a.jpg_x2.png")
+
+        content, found = result(model=network)
+        assert result(model=network, size="x2") == (content, found)
+        assert result(model=str(other))[0] != content
+        assert result(model=network)[0] == content
 
 
 def test_objects_of_these_classes_can_be_pickled(network: str) -> None:

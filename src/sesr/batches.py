@@ -138,8 +138,9 @@ class UpscaleImages(_Lazy):
 class UpscaleObjects(_Lazy):
     """Upscales objects in a store: keys come in, and the results are in the output's store when the batch returns.
 
-    Only keys travel through the pipeline. A picture whose result is there already, made of the same source, is not
-    done again. Needs the extra ``cloud``.
+    Only keys travel through the pipeline. A picture whose result is there already, made of the same source with the
+    same settings, is not done again; in a local folder it is, since that cannot keep what a result was made of. Needs
+    the extra ``cloud``.
 
     Args:
         source: URL that the keys count from: ``s3://bucket/prefix``.

@@ -156,6 +156,24 @@ def test_names_of_jobs(name: str) -> None:
         planned(name=name)
 
 
+@pytest.mark.parametrize(
+    ("source", "search", "message"),
+    [
+        ("memory://in/a.jpg", Search(True), "single a.jpg instead of None"),
+        ("memory://in", Search(False), "recursive False instead of True"),
+        ("memory://in", Search(True, ("*.jpg",)), r"include \['\*\.jpg'\] instead of \[\]"),
+        ("memory://in", Search(True, (), ("box",)), r"exclude \['box'\] instead of \[\]"),
+    ],
+)
+def test_another_selection_is_refused(source: str, search: Search, message: str) -> None:
+    """It would throw the plan away."""
+    items = planned()
+    with pytest.raises(UsageError, match=f"choice of pictures \\({message}\\); name another job with --job NAME"):
+        make_plan(source, Store("memory://out"), SETTINGS, search=search)
+    assert open_job(Store("memory://out")).items(0) == items
+    assert make_plan(source, Store("memory://out"), SETTINGS, search=search, name="other").job.pictures < 3
+
+
 def test_one_object_alone() -> None:
     filled("memory://in", PICTURES)
     job = make_plan("memory://in/a.jpg", Store("memory://out"), SETTINGS).job
@@ -168,6 +186,21 @@ def test_one_file_alone(tmp_path: Path) -> None:
     job = make_plan(f"{tmp_path.as_uri()}/box/b.PNG", Store("memory://out"), SETTINGS).job
     assert job.source == f"{tmp_path.as_uri()}/box"
     assert [item.key for item in job.items(0)] == ["b.PNG"]
+
+
+def test_one_file_with_an_odd_name(tmp_path: Path) -> None:
+    for name in ("sp ace.jpg", "50%.jpg", "100%25.jpg", "фото.jpg"):
+        folder = tmp_path / "in & out"
+        filled(folder.as_uri(), {name: b"1"})
+        job = make_plan((folder / name).as_uri(), Store(f"memory://{name}"), SETTINGS).job
+        assert [item.key for item in job.items(0)] == [name]
+        assert (job.source, job.selection.single) == (folder.as_uri(), name)
+
+
+def test_results_below_pictures_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    filled(tmp_path.as_uri(), PICTURES | {"my results/a.jpg_x2.png": b""})
+    made = make_plan(tmp_path.as_uri(), Store((tmp_path / "my results").as_uri()), SETTINGS)
+    assert str(made.left_out) == "1 results"
 
 
 def test_without_subfolders(tmp_path: Path) -> None:
@@ -221,9 +254,16 @@ def test_damaged_jobs() -> None:
     output.delete(".sesr/default/plan-00000.parquet")
     with pytest.raises(StoreError, match="a part of the plan is missing"):
         open_job(output).items(0)
-    output.put(".sesr/default/job.json", b"{}")
-    with pytest.raises(StoreError, match="damaged"):
-        open_job(output)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": [1]}), sink)
+    output.put(".sesr/default/plan-00000.parquet", sink.getvalue().to_pybytes())
+    with pytest.raises(StoreError, match="not a Parquet file of this program; plan the job again"):
+        open_job(output).items(0)
+    for content in (b"{}", b"[]", b"1", b"half"):
+        output.put(".sesr/default/job.json", content)
+        with pytest.raises(StoreError, match="damaged, or of another version of sesr; plan it again"):
+            open_job(output)
+    assert len(planned()) == 3  # the remedy
 
 
 def test_no_job() -> None:

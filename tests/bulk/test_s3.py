@@ -91,7 +91,7 @@ def test_a_job(s3: Any, network: str) -> None:  # noqa: ANN401
     for key in ODD:
         head = s3.head_object(Bucket="results", Key=f"x2/{key}_x2.png")
         source = s3.head_object(Bucket="pictures", Key=f"p/{key}")
-        assert head["Metadata"] == {SOURCE_ETAG: source["ETag"].strip('"')}
+        assert head["Metadata"][SOURCE_ETAG] == source["ETag"].strip('"')
     assert size(output.read("plain.jpg_x2.png")) == (40, 32)
     output.delete(job.key("log", 0))
     assert [record.seconds > 0 for record in run_shards(job, [0], jobs=1, threads=1)].count(True) == 1

@@ -17,17 +17,20 @@ pytest.importorskip("pyarrow")
 
 from obstore import exceptions
 from tests.bulk.conftest import encoded, filled, keys, size
+from tests.fakes import float_network
 
 from sesr.bulk.job import Job, open_job
 from sesr.bulk.logs import ShardLog
 from sesr.bulk.plan import make_plan
-from sesr.bulk.records import Item, Record, read_log
+from sesr.bulk.records import Item, Record, log_bytes, read_log
 from sesr.bulk.settings import Settings
 from sesr.bulk.shards import ALL, Part, array_part, parse_part, run_shards
+from sesr.bulk.status import job_status
 from sesr.bulk.stores import Store
 from sesr.bulk.tasks import tasks
 from sesr.bulk.worker import SOURCE_ETAG, Large, Worker
 from sesr.errors import StoreError, UsageError
+from sesr.network.variants import SESRConfig
 
 BROKEN = {"cut.jpg": encoded(30, 20, 9)[:300], "html.jpg": b"<html>404</html>", "empty.png": b""}
 
@@ -141,11 +144,9 @@ def test_a_rerun_does_what_failed_is_missing_or_has_changed(
     assert traffic == {}
 
 
-def test_results_are_found_where_the_log_is_lost(
-    places: tuple[str, str], settings: Settings, traffic: Counter[str]
-) -> None:
+def test_results_are_found_where_the_log_is_lost(settings: Settings, traffic: Counter[str]) -> None:
     """As after a kill: the log lags behind."""
-    job = planned(places, drawn(6), settings)
+    job = planned(("memory://in", "memory://out"), drawn(6), settings)
     run(job)
     job.output.delete(job.key("log", 0))
     job.output.delete("scan 000.jpg_x2.png")
@@ -155,6 +156,53 @@ def test_results_are_found_where_the_log_is_lost(
     assert len(records) == 6
     assert traffic == {"fetched": 1, "put": 1}
     assert run(job) == []
+
+
+def test_another_jobs_results_are_not_taken_for_ones_own(
+    places: tuple[str, str], settings: Settings, network: str, tmp_path: Path
+) -> None:
+    """Names and sources are the same; the network is not."""
+    other = tmp_path / "other.safetensors"
+    float_network(SESRConfig(m=1, f=4), strength=0.9).save(other)
+    first = planned(places, drawn(3), settings)
+    run(first)
+    before = {key: first.output.read(key) for key in keys(first.output)}
+    second = make_plan(places[0], first.output, Settings(model=str(other), size="x2"), name="b").job
+    assert [record.seconds > 0 for record in run(second)] == [True] * 3
+    after = {key: first.output.read(key) for key in keys(first.output)}
+    assert before.keys() == after.keys()
+    assert all(before[key] != after[key] for key in before)
+    assert run(second) == []
+
+
+def test_a_source_that_is_replaced_by_an_older_one_is_done_again(settings: Settings, tmp_path: Path) -> None:
+    places = (tmp_path / "in").as_uri(), (tmp_path / "out").as_uri()
+    job = planned(places, drawn(2), settings)
+    run(job)
+    source = tmp_path / "in" / "scan 000.jpg"
+    source.write_bytes(encoded(60, 40, 5))
+    os.utime(source, (1e9, 1e9))
+    job = make_plan(places[0], job.output, settings).job
+    assert [record.key for record in run(job)] == ["scan 000.jpg"]
+    assert size(job.output.read("scan 000.jpg_x2.png")) == (120, 80)
+
+
+@pytest.mark.parametrize("damage", ["text", "foreign", "other settings"])
+def test_a_log_that_is_damaged_is_written_anew(damage: str, settings: Settings, places: tuple[str, str]) -> None:
+    job = planned(places, drawn(2), settings)
+    run(job)
+    key = job.key("log", 0)
+    pa = pytest.importorskip("pyarrow")
+    sink = pa.BufferOutputStream()
+    pa.parquet.write_table(pa.table({"a": [1]}), sink)
+    good = read_log(job.output.read(key) or b"", key)
+    damaged = {"text": b"nonsense", "foreign": sink.getvalue().to_pybytes()}
+    job.output.put(key, damaged.get(damage) or log_bytes(good, {"plan": job.plan, "fingerprint": "other"}))
+    if damage != "other settings":
+        with pytest.raises(StoreError, match="not a Parquet file of this program; sesr upscale -o OUT writes it anew"):
+            job_status(job)
+    assert len(run(job)) == 2
+    assert job_status(job).done == 2
 
 
 def test_overwriting_does_all_again(settings: Settings, traffic: Counter[str]) -> None:

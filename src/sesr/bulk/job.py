@@ -11,12 +11,12 @@
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sesr.bulk.records import Item, read_plan
+from sesr.bulk.records import DamagedError, Item, read_plan
 from sesr.bulk.settings import Settings, difference, fingerprint
 from sesr.bulk.stores import Store
 from sesr.errors import StoreError, UsageError
@@ -27,7 +27,25 @@ HOME = ".sesr"
 
 DEFAULT_JOB = "default"
 
-_FORM = 1
+_FORM = 2
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the source's pictures a job has.
+
+    Attributes:
+        single: key of the only one, if one was named.
+        recursive: whether those in subfolders are taken.
+        include, exclude: patterns, see `sesr.jobs.folders.Search`.
+        inventory: whether the keys came from an inventory, whichever.
+    """
+
+    single: str | None = None
+    recursive: bool = True
+    include: list[str] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+    inventory: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class Job:
         output: store of the results.
         name: of the job, for several with different settings in one output.
         source: URL of the pictures.
+        selection: which of them.
         settings: how they are upscaled.
         fingerprint: see `sesr.bulk.settings`.
         plan: mark of this plan. A plan that is made again gets another one.
@@ -48,6 +67,7 @@ class Job:
     output: Store
     name: str
     source: str
+    selection: Selection
     settings: Settings
     fingerprint: dict[str, Any]
     plan: str
@@ -83,6 +103,14 @@ class Job:
             advice = "use the same, or another job (--job NAME)"
             raise UsageError(f"{self.shown} was planned otherwise ({found}); {advice}")
 
+    def check_selection(self, source: str, selection: Selection) -> None:
+        """Raise `UsageError` if the job has other pictures: planning it for these would throw its plan away."""
+        if self.source != source:
+            raise UsageError(f"{self.shown} has its pictures in {self.source}, not {source}; name another with --job")
+        found = difference(asdict(self.selection), asdict(selection))
+        if found:
+            raise UsageError(f"{self.shown} has another choice of pictures ({found}); name another job with --job NAME")
+
     def save(self) -> None:
         """Write ``job.json``, which makes the job known, after the network. Raises `StoreError`."""
         if is_file(self.settings.model):
@@ -90,6 +118,7 @@ class Job:
         content = {
             "form": _FORM,
             "source": self.source,
+            "selection": asdict(self.selection),
             "settings": asdict(self.settings),
             "fingerprint": self.fingerprint,
             "plan": self.plan,
@@ -117,9 +146,10 @@ def find_job(output: Store, name: str = DEFAULT_JOB) -> Job | None:
         if found.pop("form") != _FORM:
             raise ValueError
         settings = _with_network(Settings.of(found.pop("settings")), output, name)
-        return Job(output, name, settings=settings, counts=tuple(found.pop("counts")), **found)
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{output.name(key)}: damaged, or of another version of sesr; plan it again") from error
+        selection, counts = Selection(**found.pop("selection")), tuple(map(int, found.pop("counts")))
+        return Job(output, name, settings=settings, selection=selection, counts=counts, **found)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedError(f"{output.name(key)}: damaged, or of another version of sesr; plan it again") from error
 
 
 def _network_key(name: str, settings: Settings) -> str:

@@ -1,8 +1,9 @@
 """Logs: which pictures of a shard are done, and which were being worked on when a process died.
 
 The log is one Parquet object per shard. It is written anew every half minute and at the end, so it may lag behind the
-results; a look at a result decides then (`sesr.bulk.worker`). When two processes work on one shard, the last to write
-wins, and both have made the same results.
+results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written every other second, and
+what it does not know is done again. A log that is damaged, or of other settings, counts as none, and is written anew.
+When two processes work on one shard, the last to write wins, and both have made the same results.
 
 A process that is killed (out of memory, a decoder that crashes) can say nothing. So it says beforehand what it begins,
 in ``started-*.json``, and takes it back afterwards. The next process finds the pictures that were under way: those are
@@ -16,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from sesr.bulk.job import Job
-from sesr.bulk.records import FAILED, Item, Record, log_bytes, read_log
+from sesr.bulk.records import FAILED, DamagedError, Item, Record, log_bytes, read_log, read_notes
+from sesr.bulk.settings import digest
 from sesr.errors import StoreError
 
 MOST_DEATHS = 3
@@ -24,6 +26,9 @@ MOST_DEATHS = 3
 
 FLUSH = 30.0
 """Seconds between two writings of a log."""
+
+FLUSH_HERE = 2.0
+"""The same in a local folder, where writing costs nothing, and where the log alone knows what is done."""
 
 
 class ShardLog:
@@ -33,10 +38,12 @@ class ShardLog:
         self._job, self._shard, self._clock = job, shard, clock
         self._key = job.key("log", shard)
         content = job.output.read(self._key)
-        earlier = [] if content is None else read_log(content, job.output.name(self._key))
-        self._records = {record.key: record for record in earlier}
+        self._digest = digest(job.fingerprint)
+        self._records = {record.key: record for record in self._earlier(content)}
         self._begun = self._written = clock()
-        self._added, self._changed, self._alone = 0, False, threading.Lock()
+        self._added, self._alone = 0, threading.Lock()
+        self._changed = content is not None and not self._records
+        self._every = FLUSH if job.output.keeps_attributes else FLUSH_HERE
 
     def missing(self, items: Iterable[Item]) -> list[Item]:
         """Return the pictures that are not done, or have changed since."""
@@ -61,12 +68,22 @@ class ShardLog:
         Raises `StoreError`.
         """
         now = self._clock()
-        if not self._changed or (due and now - self._written < FLUSH):
+        if not self._changed or (due and now - self._written < self._every):
             return
         with self._alone:
             records, self._changed = list(self._records.values()), False
         self._job.output.put(self._key, log_bytes(records, self._notes(records, now)))
         self._written = now
+
+    def _earlier(self, content: bytes | None) -> list[Record]:
+        """Return what an earlier process wrote; nothing if it is damaged, or of other settings."""
+        if content is None:
+            return []
+        name = self._job.output.name(self._key)
+        with suppress(DamagedError):
+            if read_notes(content, name).get("fingerprint") == self._digest:
+                return read_log(content, name)
+        return []
 
     def _is_done(self, item: Item) -> bool:
         record = self._records.get(item.key)
@@ -78,6 +95,7 @@ class ShardLog:
         kernels = sorted({record.kernel for record in records if record.kernel})
         return {
             "plan": self._job.plan,
+            "fingerprint": self._digest,
             "done": str(done),
             "failed": str(len(records) - done),
             "seconds": str(sum(record.seconds for record in records)),

@@ -7,12 +7,14 @@ thousand. An inventory (as S3 writes one each night) spares listing hundreds of 
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
-from sesr.bulk.job import DEFAULT_JOB, Job, find_job
-from sesr.bulk.records import Item, import_parquet, plan_bytes
+from sesr.bulk.job import DEFAULT_JOB, Job, Selection, find_job
+from sesr.bulk.records import DamagedError, Item, import_parquet, plan_bytes
 from sesr.bulk.settings import Settings, fingerprint
 from sesr.bulk.stores import Listed, Store, is_url
 from sesr.errors import PictureError, UsageError
@@ -81,21 +83,22 @@ def make_plan(
             a listing. Keys count from the bucket, as in S3's own inventories.
         shard: pictures in a shard.
 
-    Raises `UsageError` if the job exists with another source or fingerprint, `PictureError` if there are no pictures,
-    `StoreError` when a store fails.
+    Raises `UsageError` if the job exists with another source, selection or fingerprint, `PictureError` if there are no
+    pictures, `StoreError` when a store fails.
     """
     settings.check()
-    before = find_job(output, name)
+    before = _earlier(output, name)
     if before is not None:
         before.check(settings)
+    source, single, listed = _listed(source, search.recursive, inventory)
+    selection = Selection(single, search.recursive, [*search.include], [*search.exclude], inventory is not None)
+    if before is not None:
+        before.check_selection(source, selection)
     output.make()
-    source, listed = _listed(source, search.recursive, inventory)
-    if before is not None and before.source != source:
-        raise UsageError(f"{before.shown} has its pictures in {before.source}, not {source}; name another with --job")
     left_out = LeftOut()
     items = _items(listed, settings, _Choice(source, output.url, search, left_out))
     plan = secrets.token_hex(8)
-    job = Job(output, name, source, settings, fingerprint(settings), plan, (), 0)
+    job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
     counts, size = [], 0
     for number, part in enumerate(_parts(items, shard)):
         output.put(job.key("plan", number), plan_bytes(part))
@@ -104,7 +107,7 @@ def make_plan(
     if not counts:
         others = f" ({left_out})" if str(left_out) else ""
         raise PictureError(f"{source}: no pictures to enlarge{others}; check the name")
-    job = Job(output, name, source, settings, job.fingerprint, plan, tuple(counts), size)
+    job = replace(job, counts=tuple(counts), bytes=size)
     job.save()
     for number in range(len(counts), 0 if before is None else len(before.counts)):
         for kind in ("plan", "log", "started"):
@@ -112,19 +115,31 @@ def make_plan(
     return Planned(job, left_out)
 
 
-def _listed(source: str, recursive: bool, inventory: str | None) -> tuple[str, Iterator[Listed]]:
-    """Return the source's URL, and its objects. The URL of a single object becomes that of what is around it."""
+def _earlier(output: Store, name: str) -> Job | None:
+    """Return the job that is there. One that is damaged is planned anew."""
+    with suppress(DamagedError):
+        return find_job(output, name)
+    return None
+
+
+def _listed(source: str, recursive: bool, inventory: str | None) -> tuple[str, str | None, Iterator[Listed]]:
+    """Return the source's URL, the key of a single object, and what there is.
+
+    The URL of a single object becomes that of what is around it.
+    """
     if inventory is not None:
-        return source.rstrip("/"), _of_inventory(inventory, source)
+        return source.rstrip("/"), None, _of_inventory(inventory, source)
     above, _, last = source.rstrip("/").rpartition("/")
+    if source.startswith("file:"):
+        last = unquote(last)
     if PurePosixPath(last).suffix.lower() in PICTURE_SUFFIXES and not above.endswith(("/", ":")):
         found = Store(above).find(last)
         if found is not None:
-            return above, iter([(last, 0, found.etag)])
+            return above, last, iter([(last, 0, found.etag)])
     store = Store(source)
     if recursive:
-        return store.url, (listed for page in store.pages() for listed in page)
-    return store.url, iter(store.direct())
+        return store.url, None, (listed for page in store.pages() for listed in page)
+    return store.url, None, iter(store.direct())
 
 
 def _of_inventory(inventory: str, source: str) -> Iterator[Listed]:
@@ -170,6 +185,8 @@ class _Choice:
     def __init__(self, source: str, output: str, search: Search, left_out: LeftOut) -> None:
         self._search, self._left_out = search, left_out
         inside = f"{output}/".removeprefix(f"{source}/") if f"{output}/".startswith(f"{source}/") else None
+        if inside and source.startswith("file:"):
+            inside = unquote(inside)
         self._results, self._same_place = inside or None, inside == ""
 
     def takes(self, key: str) -> bool:

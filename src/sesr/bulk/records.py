@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 DONE, FAILED = "done", "failed"
 
+_ANEW = "sesr upscale -o OUT writes it anew"
+
+
+class DamagedError(StoreError):
+    """A part of a job is not what this program has written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -73,9 +79,8 @@ def plan_bytes(items: Sequence[Item]) -> bytes:
 
 
 def read_plan(content: bytes, name: str) -> list[Item]:
-    """Return the rows of a plan's shard. Raises `StoreError` if `name` is damaged."""
-    table = _read(content, name)
-    return [Item(*row) for row in zip(*(table[field.name].to_pylist() for field in fields(Item)), strict=True)]
+    """Return the rows of a plan's shard. Raises `DamagedError` if `name` is not one."""
+    return [Item(*row) for row in _rows(content, fields(Item), name, "plan the job again")]
 
 
 def log_bytes(records: Iterable[Record], notes: Mapping[str, str]) -> bytes:
@@ -88,17 +93,19 @@ def log_bytes(records: Iterable[Record], notes: Mapping[str, str]) -> bytes:
 
 
 def read_log(content: bytes, name: str) -> list[Record]:
-    """Return the rows of a shard's log. Raises `StoreError` if `name` is damaged."""
-    return [Record(**row) for row in _read(content, name).to_pylist()]
+    """Return the rows of a shard's log. Raises `DamagedError` if `name` is not one."""
+    return [Record(*row) for row in _rows(content, fields(Record), name, _ANEW)]
 
 
 def read_notes(content: bytes, name: str) -> dict[str, str]:
-    """Return the metadata of a log. Raises `StoreError` if `name` is damaged."""
+    """Return the metadata of a log. Raises `DamagedError` if `name` is not one."""
     _, pq = import_parquet()
     try:
         found = pq.read_metadata(io.BytesIO(content)).metadata or {}
     except Exception as error:
-        raise _damaged(name) from error
+        raise _damaged(name, _ANEW) from error
+    if b"plan" not in found:
+        raise _damaged(name, _ANEW)
     return {key.decode(): value.decode() for key, value in found.items() if key != b"ARROW:schema"}
 
 
@@ -128,13 +135,15 @@ def _written(table: "pa.Table", sorted_texts: Sequence[str]) -> bytes:
     return sink.getvalue()
 
 
-def _read(content: bytes, name: str) -> "pa.Table":
+def _rows(content: bytes, columns: Iterable[Any], name: str, advice: str) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of a table, in the order of the columns."""
     _, pq = import_parquet()
     try:
-        return pq.read_table(io.BytesIO(content))
+        table = pq.read_table(io.BytesIO(content))
+        return list(zip(*(table[column.name].to_pylist() for column in columns), strict=True))
     except Exception as error:
-        raise _damaged(name) from error
+        raise _damaged(name, advice) from error
 
 
-def _damaged(name: str) -> StoreError:
-    return StoreError(f"{name}: not a Parquet file of this program; plan the job again")
+def _damaged(name: str, advice: str) -> DamagedError:
+    return DamagedError(f"{name}: not a Parquet file of this program; {advice}")

@@ -5,6 +5,7 @@ networks round differently on different families of processors; the log records 
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -133,6 +134,11 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
         WINOGRAD: "on" if winograd_wanted() else "off",
         **options,
     }
+
+
+def digest(print_of_job: Mapping[str, Any]) -> str:
+    """Return a fingerprint in few letters. Each result carries it, so that nobody takes it for another job's."""
+    return hashlib.sha256(json.dumps(print_of_job, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def difference(planned: Mapping[str, Any], ours: Mapping[str, Any]) -> str:

@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sesr.atomic import temporary_folder
 from sesr.bulk.records import DONE, FAILED, Item, Record
-from sesr.bulk.settings import Settings, computed_by
+from sesr.bulk.settings import Settings, computed_by, digest, fingerprint
 from sesr.bulk.stores import Store
 from sesr.errors import SesrError, StoreError
 from sesr.files.open import picture_size
@@ -25,6 +25,9 @@ from sesr.jobs.budget import MemoryBudget
 
 SOURCE_ETAG = "sesr-source-etag"
 """Attribute of a result: the ETag of its source."""
+
+FINGERPRINT = "sesr-fingerprint"
+"""Attribute of a result: the digest of the settings that made it."""
 
 LARGE = 50_000_000
 """Pixels above which a picture is worked on by itself, where workers are small."""
@@ -67,6 +70,7 @@ class Worker:
         self._source, self._output, self._settings, self._check = source, output, settings, check
         self._upscaler, self._writing = settings.upscaler(threads), settings.output(threads)
         self._budget, self._kernel = budget or MemoryBudget(), computed_by(settings)
+        self._digest = digest(fingerprint(replace(settings, size=self._upscaler.size.label)))
 
     @property
     def label(self) -> str:
@@ -74,9 +78,10 @@ class Worker:
         return self._upscaler.label
 
     def process(self, item: Item, *, again: bool = False) -> Record:
-        """Upscale a picture, unless its result is there already.
+        """Upscale a picture, unless its result is there already, made of the same source with the same settings.
 
-        With `again`, it is upscaled in any case. Raises `StoreError`, and what `check` raises.
+        Local folders cannot keep what it was made of, so there it is done again. With `again`, it is upscaled in any
+        case. Raises `StoreError`, and what `check` raises.
         """
         record = self.small(item, again=again, largest=None)
         assert isinstance(record, Record)
@@ -107,20 +112,20 @@ class Worker:
         return Record(item.key, item.etag, FAILED, reason, now - started, self._kernel, now)
 
     def _made(self, item: Item) -> Record | None:
-        """Return a record if the result is there and was made of this source."""
-        found = self._output.find(item.target)
-        if found is None or not self._is_of(item, found.attributes.get(SOURCE_ETAG), found.modified.timestamp()):
+        """Return a record if the result is there, and its attributes say that it was made of this source like this."""
+        if not self._output.keeps_attributes:
             return None
-        return Record(item.key, item.etag, DONE, None, 0.0, "", found.modified.timestamp())
+        found = self._output.find(item.target)
+        if found is None or found.attributes.get(FINGERPRINT) != self._digest:
+            return None
+        etag = item.etag or self._present_etag(item.key)
+        if etag is None or found.attributes.get(SOURCE_ETAG) != etag:
+            return None
+        return Record(item.key, etag, DONE, None, 0.0, "", found.modified.timestamp())
 
-    def _is_of(self, item: Item, etag: str | None, made: float) -> bool:
-        """Tell whether a result is of the present source: by ETag, or by time where there are no attributes."""
-        if self._output.keeps_attributes and (etag is None or item.etag is not None):
-            return etag is not None and etag == item.etag
-        present = self._source.find(item.key)
-        if present is None:
-            return False
-        return etag == present.etag if self._output.keeps_attributes else present.modified.timestamp() < made
+    def _present_etag(self, key: str) -> str | None:
+        source = self._source.find(key)
+        return None if source is None else source.etag
 
     def _upscaled(self, item: Item, folder: Path, started: float, largest: int | None) -> Record | Large:
         source, target = folder / "source", (folder / "result").with_suffix(Path(item.target).suffix)
@@ -136,7 +141,9 @@ class Worker:
         except SesrError as error:
             raise type(error)(_without(str(error), str(source), str(target))) from error
         kind = mimetypes.guess_type(target.name)[0]
-        attributes = {SOURCE_ETAG: etag or ""} | ({} if kind is None else {"Content-Type": kind})
+        attributes = {SOURCE_ETAG: etag or "", FINGERPRINT: self._digest}
+        if kind is not None:
+            attributes["Content-Type"] = kind
         self._output.put(item.target, target, attributes)
         now = time.time()
         return Record(item.key, etag, DONE, None, now - started, self._kernel, now, pixels)

@@ -69,7 +69,7 @@ class UpscaleBytes(_Lazy):
     ) -> None:
         super().__init__()
         self._column, self._result, self._error = column, result, error
-        self._suffix, self._quality, self._threads = "." + format.removeprefix("."), quality, threads
+        self._suffix, self._quality, self._threads = "." + format.lower().removeprefix("."), quality, threads
         self._options = options
 
     def __call__(self, batch: Any) -> Any:  # noqa: ANN401 - whatever the pipeline hands over
@@ -79,18 +79,20 @@ class UpscaleBytes(_Lazy):
         return _with(batch, {self._result: [row[0] for row in found], self._error: [row[1] for row in found]})
 
     def _load(self) -> "Upscaler":
+        from sesr.errors import UsageError
+        from sesr.files.formats import OUTPUT_SUFFIXES, USUAL_SUFFIXES
         from sesr.inference.upscale import load
 
+        if self._suffix not in OUTPUT_SUFFIXES:
+            raise UsageError(f"format {self._suffix.removeprefix('.')!r} is unknown: use one of {USUAL_SUFFIXES}")
         return load(threads=self._threads, **self._options)
 
     def _upscaled(self, upscaler: "Upscaler", content: Any) -> bytes:  # noqa: ANN401
-        import tempfile
-        from pathlib import Path
-
+        from sesr.atomic import temporary_folder
         from sesr.files.write import Output
 
-        with tempfile.TemporaryDirectory(prefix="sesr-", ignore_cleanup_errors=True) as folder:
-            source, target = Path(folder, "picture"), Path(folder, f"result{self._suffix}")
+        with temporary_folder() as folder:
+            source, target = folder / "picture", folder / f"result{self._suffix}"
             source.write_bytes(content)
             try:
                 upscaler.upscale_file(source, target, Output(self._quality, threads=self._threads))

@@ -7,6 +7,7 @@ each; control characters in file names are shown as escapes. Exit codes:
 0     all done
 1     some failed, and the others are done
 2     wrong usage; nothing was begun
+3     a job in a store was not ended: the store failed, or no picture can be worked on here
 130   stopped by Ctrl-C (SIGINT)
 143   stopped by SIGTERM
 129   stopped by SIGHUP: the terminal was closed
@@ -34,7 +35,7 @@ from sesr.commands.stop import Stopped, stoppable
 from sesr.commands.train import add_train
 from sesr.commands.upscale import add_upscale
 from sesr.commands.video import add_video
-from sesr.errors import SesrError, UsageError
+from sesr.errors import SesrError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except SesrError as error:
         _complain(error)
-        return 2 if isinstance(error, UsageError) else 1
+        return error.exit_code
     except KeyboardInterrupt as stop:
         if not (isinstance(stop, Stopped) and stop.told):
             _complain("stopped")

@@ -9,7 +9,7 @@ command line prints it as it is.
     ├── UsageError       the call itself makes no sense (exit code 2)
     ├── PictureError     a picture cannot be read, is refused, or cannot be written
     ├── VideoError       a film cannot be read, is refused, or cannot be written
-    ├── StoreError       an object store cannot be reached, or fails again and again
+    ├── StoreError       an object store cannot be reached, or fails again and again (exit code 3)
     ├── DataError        a folder of pictures does not hold what training or evaluation needs
     ├── RecipeError      a training recipe has an unknown key or a value that cannot be
     ├── WeightsError     a network's file is missing, damaged or not one of ours
@@ -23,9 +23,14 @@ command line prints it as it is.
 class SesrError(Exception):
     """Base of all errors raised on purpose; its text is one line for a person."""
 
+    exit_code = 1
+    """Of the command that it ends."""
+
 
 class UsageError(SesrError):
     """The call itself makes no sense, whatever the files hold."""
+
+    exit_code = 2
 
 
 class PictureError(SesrError):
@@ -38,6 +43,8 @@ class VideoError(SesrError):
 
 class StoreError(SesrError):
     """An object store cannot be reached, or fails again and again."""
+
+    exit_code = 3
 
 
 class DataError(SesrError):

@@ -1,10 +1,14 @@
 """Shards in threads: records, reruns, faults, deaths."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +23,7 @@ from obstore import exceptions
 from tests.bulk.conftest import encoded, filled, keys, size
 from tests.fakes import float_network
 
+from sesr.bulk import stores
 from sesr.bulk.job import Job, open_job
 from sesr.bulk.logs import ShardLog
 from sesr.bulk.plan import make_plan
@@ -29,7 +34,7 @@ from sesr.bulk.status import job_status
 from sesr.bulk.stores import Store
 from sesr.bulk.tasks import tasks
 from sesr.bulk.worker import SOURCE_ETAG, Large, Worker
-from sesr.errors import StoreError, UsageError
+from sesr.errors import PictureError, StoreError, UsageError
 from sesr.network.variants import SESRConfig
 
 BROKEN = {"cut.jpg": encoded(30, 20, 9)[:300], "html.jpg": b"<html>404</html>", "empty.png": b""}
@@ -234,6 +239,82 @@ def test_a_key_that_the_library_refuses_is_a_failed_record(settings: Settings, t
         "scan 000.jpg": ("done", None),
     }
     assert [record.key for record in run(job)] == ["a//b.jpg"]  # without ETags, the log's word counts
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other limits of names")
+def test_targets_that_cannot_be_are_failed_records(settings: Settings, tmp_path: Path) -> None:
+    """One name is as long as names can be, so that of the result is too long; one result would replace a folder."""
+    long = "x" * 248 + ".jpg"
+    objects = {long: encoded(20, 10, 1), "a.jpg": encoded(20, 10, 2), "b.jpg": encoded(20, 10, 3)}
+    job = planned((tmp_path.joinpath("in").as_uri(), tmp_path.joinpath("out").as_uri()), objects, settings)
+    (tmp_path / "out" / "a.jpg_x2.png").mkdir()
+    assert {record.key: record.reason for record in run(job)} == {
+        long: "file name too long; rename it",
+        "a.jpg": "is a directory; rename it",
+        "b.jpg": None,
+    }
+
+
+def test_an_empty_key_is_a_failed_record(settings: Settings) -> None:
+    filled("memory://in", {})
+    worker = Worker(Store("memory://in"), Store("memory://out"), settings, 1)
+    assert worker.process(Item("", 0, None, "_x2.png")).reason == "the key is empty; leave it out"
+
+
+@pytest.mark.parametrize("where", ["fetching", "writing", "no folder"])
+def test_a_temporary_folder_that_cannot_be_used_ends_the_work(
+    where: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is no picture's fault, and no store's: nothing is tried again."""
+    from sesr.inference.upscale import Upscaler
+
+    full, calls = OSError(errno.ENOSPC, "No space left on device"), []
+
+    def failing(*_: object, **__: object) -> Any:  # noqa: ANN401
+        calls.append(1)
+        if where == "writing":
+            raise PictureError("result.png: cannot be written") from full
+        raise full
+
+    job = planned(("memory://in", "memory://out"), drawn(3), settings)
+    if where == "fetching":
+        monkeypatch.setattr(stores, "_save", lambda *_: [calls.append(1), _raise(stores._FileError(full))])
+    elif where == "writing":
+        monkeypatch.setattr(Upscaler, "upscale_file", failing)
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    reason = "No such file or directory" if where == "no folder" else "No space left on device"
+    with pytest.raises(StoreError, match=rf"the temporary folder, .*, cannot be used \({reason}\); set TMPDIR to"):
+        run(job, jobs=1)
+    assert len(calls) <= 1
+    assert job.output.read(job.key("log", 0)) is None
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
+def test_a_stop_takes_marks_back_while_the_source_is_down(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import obstore
+
+    job, real, waiting = planned(("memory://in", "memory://out"), drawn(3), settings), obstore.get, threading.Event()
+
+    def failing(client: Any, key: str, **options: Any) -> Any:  # noqa: ANN401
+        if key.endswith(".jpg") and waiting.is_set():
+            raise exceptions.GenericError("down")
+        if key.endswith(".jpg"):
+            waiting.set()
+        return real(client, key, **options)
+
+    monkeypatch.setattr(stores, "WAITS", (60.0,) * 5)
+    monkeypatch.setattr(obstore, "get", failing)
+    started = time.monotonic()
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(job, jobs=1)
+    assert time.monotonic() - started < 30
+    assert job.output.read(job.key("started", 0)) is None
 
 
 def test_a_fault_of_ours_is_one_pictures(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

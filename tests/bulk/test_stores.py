@@ -1,7 +1,11 @@
 """Stores: exact keys, whole objects, and faults sorted by whose they are."""
 
 import pickle
+import sys
+import threading
+import time
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +129,117 @@ def test_a_stores_fault_is_tried_again(failures: int, monkeypatch: pytest.Monkey
         message = "Generic S3 error: 503 Slow Down (after 6 tries); run it again"
         assert str(caught.value) == f"memory://a/k: {message}"
     assert len(calls) == min(failures + 1, 6)
+
+
+class Listing:
+    """A stand-in for the library's listing of 2,500 objects, which fails at some of its pages."""
+
+    def __init__(self, faults: dict[int, Exception] | None = None) -> None:
+        self.faults, self.asked = faults or {}, 0
+
+    def __call__(self, _client: object, chunk_size: int, offset: str = "") -> Iterator[list[dict[str, Any]]]:
+        names = [name for name in (f"{number:04}.jpg" for number in range(2500)) if name > offset]
+        for start in range(0, len(names), chunk_size):
+            self.asked += 1
+            if (fault := self.faults.get(self.asked)) is not None:
+                raise fault
+            yield [{"path": name, "size": 1, "e_tag": None} for name in names[start : start + chunk_size]]
+
+
+@pytest.mark.parametrize("broken", [[1], [2], [3], [1, 2, 4, 6]])
+def test_a_listing_that_breaks_off_goes_on(broken: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    import obstore
+
+    fault = exceptions.GenericError("503 Slow Down")
+    monkeypatch.setattr(obstore, "list", Listing(dict.fromkeys(broken, fault)))
+    assert keys(Store("memory://a")) == [f"{number:04}.jpg" for number in range(2500)]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_listing_that_fails_for_good_ends(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its first page, or later."""
+    import obstore
+
+    listing = Listing(dict.fromkeys(range(first, 99), exceptions.GenericError("503 Slow Down")))
+    monkeypatch.setattr(obstore, "list", listing)
+    with pytest.raises(StoreError, match=r"memory://a: cannot be listed \(503 Slow Down\); check the name and access"):
+        keys(Store("memory://a"))
+    assert listing.asked == first + 5
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("x" * 300 + ".png", "file name too long"), ("box", "is a directory"), ("file/a.png", "not a directory")],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="other numbers of errors")
+def test_names_that_cannot_be_are_a_pictures_fault(
+    key: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    store, calls, real = filled(tmp_path.as_uri(), {"box/a": b"", "file": b""}), [], obstore.put
+    monkeypatch.setattr(obstore, "put", lambda *rest, **options: [calls.append(1), real(*rest, **options)])
+    with pytest.raises(PictureError, match=f"{reason}; rename it"):
+        store.put(key, b"x")
+    assert len(calls) == 1
+
+
+def test_what_may_not_be_deleted_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    import obstore
+
+    def denied(*_: Any, **__: Any) -> Any:  # noqa: ANN401
+        raise exceptions.PermissionDeniedError("403")
+
+    monkeypatch.setattr(obstore, "delete", denied)
+    store = filled("memory://a", {"k": b"x"})
+    store.delete("k")
+    assert store.read("k") == b""
+
+
+def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    import obstore
+
+    def failing(*_: Any, **__: Any) -> Any:  # noqa: ANN401
+        threading.Timer(0.1, stop.set).start()
+        raise exceptions.GenericError("down")
+
+    monkeypatch.setattr(obstore, "get", failing)
+    stop = threading.Event()
+    store = Store("memory://a", (60.0,) * 5).until(stop)
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="down"):
+        store.read("k")
+    assert time.monotonic() - started < 20
+
+
+def test_a_file_here_that_cannot_be_written_is_no_fault_of_the_stores(tmp_path: Path) -> None:
+    store = filled("memory://a", {"k": b"x" * 99})
+    with pytest.raises(FileNotFoundError):
+        store.fetch("k", tmp_path / "none" / "file")
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    import obstore
+
+    def failing(*_: Any, **__: Any) -> Any:  # noqa: ANN401
+        raise exceptions.GenericError("Error performing PUT http://169.254.169.254/latest/api/token in 3s")
+
+    monkeypatch.setattr(obstore, "get", failing)
+    with pytest.raises(StoreError, match="no credentials: none in the environment, and this machine has no role"):
+        Store("memory://a").read("k")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://", "s3://: names no bucket or container; write it after s3://"),
+        ("gs:///", "gs:///: names no bucket"),
+        ("file://in2", "file://in2: names no folder; write file:/// and the whole path, or a plain path"),
+    ],
+)
+def test_urls_without_a_place(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Store(url)
 
 
 def test_denied_access_is_a_pictures_fault_in_reading_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from sesr.bulk.records import FAILED, Item, Record
 from sesr.bulk.stores import Store
 from sesr.bulk.tasks import tasks
 from sesr.bulk.worker import Large, Worker
-from sesr.errors import EngineError, NotInstalledError, SesrError, StoreError
+from sesr.errors import EngineError, NotInstalledError, SesrError, StoreError, UsageError
 from sesr.jobs.budget import MemoryBudget
 from sesr.memory import gigabytes
 
@@ -54,7 +54,7 @@ def run_on_ray(
         threads: processor threads of a worker.
         again: do what is done once more.
 
-    Raises `NotInstalledError` without Ray, `EngineError` when the cluster cannot be reached, `StoreError` when a store
+    Raises `UsageError` if no node has so many threads, `NotInstalledError` without Ray, `EngineError` when the cluster cannot be reached, `StoreError` when a store
     fails.
     """
     ray, ours = _start(address)
@@ -101,6 +101,8 @@ class _Driver:
         self._urgent: deque[_Task] = deque()
 
     def records(self, shards: Iterable[int]) -> Generator[Record, None, None]:
+        if 0 < (most := self._largest("CPU")) < self._threads:
+            raise UsageError(f"--threads {self._threads}: the largest node has {most} processors; give at most so many")
         waiting = self._tasks(shards)
         try:
             while True:
@@ -130,6 +132,9 @@ class _Driver:
             shard.log.keep(items)
             todo = items if self._again else shard.log.missing(items)
             shard.left = len(todo)
+            if not todo:
+                shard.log.flush()
+                continue
             self._open.add(shard)
             yield from (_Task(shard, task) for task in tasks(todo))
 

@@ -9,13 +9,15 @@
     OUT/.sesr/JOB/network.safetensors  the network, if it is not one of those that come with the package
 """
 
+import atexit
 import json
-import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sesr.atomic import temporary_folder
 from sesr.bulk.records import DamagedError, Item, read_plan
 from sesr.bulk.settings import Settings, difference, fingerprint
 from sesr.bulk.stores import Store
@@ -160,7 +162,7 @@ def _with_network(settings: Settings, output: Store, name: str) -> Settings:
     """Return settings whose network is on this machine: at the planner's path, or copied from the job."""
     if not is_file(settings.model) or Path(settings.model).is_file():
         return settings
-    place = Path(_networks().name, *(part.replace(":", "") for part in (output.url + "/" + name).split("/") if part))
+    place = Path(_networks(), *(part.replace(":", "") for part in (output.url + "/" + name).split("/") if part))
     place.mkdir(parents=True, exist_ok=True)
     copy = place / Path(settings.model).name
     if not copy.is_file():
@@ -171,9 +173,11 @@ def _with_network(settings: Settings, output: Store, name: str) -> Settings:
 
 
 @cache
-def _networks() -> "tempfile.TemporaryDirectory[str]":
+def _networks() -> Path:
     """Return the folder for copies of jobs' networks, which is gone when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="sesr-networks-", ignore_cleanup_errors=True)
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(temporary_folder())
 
 
 def open_job(output: Store, name: str = DEFAULT_JOB) -> Job:

@@ -117,6 +117,7 @@ class Started:
             found = json.loads(content or b"{}")
             self._deaths = {str(key): int(count) for key, count in found.items()}
         self._under_way: set[str] = set()
+        self._left = False
         self._alone = threading.Lock()
         self._there = content is not None
 
@@ -130,8 +131,9 @@ class Started:
         """Name the pictures of a task as under way for the body. Raises `StoreError`."""
         keys = {item.key for item in task}
         with self._alone:
-            self._under_way |= keys
-            self._write()
+            if not self._left:
+                self._under_way |= keys
+                self._write()
         try:
             yield
         except BaseException:  # an end that can be told is no death
@@ -148,7 +150,7 @@ class Started:
     def leave(self) -> None:
         """Take back what is under way: this process ends before it is done, and not by a picture."""
         with self._alone, suppress(StoreError):
-            self._under_way = set()
+            self._under_way, self._left = set(), True
             self._write()
 
     def _finish(self, keys: set[str], *, innocent: bool) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sesr.bulk.job import Job
 from sesr.bulk.logs import MOST_DEATHS, ShardLog, Started, killer
@@ -19,20 +19,29 @@ from sesr.bulk.worker import Worker
 from sesr.errors import StoreError, UsageError
 from sesr.jobs.budget import MemoryBudget
 
+_SLURM = "SLURM_ARRAY_TASK"
 _ARRAYS = (
-    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
-    ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", ""),
-    ("JOB_COMPLETION_INDEX", "", ""),
+    (f"{_SLURM}_ID", f"{_SLURM}_COUNT"),
+    ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
+    ("JOB_COMPLETION_INDEX", ""),
 )
-"""Variables with the index of a task, with the number of tasks, and with the first index, where it need not be 0."""
+"""Variables with the index of a task, and with the number of tasks."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Part of a job: every `of`-th shard, from shard `index` on. `of` None is the shard `index` alone."""
+    """Part of a job: every `of`-th shard, from shard `index` on. `of` None is the shard `index` alone.
+
+    Raises `UsageError` for an index that is not from 0 to `of` - 1.
+    """
 
     index: int
     of: int | None
+
+    def __post_init__(self) -> None:
+        if self.index < 0 or (self.of is not None and self.index >= self.of):
+            last = "" if self.of is None else f" to {self.of - 1}"
+            raise UsageError(f"part {self.index}: not an index from 0{last}; give --shard I/N")
 
     def shards(self, count: int) -> range:
         """Return the shards of this part, of `count` in the job. Raises `UsageError` if there is no such shard."""
@@ -56,16 +65,29 @@ def parse_part(text: str) -> Part:
 
 
 def array_part(environment: Mapping[str, str]) -> Part | None:
-    """Return the part that a scheduler's array task has, None outside of one. Raises `UsageError`."""
-    for index, count, first in _ARRAYS:
-        if environment.get(index):
-            try:
-                number = int(environment[index]) - int(environment.get(first, 0))
-                of = int(environment[count]) if environment.get(count) else None
-            except ValueError as error:
-                raise UsageError(f"{index}={environment[index]}: not an index; give --shard I/N") from error
-            return Part(number, of)
-    return None
+    """Return the part that a scheduler's array task has, None outside of one.
+
+    Slurm alone knows arrays that begin elsewhere, have gaps, or run some tasks again. Then nobody can tell which part
+    of how many is meant. Raises `UsageError` for these, and for what is no index.
+    """
+    index = array_variable(environment)
+    if index is None:
+        return None
+    count = dict(_ARRAYS)[index]
+    try:
+        if index.startswith(_SLURM):
+            first, last, tasks = (int(environment.get(f"{_SLURM}_{name}", -1)) for name in ("MIN", "MAX", "COUNT"))
+            if first != 0 or last != tasks - 1:
+                advice = f"give --shard ${index}/N"
+                raise UsageError(f"{index}={environment[index]}: the array is not 0 to N - 1 without gaps; {advice}")
+        return Part(int(environment[index]), int(environment[count]) if environment.get(count) else None)
+    except ValueError as error:
+        raise UsageError(f"{index}={environment[index]}: not an index; give --shard I/N") from error
+
+
+def array_variable(environment: Mapping[str, str]) -> str | None:
+    """Return the name of the variable with an array task's index, None outside of one."""
+    return next((index for index, _ in _ARRAYS if environment.get(index)), None)
 
 
 class Ended(BaseException):
@@ -93,8 +115,10 @@ def run_shards(
         if stop.is_set():
             raise Ended
 
-    budget = MemoryBudget(memory)
-    worker = Worker(Store(job.source), job.output, job.settings, max(1, threads // jobs), budget=budget, check=check)
+    budget, job = MemoryBudget(memory), replace(job, output=job.output.until(stop))
+    worker = Worker(
+        Store(job.source, stop=stop), job.output, job.settings, max(1, threads // jobs), budget=budget, check=check
+    )
     with ThreadPoolExecutor(jobs, "picture") as pool:
         try:
             for shard in shards:
@@ -137,12 +161,12 @@ class _Shard:
             stop.set()
             for future in futures:
                 future.cancel()
+            self._started.leave()  # first, since the rest may take longer than this process lives
             for future in futures:  # until they are at rest, what they did can be recorded
                 if not future.cancelled():
                     future.exception()
             with suppress(StoreError):  # what cannot be recorded now is found again by its result
                 self._log.flush()
-            self._started.leave()
             raise
 
     def _task(self, task: list[Item]) -> list[Record]:

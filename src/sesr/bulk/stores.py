@@ -2,7 +2,8 @@
 
 An object appears whole or not at all, which the library guarantees. Its faults are sorted into two kinds:
 
-- A *picture's fault* becomes a `PictureError`: there is no such object, the store refuses the key or the access to it.
+- A *picture's fault* becomes a `PictureError`: there is no such object, the store refuses the key or the access to it,
+  a name is too long.
 - A *store's fault* (no network, too many requests, expired credentials) is tried again, and then becomes a
   `StoreError`.
 
@@ -13,12 +14,14 @@ listed, and come from inventories (`sesr.bulk.plan`).
 ``memory://NAME`` is a store within this process, for tests and trials.
 """
 
+import errno
 import os
 import random
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from sesr.errors import NotInstalledError, PictureError, StoreError, UsageError
+from sesr.errors import NotInstalledError, PictureError, SesrError, StoreError, UsageError
 
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 
@@ -34,6 +37,9 @@ WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds to wait before each further try, about."""
 
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
+_REFUSED = re.compile(r"([^:]+) \(os error (\d+)\)|(KeyTooLong)")
+_ERRORS_OF_NAMES = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
+_SERVERS_OF_ROLES = ("169.254.169.254", "metadata.google.internal")
 _PIECE = 8 << 20
 _PAGE = 1000
 _T = TypeVar("_T")
@@ -78,15 +84,16 @@ class Store:
         url: ``s3://bucket/prefix``, ``gs://``, ``az://container/prefix`` or ``file:///folder``. Credentials,
             region and endpoint come from the environment, as the cloud's own tools have them.
         waits: seconds before each further try; None takes `WAITS`.
+        stop: when it is set, nothing is tried again.
 
     Raises `UsageError` for other URLs, `NotInstalledError` without obstore. Methods raise `StoreError` if the store
     cannot be set up.
     """
 
-    def __init__(self, url: str, waits: Sequence[float] | None = None) -> None:
+    def __init__(self, url: str, waits: Sequence[float] | None = None, *, stop: threading.Event | None = None) -> None:
+        _check(url)
         self.url, self._waits = url.rstrip("/"), WAITS if waits is None else tuple(waits)
-        self._local = self.url.startswith("file:")
-        _check(self.url)
+        self._local, self._stop = self.url.startswith("file:"), stop or threading.Event()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.url, self._waits)
@@ -99,6 +106,10 @@ class Store:
     def keeps_attributes(self) -> bool:
         """Whether objects can have attributes."""
         return not self._local
+
+    def until(self, stop: threading.Event) -> "Store":
+        """Return the same store, which tries nothing again once `stop` is set."""
+        return Store(self.url, self._waits, stop=stop)
 
     def make(self) -> None:
         """Make the folder, where the store is one. Raises `StoreError`."""
@@ -113,14 +124,14 @@ class Store:
         return f"{self.url}/{key}"
 
     def read(self, key: str) -> bytes | None:
-        """Return a small object's content, None where there is none. Raises `StoreError`, `PictureError`."""
+        """Return a small object's content, None where there is none. Raises `StoreError`."""
         import obstore
 
         def once() -> bytes:
             return bytes(obstore.get(self._client, key).bytes())
 
         with suppress(_AbsentError):
-            return self._tried(key, once)
+            return self._tried(key, once, denied=StoreError)
         return None
 
     def end(self, key: str, count: int) -> bytes | None:
@@ -132,34 +143,41 @@ class Store:
             return bytes(obstore.get(self._client, key, options={"range": {"suffix": count}}).bytes())
 
         try:
-            return self._tried(key, once)
+            return self._tried(key, once, denied=StoreError)
         except _AbsentError:
             return None
         except exceptions.NotSupportedError:  # as on Azure
             return self.read(key)
 
     def fetch(self, key: str, path: Path) -> str | None:
-        """Copy an object into a file and return its ETag. Raises `StoreError`, `PictureError`."""
+        """Copy an object into a file and return its ETag.
+
+        Raises `StoreError`, `PictureError`, and `OSError` if the file cannot be written.
+        """
         import obstore
 
         def once() -> str | None:
             found = obstore.get(self._client, key)
             meta = found.meta
-            with path.open("wb") as file:
-                for piece in found.stream(min_chunk_size=_PIECE):
-                    file.write(piece)
-                if file.tell() != meta["size"]:
-                    raise ConnectionError(f"{file.tell()} of {meta['size']} bytes came")
+            size = _save(found.stream(min_chunk_size=_PIECE), path)
+            if size != meta["size"]:
+                raise ConnectionError(f"{size} of {meta['size']} bytes came")
             return _bare(meta["e_tag"])
 
-        return self._tried(key, once)
+        try:
+            return self._tried(key, once)
+        except _FileError as error:
+            raise error.cause from None
 
     def put(self, key: str, content: bytes | Path, attributes: Mapping[str, str] | None = None) -> None:
         """Write an object, whole or not at all; one that exists is replaced. Raises `StoreError`, `PictureError`."""
         import obstore
 
         options: dict[str, Any] = {"attributes": dict(attributes)} if attributes and self.keeps_attributes else {}
-        self._tried(key, lambda: obstore.put(self._client, key, content, **options), denied=StoreError)
+        try:
+            self._tried(key, lambda: obstore.put(self._client, key, content, **options), denied=StoreError)
+        except _AbsentError as error:
+            raise StoreError(f"{self.url}: no such bucket, container or folder; check the name") from error
 
     def find(self, key: str) -> Stored | None:
         """Return what the store says about an object, None where there is none. Raises `StoreError`, `PictureError`."""
@@ -178,27 +196,48 @@ class Store:
         return None
 
     def delete(self, key: str) -> None:
-        """Remove an object, if there is one. Raises `StoreError`."""
+        """Remove an object, if there is one; where that is not allowed, empty it. Raises `StoreError`."""
         import obstore
 
-        with suppress(_AbsentError):
-            self._tried(key, lambda: obstore.delete(self._client, key), denied=StoreError)
+        try:
+            self._tried(key, lambda: obstore.delete(self._client, key), denied=_DeniedError)
+        except _DeniedError:
+            self.put(key, b"")
+        except _AbsentError:
+            pass
 
     def pages(self) -> Iterator[list[Listed]]:
-        """Yield all objects, a thousand at a time, as the store lists them. Raises `StoreError`."""
+        """Yield all objects, a thousand at a time, as the store lists them.
+
+        A listing that breaks off goes on where it was. Raises `StoreError`, `PictureError` if there is no such place.
+        """
         import obstore
+        from obstore import exceptions
 
         last: str | None = None
+        tries = iter(self._waits)
         while True:
             options: dict[str, Any] = {} if last is None else {"offset": last}
-            pages = iter(obstore.list(self._client, chunk_size=_PAGE, **options))
             try:
-                while (page := self._next_page(pages, last)) is not None:
+                pages = iter(obstore.list(self._client, chunk_size=_PAGE, **options))
+                while (page := next(pages, None)) is not None:
                     yield [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in page]
-                    last = page[-1]["path"] if page and not self._local else last
+                    last, tries = page[-1]["path"] if page else last, iter(self._waits)
                 return
-            except _BrokenListingError:
-                continue
+            except exceptions.InvalidPathError as error:
+                reason = _one_line(error).removeprefix("Encountered object with invalid path: ")
+                advice = "rename it, or plan from an inventory (sesr plan --from)"
+                raise StoreError(f"{self.url}: cannot be listed for one key ({reason}); {advice}") from error
+            except (exceptions.PermissionDeniedError, PermissionError) as error:
+                advice = "check the credentials and their rights"
+                raise StoreError(f"{self.url}: listing is denied; {advice}") from error
+            except FileNotFoundError as error:
+                raise PictureError(f"{self.url}: no such bucket or container; check the name") from error
+            except _faults() as error:
+                out_of_order = self._local and last is not None  # so nobody knows what has not come yet
+                if out_of_order or not self._waited(tries):
+                    reason = _reason(error)
+                    raise StoreError(f"{self.url}: cannot be listed ({reason}); check the name and access") from error
 
     def direct(self) -> list[Listed]:
         """Return the objects right below the URL, without those further down. Raises `StoreError`."""
@@ -207,31 +246,16 @@ class Store:
         found = self._tried("", lambda: obstore.list_with_delimiter(self._client), denied=StoreError)
         return [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in found["objects"]]
 
-    def _next_page(self, pages: Iterator[Any], last: str | None) -> Any:  # noqa: ANN401 - the library's own
-        """Return the next page, None at the end. A listing that breaks off after some pages continues after them."""
-        from obstore import exceptions
+    def _waited(self, tries: Iterator[float]) -> bool:
+        """Wait before a further try; False if there is none left, or nobody wants one any more."""
+        wait = next(tries, None)
+        return wait is not None and not self._stop.wait(wait * random.uniform(0.5, 1))
 
-        tries = iter(self._waits)
-        while True:
-            try:
-                return next(pages, None)
-            except exceptions.InvalidPathError as error:
-                reason = _one_line(error).removeprefix("Encountered object with invalid path: ")
-                advice = "rename it, or plan from an inventory (sesr plan --from)"
-                raise StoreError(f"{self.url}: cannot be listed for one key ({reason}); {advice}") from error
-            except _faults() as error:
-                wait = next(tries, None)
-                if wait is None or last is None:
-                    reason = _one_line(error)
-                    raise StoreError(f"{self.url}: cannot be listed ({reason}); check the name and access") from error
-                time.sleep(wait * random.uniform(0.5, 1))
-                raise _BrokenListingError from error
-
-    def _tried(self, key: str, call: Callable[[], _T], denied: type[PictureError | StoreError] = PictureError) -> _T:
+    def _tried(self, key: str, call: Callable[[], _T], denied: type[SesrError] = PictureError) -> _T:
         """Call until it works, or until the last wait is over."""
         from obstore import exceptions
 
-        waits = iter(self._waits)
+        tries = iter(self._waits)
         while True:
             try:
                 return call()
@@ -244,19 +268,64 @@ class Store:
             except (exceptions.PermissionDeniedError, PermissionError) as error:
                 raise denied(f"{self.name(key)}: access is denied; check the credentials and their rights") from error
             except _faults() as error:
-                wait = next(waits, None)
-                if wait is None:
-                    tries = f"after {len(self._waits) + 1} tries"
-                    raise StoreError(f"{self.name(key)}: {_one_line(error)} ({tries}); run it again") from error
-                time.sleep(wait * random.uniform(0.5, 1))
+                if (refusal := _refusal(error)) is not None:
+                    raise PictureError(f"{self.name(key)}: {refusal}; rename it") from error
+                if not self._waited(tries):
+                    count = f"after {len(self._waits) + 1} tries"
+                    raise StoreError(f"{self.name(key)}: {_reason(error)} ({count}); run it again") from error
 
 
 class _AbsentError(PictureError):
     """There is no such object."""
 
 
-class _BrokenListingError(Exception):
-    """A listing broke off."""
+class _DeniedError(SesrError):
+    """The credentials do not allow it."""
+
+
+class _FileError(Exception):
+    """The file here cannot be written, which is no fault of the store's."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _save(pieces: Iterable[Any], path: Path) -> int:
+    """Write what comes into a file, and return its size. Raises `_FileError`."""
+    size = 0
+    with _own_fault(), path.open("wb", buffering=0):
+        pass
+    for piece in pieces:
+        with _own_fault(), path.open("ab") as file:
+            size += file.write(piece)
+    return size
+
+
+@contextmanager
+def _own_fault() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _FileError(error) from error
+
+
+def _refusal(error: BaseException) -> str | None:
+    """Return why no try will ever work, if it is for the name: "file name too long"."""
+    found = _REFUSED.search(str(error))
+    if found is None:
+        return "the store's library refuses this key" if "containing trailing" in str(error) else None
+    if found[3]:
+        return "the key is too long"
+    wrong = sys.platform != "win32" and int(found[2]) in _ERRORS_OF_NAMES
+    return found[1].strip().lower() if wrong else None
+
+
+def _reason(error: BaseException) -> str:
+    """Return a fault as one line: the library's, or what it means."""
+    if any(server in str(error) for server in _SERVERS_OF_ROLES):
+        return "no credentials: none in the environment, and this machine has no role"
+    return _one_line(error)
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -271,6 +340,11 @@ def _check(url: str) -> None:
     found = _URL.match(url)
     if found is None or found[1].lower() not in SCHEMES:
         raise UsageError(f"{url}: not a store; write {', '.join(f'{name}://' for name in SCHEMES[:-1])} and a name")
+    place = url[found.end() :]
+    if found[1] == "file" and not place.startswith("/"):
+        raise UsageError(f"{url}: names no folder; write file:/// and the whole path, or a plain path")
+    if not place.strip("/") and found[1] != "file":
+        raise UsageError(f"{url}: names no bucket or container; write it after {url[: found.end()]}")
     try:
         import obstore  # noqa: F401
     except ImportError as error:
@@ -290,7 +364,7 @@ def _client(url: str) -> Any:  # noqa: ANN401 - one of several classes
         if scheme == "file":
             return stores.LocalStore(_folder(url))
         options: dict[str, Any] = {  # trying again is done here, for all stores alike
-            "client_options": {"timeout": "1h", "connect_timeout": "10s", **_plain_http()},
+            "client_options": {"timeout": "1h", "read_timeout": "2m", "connect_timeout": "10s", **_plain_http()},
             "retry_config": {"max_retries": 0, "retry_timeout": timedelta(0)},
         }
         return stores.from_url(f"{scheme}://{quote(place, safe='/@:')}", **options)

@@ -7,6 +7,7 @@ A picture's fault becomes a failed record. A fault of a store is raised as `Stor
 look at the store: the result is there.
 """
 
+import errno
 import mimetypes
 import tempfile
 import time
@@ -19,7 +20,7 @@ from sesr.atomic import temporary_folder
 from sesr.bulk.records import DONE, FAILED, Item, Record
 from sesr.bulk.settings import Settings, computed_by, digest, fingerprint
 from sesr.bulk.stores import Store
-from sesr.errors import SesrError, StoreError
+from sesr.errors import PictureError, SesrError, StoreError
 from sesr.files.open import picture_size
 from sesr.jobs.budget import MemoryBudget
 
@@ -92,6 +93,8 @@ class Worker:
         self._check()
         started = time.time()
         try:
+            if not item.key:
+                raise PictureError("the key is empty; leave it out")
             if not again and (there := self._made(item)):
                 return there
             with temporary_folder() as folder:
@@ -103,8 +106,7 @@ class Worker:
         except MemoryError:
             reason = "not enough memory; give the worker more, or take fewer at a time"
         except OSError as error:
-            place = error.filename or tempfile.gettempdir()
-            raise StoreError(f"{place}: {error.strerror or error}; check the temporary folder") from error
+            raise _no_room(error) from error
         except Exception as error:  # a fault of ours: one picture's, not the end of a whole night's work
             what = " ".join(f"{type(error).__name__}: {error}".split())
             reason = f"failed in a way that it should not ({what}); please report it with the picture"
@@ -139,6 +141,8 @@ class Worker:
                 self._check()
                 self._upscaler.upscale_file(source, target, self._writing, self._watch, page=self._settings.page)
         except SesrError as error:
+            if (fault := _fault_of_place(error)) is not None:
+                raise fault from error
             raise type(error)(_without(str(error), str(source), str(target))) from error
         kind = mimetypes.guess_type(target.name)[0]
         attributes = {SOURCE_ETAG: etag or "", FINGERPRINT: self._digest}
@@ -150,6 +154,26 @@ class Worker:
 
     def _watch(self, _rows: int, _total: int) -> None:
         self._check()
+
+
+def _fault_of_place(error: BaseException | None) -> OSError | None:
+    """Return what kept a file from being written, if that was the place and not the picture."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _no_room(error: OSError) -> StoreError:
+    """Return an error for a temporary folder that cannot be used. It ends the work: others would fare no better."""
+    reason = error.strerror or str(error)
+    try:
+        place = tempfile.gettempdir()
+    except OSError:
+        place = "none"
+    advice = "set TMPDIR to a folder that has room and can be written, and run it again"
+    return StoreError(f"the temporary folder, {place}, cannot be used ({reason}); {advice}")
 
 
 def _without(message: str, *names: str) -> str:

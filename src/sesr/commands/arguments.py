@@ -37,7 +37,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=DEFAULT_NETWORK,
         metavar="NAME|FILE",
-        help="network: a name, or a file (default: %(default)s)",
+        help=f"network: a name, or a file (default: {DEFAULT_NETWORK})",
     )
 
 
@@ -78,7 +78,7 @@ def add_engine_name(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("native", "openvino", "litert", "torch"),
         default="native",
-        help="engine that runs the network (default: %(default)s)",
+        help="engine that runs the network (default: native)",
     )
 
 

@@ -5,10 +5,22 @@ from typing import TYPE_CHECKING
 
 from sesr.commands.arguments import Arguments, wanted_size
 from sesr.errors import UsageError
+from sesr.network.variants import DEFAULT_NETWORK
 
 if TYPE_CHECKING:
     from sesr.bulk.job import Job
     from sesr.bulk.settings import Settings
+
+
+USUAL = {"model": DEFAULT_NETWORK, "engine": "native", "sharpen": 0.0, "tile": 0}
+"""Options that `sesr upscale` leaves at None, so that a plan's own are told from those that were given."""
+
+
+def fill_in(arguments: Arguments) -> None:
+    """Give the options that were not given their usual values."""
+    for name, usual in USUAL.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, usual)
 
 
 def settings_of(arguments: Arguments) -> "Settings":
@@ -23,7 +35,7 @@ def settings_of(arguments: Arguments) -> "Settings":
         model=arguments.model,
         size=None if size is None else size.label,
         engine=arguments.engine,
-        tile=arguments.tile,
+        tile=arguments.tile or None,
         int8=arguments.int8,
         photo=arguments.photo,
         sharpen=arguments.sharpen,
@@ -43,10 +55,14 @@ def whole_settings(arguments: Arguments) -> "Settings":
 
 
 def check_settings(job: "Job", arguments: Arguments) -> None:
-    """Raise `UsageError` if options differ from the job's. Those at their defaults are taken as not given."""
+    """Raise `UsageError` if options that were given differ from the job's."""
     from sesr.bulk.settings import Settings
 
-    ours, usual = settings_of(arguments), Settings()
+    size = arguments.scale if arguments.size is None else arguments.size
+    others = {"size": size, "keep_notes": arguments.strip_metadata, "pixel_limit": arguments.max_megapixels}
+    options = {**vars(arguments), **others}
     names = [field.name for field in fields(Settings)]
-    given = {name: getattr(ours, name) for name in names if getattr(ours, name) != getattr(usual, name)}
-    job.check(replace(job.settings, **given))
+    given = [name for name in names if options[name] is not None and options[name] is not False]
+    fill_in(arguments)
+    ours = settings_of(arguments)
+    job.check(replace(job.settings, **{name: getattr(ours, name) for name in given}))

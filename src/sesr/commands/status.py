@@ -20,11 +20,10 @@ def add_status(commands: "Commands") -> None:
     parser.add_argument("--job", default="default", metavar="NAME", help="name of the job (default: %(default)s)")
     parser.add_argument(
         "--failed",
-        nargs="?",
-        const="",
-        metavar="PARQUET",
-        help="list the pictures that failed, with reasons, or write them to a Parquet file",
+        action="store_true",
+        help="list the pictures that failed, with reasons",
     )
+    parser.add_argument("--failed-to", metavar="FILE", help="write them to a Parquet file")
     parser.add_argument("--json", action="store_true", help="print an object; with --failed, one a line for each")
 
 
@@ -34,8 +33,12 @@ def _status(arguments: Arguments) -> int:
     from sesr.bulk.stores import Store, as_url
 
     job = open_job(Store(as_url(arguments.output)), arguments.job)
-    if arguments.failed is not None:
-        return _failed(job, arguments.failed, arguments.json)
+    if arguments.failed_to is not None:
+        _write_failed(job, arguments.failed_to)
+    if arguments.failed:
+        _print_failed(job, arguments.json)
+    if arguments.failed or arguments.failed_to is not None:
+        return 0
     status = job_status(job)
     print(json.dumps(status.as_dict()) if arguments.json else _text(job, status))
     return 0
@@ -55,23 +58,25 @@ def _text(job: "Job", status: "Status") -> str:
     return "\n".join(map(plain, lines))
 
 
-def _failed(job: "Job", file: str, as_json: bool) -> int:
-    """Print the pictures that failed, or write them to a file."""
-    from sesr.bulk.records import log_bytes
+def _print_failed(job: "Job", as_json: bool) -> None:
+    """Print the pictures that failed."""
     from sesr.bulk.status import failed_records
 
-    if file:
-        from sesr.atomic import writing
-
-        if "://" in file:
-            raise UsageError(f"--failed {file}: name a file here")
-        with writing(Path(file)) as temporary:
-            temporary.write_bytes(log_bytes(failed_records(job), {}))
-        return 0
     for record in failed_records(job):
         line = {"key": record.key, "reason": record.reason, "etag": record.etag}
         print(json.dumps(line) if as_json else plain(f"{record.key}: {record.reason}"))
-    return 0
+
+
+def _write_failed(job: "Job", file: str) -> None:
+    """Write the pictures that failed to a file."""
+    from sesr.atomic import writing
+    from sesr.bulk.records import log_bytes
+    from sesr.bulk.status import failed_records
+
+    if "://" in file:
+        raise UsageError(f"--failed-to {file}: name a file here")
+    with writing(Path(file)) as temporary:
+        temporary.write_bytes(log_bytes(failed_records(job), {}))
 
 
 def _duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from sesr.commands.arguments import (
     tile,
     wanted_size,
 )
+from sesr.commands.jobs import USUAL, fill_in
 from sesr.commands.quiet import quiet_libraries
 from sesr.commands.stop import until_stopped
 from sesr.commands.upscale_report import report_json, report_text
@@ -58,6 +59,7 @@ def add_upscale(commands: "Commands") -> None:
     add_files(parser)
     _add_batch(parser)
     _add_job(parser)
+    parser.set_defaults(**dict.fromkeys(USUAL))
 
 
 def add_patterns(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +96,7 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     )
     add_engine_name(parser)
     parser.add_argument(
-        "-t", "--tile", type=tile, default=None, metavar="N", help="side of the tiles in pixels (default: auto)"
+        "-t", "--tile", type=_tile, default=0, metavar="N", help="side of the tiles in pixels (default: auto)"
     )
 
 
@@ -169,6 +171,7 @@ def _upscale(arguments: Arguments) -> int:
         from sesr.commands.upscale_objects import upscale_objects
 
         return upscale_objects(arguments)
+    fill_in(arguments)
     if not arguments.inputs:
         raise UsageError("name what to enlarge: files, folders, patterns, - for stdin, or a URL")
     from sesr.jobs.patterns import expand_patterns
@@ -248,7 +251,7 @@ def _ready(arguments: Arguments, threads: int | None) -> "Upscaler":
         size=wanted_size(arguments),
         engine=arguments.engine,
         threads=threads,
-        tile=arguments.tile,
+        tile=arguments.tile or None,
         int8=arguments.int8,
         photo=arguments.photo,
         sharpen=arguments.sharpen,
@@ -287,6 +290,11 @@ def _quality(text: str) -> int:
 def _page(text: str) -> int:
     """Parse a page's number, or ``all``: `sesr.jobs.pages.ALL`."""
     return 0 if text == "all" else positive(text)
+
+
+def _tile(text: str) -> int:
+    """Parse a tile's side; 0 for ``auto``."""
+    return tile(text) or 0
 
 
 def _bytes(text: str) -> int:

@@ -10,10 +10,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sesr.commands.arguments import Arguments, plain
-from sesr.commands.jobs import check_settings, whole_settings
+from sesr.commands.jobs import check_settings, fill_in, whole_settings
 from sesr.commands.quiet import quiet_libraries
 from sesr.commands.stop import raise_if_stopped, until_stopped
-from sesr.errors import UsageError
+from sesr.errors import EngineError, StoreError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from sesr.bulk.job import Job
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 def upscale_objects(arguments: Arguments) -> int:
     """Plan the job, if pictures are named, and work on it. Returns the exit code."""
+    try:
+        return _upscale_objects(arguments)
+    except (EngineError, WeightsError) as error:  # else a scheduler would take it for failed pictures
+        error.exit_code = StoreError.exit_code
+        raise
+
+
+def _upscale_objects(arguments: Arguments) -> int:
     from sesr.memory import return_freed_blocks
 
     return_freed_blocks()
@@ -45,6 +53,7 @@ def upscale_objects(arguments: Arguments) -> int:
 
 def _check(arguments: Arguments) -> None:
     """Raise `UsageError` for options that cannot be meant together."""
+    from sesr.bulk.shards import array_variable
     from sesr.bulk.stores import is_url
 
     if len(arguments.inputs) > 1:
@@ -53,6 +62,11 @@ def _check(arguments: Arguments) -> None:
         raise UsageError("- is a stream and goes with files; with a URL, name another URL or a folder")
     if arguments.output is None:
         raise UsageError("name the place for results with -o: a URL or a folder")
+    if not arguments.inputs and (arguments.recursive or arguments.include or arguments.exclude):
+        raise UsageError("-r, --include and --exclude choose pictures, which the plan has done; leave them out")
+    if arguments.inputs and arguments.ray is None and (variable := array_variable(os.environ)) is not None:
+        advice = f"plan first, by sesr plan, and leave out IN (or unset {variable}, and each task does all)"
+        raise UsageError(f"every task of an array would do all of {arguments.inputs[0]}; {advice}")
     if arguments.shard is not None and arguments.inputs:
         raise UsageError("--shard is a part of a planned job; plan it by sesr plan, and leave out IN here")
     if arguments.ray is not None and (arguments.jobs or arguments.memory):
@@ -73,6 +87,7 @@ def _job(arguments: Arguments) -> "tuple[Job, str]":
         job = open_job(output, name)
         check_settings(job, arguments)
         return job, ""
+    fill_in(arguments)
     search = Search(arguments.recursive, tuple(arguments.include or ()), tuple(arguments.exclude or ()))
     planned = make_plan(as_url(arguments.inputs[0]), output, whole_settings(arguments), name=name, search=search)
     return planned.job, str(planned.left_out)

@@ -72,6 +72,10 @@ class TestBytes:
         assert size(found["large"][0]) == (90, 60)
         assert found["large"][0][:2] == b"\xff\xd8"
 
+    def test_a_format_that_there_is_not(self, network: str) -> None:
+        with pytest.raises(UsageError, match="format 'jpgg' is unknown"):
+            UpscaleBytes(model=network, format="jpgg")({"bytes": PICTURES})
+
     def test_a_network_that_there_is_not(self) -> None:
         """This is no picture's fault: it would fail for all."""
         with pytest.raises(UsageError, match="m99"):

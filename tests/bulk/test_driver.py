@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.bulk.conftest import encoded, filled
 
 from sesr.bulk import cluster
 from sesr.bulk.job import Job
+from sesr.bulk.logs import ShardLog
 from sesr.bulk.plan import make_plan
 from sesr.bulk.records import Record, read_log
 from sesr.bulk.settings import Settings
@@ -134,6 +136,28 @@ def test_threads_are_the_processors_of_a_task(settings: Settings, monkeypatch: p
     run(ray, job, monkeypatch, threads=2)
     assert {(call["num_cpus"], call["threads"]) for call in ray.calls} == {(2, 2)}
     assert ray.most_running == 3  # of at most 4: two workers fit
+
+
+def test_more_threads_than_any_node_has(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a task would wait for ever."""
+    with pytest.raises(UsageError, match="--threads 5: the largest node has 4 processors"):
+        run(FakeRay(processors=4), planned(settings, drawn(1)), monkeypatch, threads=5)
+
+
+def test_a_job_that_is_done_keeps_no_logs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = planned(settings, drawn(12), shard=2)
+    run(FakeRay(), job, monkeypatch)
+    alive, most = WeakSet[ShardLog](), [0]
+    real = ShardLog.__init__
+
+    def counted(self: ShardLog, *rest: Any, **options: Any) -> None:  # noqa: ANN401
+        real(self, *rest, **options)
+        alive.add(self)
+        most[0] = max(most[0], len(alive))
+
+    monkeypatch.setattr(ShardLog, "__init__", counted)
+    assert run(FakeRay(), job, monkeypatch) == []
+    assert most[0] <= 2
 
 
 def test_a_dead_workers_pictures_are_tried_again_one_by_one(

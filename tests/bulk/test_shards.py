@@ -276,9 +276,13 @@ def test_a_temporary_folder_that_cannot_be_used_ends_the_work(
             raise PictureError("result.png: cannot be written") from full
         raise full
 
+    def no_room(*_: object) -> int:
+        calls.append(1)
+        raise stores._FileError(full)
+
     job = planned(("memory://in", "memory://out"), drawn(3), settings)
     if where == "fetching":
-        monkeypatch.setattr(stores, "_save", lambda *_: [calls.append(1), _raise(stores._FileError(full))])
+        monkeypatch.setattr(stores, "_save", no_room)
     elif where == "writing":
         monkeypatch.setattr(Upscaler, "upscale_file", failing)
     else:
@@ -288,10 +292,6 @@ def test_a_temporary_folder_that_cannot_be_used_ends_the_work(
         run(job, jobs=1)
     assert len(calls) <= 1
     assert job.output.read(job.key("log", 0)) is None
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
@@ -454,17 +454,47 @@ def test_tasks() -> None:
     assert list(sizes()) == []
 
 
+def slurm(index: int, first: int, last: int, count: int) -> dict[str, str]:
+    """What Slurm tells a task."""
+    values = {"ID": index, "MIN": first, "MAX": last, "COUNT": count}
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
+
+
 @pytest.mark.parametrize(
     ("environment", "part"),
     [
         ({}, None),
-        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "10", "SLURM_ARRAY_TASK_MIN": "1"}, Part(6, 10)),
+        (slurm(7, 0, 9, 10), Part(7, 10)),
         ({"AWS_BATCH_JOB_ARRAY_INDEX": "0", "AWS_BATCH_JOB_ARRAY_SIZE": "3"}, Part(0, 3)),
         ({"JOB_COMPLETION_INDEX": "4"}, Part(4, None)),
     ],
 )
 def test_array_tasks(environment: dict[str, str], part: Part | None) -> None:
     assert array_part(environment) == part
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        slurm(7, 7, 7, 1),  # run again: sbatch --array=7
+        slurm(4, 0, 8, 5),  # with steps: 0-8:2
+        slurm(5, 0, 5, 3),  # with gaps: 0,2,5
+        slurm(1, 1, 10, 10),  # which may be a part of 0-10
+        {"SLURM_ARRAY_TASK_ID": "7"},
+    ],
+)
+def test_arrays_that_do_not_tell_their_parts(environment: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"0 to N - 1 without gaps; give --shard \$SLURM_ARRAY_TASK_ID/N"):
+        array_part(environment)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"JOB_COMPLETION_INDEX": "-1"}, {"AWS_BATCH_JOB_ARRAY_INDEX": "3", "AWS_BATCH_JOB_ARRAY_SIZE": "3"}],
+)
+def test_indexes_that_cannot_be(environment: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="not an index from 0"):
+        array_part(environment)
 
 
 def test_parts() -> None:

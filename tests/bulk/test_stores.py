@@ -178,7 +178,12 @@ def test_names_that_cannot_be_are_a_pictures_fault(
     import obstore
 
     store, calls, real = filled(tmp_path.as_uri(), {"box/a": b"", "file": b""}), [], obstore.put
-    monkeypatch.setattr(obstore, "put", lambda *rest, **options: [calls.append(1), real(*rest, **options)])
+
+    def counted(*rest: Any, **options: Any) -> Any:  # noqa: ANN401
+        calls.append(1)
+        return real(*rest, **options)
+
+    monkeypatch.setattr(obstore, "put", counted)
     with pytest.raises(PictureError, match=f"{reason}; rename it"):
         store.put(key, b"x")
     assert len(calls) == 1

@@ -10,7 +10,7 @@ SURFACE = {
     "upscale": {
         "inputs": None,
         "-o --output": None,
-        "-m --model": "m5",
+        "-m --model": None,
         "-s --scale": None,
         "--size": None,
         "--fit": False,
@@ -19,8 +19,8 @@ SURFACE = {
         "--exclude": None,
         "--int8": False,
         "--photo": False,
-        "--sharpen": 0.0,
-        "--engine": "native",
+        "--sharpen": None,
+        "--engine": None,
         "--threads": None,
         "-t --tile": None,
         "-f --format": None,
@@ -61,7 +61,7 @@ SURFACE = {
         "--strip-metadata": False,
         "--max-megapixels": None,
     },
-    "status": {"output": None, "--job": "default", "--failed": None, "--json": False},
+    "status": {"output": None, "--job": "default", "--failed": False, "--failed-to": None, "--json": False},
     "video": {
         "input": None,
         "output": None,

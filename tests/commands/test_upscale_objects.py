@@ -84,9 +84,11 @@ def test_a_job_in_shards(
     assert (status["pictures"], status["done"], status["failed"], status["left"]) == (4, 3, 1, 0)
     assert main(["status", out, "--failed"]) == 0
     assert capsys.readouterr().out.startswith("broken.jpg: ")
+    assert main(["status", "--failed", out]) == 0
+    assert capsys.readouterr().out.startswith("broken.jpg: ")
     assert main(["status", out, "--failed", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["key"] == "broken.jpg"
-    assert main(["status", out, "--failed", str(tmp_path / "failed.parquet")]) == 0
+    assert main(["status", out, "--failed-to", str(tmp_path / "failed.parquet")]) == 0
     from pyarrow import parquet
 
     assert parquet.read_table(tmp_path / "failed.parquet")["key"].to_pylist() == ["broken.jpg"]
@@ -101,6 +103,64 @@ def test_other_options_are_refused(album: Path, network: str, tmp_path: Path, ca
         error = capsys.readouterr().err
         assert "instead of" in error
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("planned", "given", "message"),
+    [
+        (["-f", "jpg"], ["-f", "png"], "format png instead of jpg"),
+        (["-m", "m3"], ["-m", "m5"], "model m5 instead of m3"),
+        (["-s", "3"], ["-s", "2"], "size x2 instead of x3"),
+        (["--sharpen", "0.3"], ["--sharpen", "0"], "sharpen 0.0 instead of 0.3"),
+        (["--engine", "torch"], ["--engine", "native"], "engine native instead of torch"),
+        (["-t", "256"], ["-t", "auto"], "tile None instead of 256"),
+        (["--max-megapixels", "100"], ["--max-megapixels", "500"], "pixel_limit"),
+        ([], ["--include", "zzz*"], "which the plan has done; leave them out"),
+        ([], ["-r"], "which the plan has done; leave them out"),
+    ],
+)
+def test_usual_values_are_refused_too(
+    planned: list[str], given: list[str], message: str, album: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """Where the plan has others."""
+    if "torch" in planned:
+        pytest.importorskip("torch")
+    out = str(tmp_path / "out")
+    assert main(["plan", str(album), "-o", out, *planned]) == 0
+    assert main(["upscale", "-o", out, *given]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_array_task_plans_nothing(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert main(["upscale", "-r", "memory://in", "-o", "memory://out"]) == 2
+    error = capsys.readouterr().err
+    assert "every task of an array would do all of memory://in; plan first, by sesr plan" in error
+
+
+def test_a_fault_of_the_store_has_an_exit_code_of_its_own(
+    album: Path, network: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    out = str(tmp_path / "out")
+    assert main(["plan", str(album), "-o", out, "-m", network]) == 0
+    real = obstore.put
+
+    def failing(client: object, key: str, *rest: object, **options: object) -> object:
+        if key.endswith(".png"):
+            raise obstore.exceptions.GenericError("down")
+        return real(client, key, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(obstore, "put", failing)
+    monkeypatch.setattr(stores, "WAITS", (0.0,))
+    assert main(["upscale", "-o", out]) == 3
+    assert "down (after 2 tries); run it again" in capsys.readouterr().err
+    monkeypatch.setattr(obstore, "put", real)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["upscale", "-o", out, "--ray"]) == 3  # no picture was tried
 
 
 @pytest.mark.parametrize(

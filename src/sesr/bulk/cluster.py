@@ -54,8 +54,8 @@ def run_on_ray(
         threads: processor threads of a worker.
         again: do what is done once more.
 
-    Raises `UsageError` if no node has so many threads, `NotInstalledError` without Ray, `EngineError` when the cluster cannot be reached, `StoreError` when a store
-    fails.
+    Raises `UsageError` if no node has so many threads, `NotInstalledError` without Ray, `EngineError` when the cluster
+    cannot be reached, `StoreError` when a store fails.
     """
     ray, ours = _start(address)
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sesr.bulk.settings import Settings
 
 
-USUAL = {"model": DEFAULT_NETWORK, "engine": "native", "sharpen": 0.0, "tile": 0}
+USUAL = {"model": DEFAULT_NETWORK, "engine": "native", "sharpen": 0.0}
 """Options that `sesr upscale` leaves at None, so that a plan's own are told from those that were given."""
 
 

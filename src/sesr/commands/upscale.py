@@ -95,9 +95,7 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         help="sharpen the result, from 0 (not at all, the default) over 0.3 (visible) and 1 (strong) to 2",
     )
     add_engine_name(parser)
-    parser.add_argument(
-        "-t", "--tile", type=_tile, default=0, metavar="N", help="side of the tiles in pixels (default: auto)"
-    )
+    parser.add_argument("-t", "--tile", type=_tile, metavar="N", help="side of the tiles in pixels (default: auto)")
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:

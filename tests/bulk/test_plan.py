@@ -237,6 +237,44 @@ class TestInventory:
         assert made.job.items(0) == [Item("a.jpg", 0, None, "a.jpg_x2.png")]
         assert str(made.left_out) == "1 outside of the source"
 
+    def test_keys_that_the_store_will_refuse_are_in_the_plan(self, tmp_path: Path) -> None:
+        """So each becomes a record."""
+        listing = self.table(tmp_path / "i.parquet", key=["a/./b.jpg", "../c.jpg", "a//d.jpg", ".hidden/e.jpg"])
+        job = make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing).job
+        assert [item.key for item in job.items(0)] == ["a/./b.jpg", "../c.jpg", "a//d.jpg"]
+
+    def test_columns_of_other_types(self, tmp_path: Path) -> None:
+        listing = self.table(
+            tmp_path / "i.parquet", key=[b"a.jpg", "ф.jpg".encode()], size=["7", "8"], etag=[b"x", b"y"]
+        )
+        job = make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing).job
+        assert job.items(0) == [Item("a.jpg", 7, "x", "a.jpg_x2.png"), Item("ф.jpg", 8, "y", "ф.jpg_x2.png")]
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"key": [1, 2]}, "the column key is int64 and not text; mend it"),
+            ({"key": [b"\xff.jpg"]}, "the column key is binary and not text"),
+            ({"key": ["a.jpg"], "size": ["large"]}, "the column size is string and not a number of bytes"),
+        ],
+    )
+    def test_columns_that_cannot_be(self, columns: dict[str, object], message: str, tmp_path: Path) -> None:
+        listing = self.table(tmp_path / "i.parquet", **columns)
+        with pytest.raises(UsageError, match=message):
+            make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing)
+
+    def test_versions_and_what_comes_twice(self, tmp_path: Path) -> None:
+        listing = self.table(
+            tmp_path / "i.parquet",
+            key=["a.jpg", "a.jpg", "b.jpg", "c.jpg", "c.jpg"],
+            size=[1, 2, 3, 4, 4],
+            is_latest=[False, True, True, True, True],
+            is_delete_marker=[False, False, True, None, False],
+        )
+        made = make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing)
+        assert [(item.key, item.size) for item in made.job.items(0)] == [("a.jpg", 2), ("c.jpg", 4)]
+        assert str(made.left_out) == "1 listed twice"
+
     def test_no_inventory(self, tmp_path: Path) -> None:
         (tmp_path / "x.parquet").write_text("no Parquet")
         no_key = self.table(tmp_path / "nokey.parquet", name=["a.jpg"])

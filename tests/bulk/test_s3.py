@@ -97,6 +97,16 @@ def test_a_job(s3: Any, network: str) -> None:  # noqa: ANN401
     assert [record.seconds > 0 for record in run_shards(job, [0], jobs=1, threads=1)].count(True) == 1
 
 
+def test_a_bucket_that_there_is_not(s3: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    store = Store("s3://none-such")
+    with pytest.raises(StoreError, match="s3://none-such: no such bucket or container; check the name"):
+        keys(store)
+    with pytest.raises(StoreError, match="s3://none-such: no such bucket or container; check the name"):
+        store.direct()
+    with pytest.raises(StoreError, match="s3://none-such: no such bucket, container or folder; check the name"):
+        store.put("a", b"x")
+
+
 def test_a_key_that_cannot_be_listed_is_named(s3: Any) -> None:  # noqa: ANN401
     for key in ("a.jpg", "b//c.jpg", "d.jpg"):
         s3.put_object(Bucket="pictures", Key=key, Body=b"x")
@@ -106,11 +116,6 @@ def test_a_key_that_cannot_be_listed_is_named(s3: Any) -> None:  # noqa: ANN401
         's3://pictures: cannot be listed for one key (Path "b//c.jpg" contained empty path segment); '
         "rename it, or plan from an inventory (sesr plan --from)"
     )
-
-
-def test_no_bucket(s3: Any) -> None:  # noqa: ANN401
-    with pytest.raises(StoreError, match="s3://nowhere: cannot be listed"):
-        list(Store("s3://nowhere").pages())
 
 
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

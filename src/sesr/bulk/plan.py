@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 from sesr.bulk.job import DEFAULT_JOB, Job, Selection, find_job
@@ -27,7 +28,14 @@ SHARD = 10_000
 
 EVERYTHING = Search(recursive=True)
 
-_COLUMNS = {"key": ("key",), "size": ("size",), "etag": ("etag", "e_tag")}
+_COLUMNS = {
+    "key": ("key",),
+    "size": ("size",),
+    "etag": ("etag", "e_tag"),
+    "latest": ("is_latest",),
+    "deleted": ("is_delete_marker",),
+}
+_NO = (False, "false", "False")
 
 
 @dataclass
@@ -39,17 +47,20 @@ class LeftOut:
         excluded: what patterns left out.
         results: results of this or another job.
         outside: keys of an inventory that are not below the source.
+        twice: keys that came twice in a shard.
     """
 
     suffixes: Counter[str] = field(default_factory=Counter)
     excluded: int = 0
     results: int = 0
     outside: int = 0
+    twice: int = 0
 
     def __str__(self) -> str:
         """Describe it for people: "3 .txt, 1 left out by patterns"; empty if nothing was left out."""
         shown = [f"{count} {suffix or 'without a suffix'}" for suffix, count in self.suffixes.most_common()]
         others = {"left out by patterns": self.excluded, "results": self.results, "outside of the source": self.outside}
+        others["listed twice"] = self.twice
         return ", ".join([*shown, *(f"{count} {text}" for text, count in others.items() if count)])
 
 
@@ -100,7 +111,7 @@ def make_plan(
     plan = secrets.token_hex(8)
     job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
     counts, size = [], 0
-    for number, part in enumerate(_parts(items, shard)):
+    for number, part in enumerate(_parts(items, shard, left_out)):
         output.put(job.key("plan", number), plan_bytes(part))
         counts.append(len(part))
         size += sum(item.size for item in part)
@@ -149,18 +160,44 @@ def _of_inventory(inventory: str, source: str) -> Iterator[Listed]:
     try:
         file = pq.ParquetFile(BytesIO(_downloaded(inventory)) if is_url(inventory) else inventory)
         names = set(file.schema_arrow.names)
-        columns = [next((name for name in known if name in names), None) for known in _COLUMNS.values()]
-        if columns[0] is None:
+        columns = {kind: next((name for name in known if name in names), None) for kind, known in _COLUMNS.items()}
+        if columns["key"] is None:
             raise UsageError(f"{inventory}: has no column key; it needs key, and better size and etag too")
-        for batch in file.iter_batches(10_000, columns=[name for name in columns if name is not None]):
-            values = [[None] * len(batch) if name is None else batch[name].to_pylist() for name in columns]
-            for key, size, etag in zip(*values, strict=True):
+        for batch in file.iter_batches(10_000, columns=[name for name in columns.values() if name is not None]):
+            rows = {kind: _values(batch, kind, name, inventory) for kind, name in columns.items()}
+            for key, size, etag, latest, deleted in zip(*rows.values(), strict=True):
+                if latest in _NO or (deleted is not None and deleted not in _NO):
+                    continue  # an earlier version, or one that says that there is none any more
                 inside = key is not None and key.startswith(prefix)
-                yield key[len(prefix) :] if inside else "", size or 0, None if etag is None else str(etag).strip('"')
+                yield key[len(prefix) :] if inside else "", size or 0, None if etag is None else etag.strip('"')
     except OSError as error:
         raise UsageError(f"{inventory}: cannot be read ({error.strerror or error}); check the name") from error
     except ValueError as error:  # pyarrow's own are of this kind
         raise UsageError(f"{inventory}: not a Parquet file; write the inventory as Parquet") from error
+
+
+def _values(batch: Any, kind: str, column: str | None, inventory: str) -> list[Any]:  # noqa: ANN401 - pyarrow's
+    """Return a column's values as what they stand for. Raises `UsageError` for others."""
+    pa, _ = import_parquet()
+    if column is None:
+        return [None] * len(batch)
+    values = batch[column]
+    wanted = {"key": pa.string(), "etag": pa.string(), "size": pa.int64()}.get(kind, values.type)
+    try:
+        if kind == "key" and not _is_text(values.type):
+            raise pa.ArrowInvalid
+        found: list[Any] = values.cast(wanted).to_pylist()
+    except pa.ArrowException as error:
+        need = "a number of bytes" if kind == "size" else "text"
+        raise UsageError(f"{inventory}: the column {column} is {values.type} and not {need}; mend it") from error
+    return found
+
+
+def _is_text(kind: Any) -> bool:  # noqa: ANN401 - a type of pyarrow's
+    pa, _ = import_parquet()
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(inner) for test in tests)
 
 
 def _prefix(source: str) -> str:
@@ -194,7 +231,7 @@ class _Choice:
             self._left_out.outside += 1
             return False
         *folders, last = key.split("/")
-        if not last or last.startswith(".") or any(part.startswith(".") or part in SYSTEM_FOLDERS for part in folders):
+        if not last or last.startswith(".") or any(map(_is_hidden, folders)):
             return False  # markers of folders, our own jobs, and what systems leave
         suffix = PurePosixPath(last).suffix.lower()
         if suffix not in PICTURE_SUFFIXES:
@@ -214,6 +251,11 @@ class _Choice:
         return self._search.takes(path) and not any(map(self._search.leaves_out, path.parents))
 
 
+def _is_hidden(folder: str) -> bool:
+    """Tell whether a folder is hidden or the system's. Steps, which inventories may have, are refused by the store."""
+    return folder not in (".", "..") and (folder.startswith(".") or folder in SYSTEM_FOLDERS)
+
+
 def _is_result(name: str) -> bool:
     """Tell whether a name is that of a result: ``b.jpg_x2.png``."""
     source, _, label = PurePosixPath(name).stem.rpartition("_")
@@ -231,12 +273,13 @@ def _items(listed: Iterable[Listed], settings: Settings, choice: _Choice) -> Ite
             yield Item(key, size, etag, settings.target(key, label))
 
 
-def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    part: list[Item] = []
+def _parts(items: Iterable[Item], size: int, left_out: LeftOut) -> Iterator[list[Item]]:
+    part: dict[str, Item] = {}
     for item in items:
-        part.append(item)
+        left_out.twice += item.key in part
+        part[item.key] = item
         if len(part) == size:
-            yield part
-            part = []
+            yield list(part.values())
+            part = {}
     if part:
-        yield part
+        yield list(part.values())

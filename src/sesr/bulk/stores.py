@@ -209,7 +209,7 @@ class Store:
     def pages(self) -> Iterator[list[Listed]]:
         """Yield all objects, a thousand at a time, as the store lists them.
 
-        A listing that breaks off goes on where it was. Raises `StoreError`, `PictureError` if there is no such place.
+        A listing that breaks off goes on where it was. Raises `StoreError`, `PictureError` if there is no such folder.
         """
         import obstore
         from obstore import exceptions
@@ -228,12 +228,8 @@ class Store:
                 reason = _one_line(error).removeprefix("Encountered object with invalid path: ")
                 advice = "rename it, or plan from an inventory (sesr plan --from)"
                 raise StoreError(f"{self.url}: cannot be listed for one key ({reason}); {advice}") from error
-            except (exceptions.PermissionDeniedError, PermissionError) as error:
-                advice = "check the credentials and their rights"
-                raise StoreError(f"{self.url}: listing is denied; {advice}") from error
-            except FileNotFoundError as error:
-                raise PictureError(f"{self.url}: no such bucket or container; check the name") from error
             except _faults() as error:
+                self._check_place(error)
                 out_of_order = self._local and last is not None  # so nobody knows what has not come yet
                 if out_of_order or not self._waited(tries):
                     reason = _reason(error)
@@ -245,6 +241,13 @@ class Store:
 
         found = self._tried("", lambda: obstore.list_with_delimiter(self._client), denied=StoreError)
         return [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in found["objects"]]
+
+    def _check_place(self, error: BaseException) -> None:
+        """Raise for a listing's fault that is no passing one: there is no such place, or nobody may look at it."""
+        if "404 Not Found" in str(error):
+            raise StoreError(f"{self.url}: no such bucket or container; check the name") from error
+        if "403 Forbidden" in str(error):
+            raise StoreError(f"{self.url}: access is denied; check the credentials and their rights") from error
 
     def _waited(self, tries: Iterator[float]) -> bool:
         """Wait before a further try; False if there is none left, or nobody wants one any more."""
@@ -268,6 +271,7 @@ class Store:
             except (exceptions.PermissionDeniedError, PermissionError) as error:
                 raise denied(f"{self.name(key)}: access is denied; check the credentials and their rights") from error
             except _faults() as error:
+                self._check_place(error)
                 if (refusal := _refusal(error)) is not None:
                     raise PictureError(f"{self.name(key)}: {refusal}; rename it") from error
                 if not self._waited(tries):

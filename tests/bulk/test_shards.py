@@ -440,6 +440,19 @@ def test_large_pictures_are_handed_back(settings: Settings) -> None:
     assert large == Large(item, settings.upscaler(1).memory((30, 20), Path("a.png")))
 
 
+def test_a_log_here_is_written_more_often(settings: Settings, tmp_path: Path) -> None:
+    """Nothing else knows what is done."""
+    job = planned((tmp_path.joinpath("in").as_uri(), tmp_path.joinpath("out").as_uri()), drawn(1), settings)
+    now = [0.0]
+    log = ShardLog(job, 0, clock=lambda: now[0])
+    for number, (when, count) in enumerate([(1.0, None), (2.5, 2), (3.5, 2), (60.0, 4)]):
+        log.add(Record(str(number), None, "done"))
+        now[0] = when
+        log.flush(due=True)
+        content = job.output.read(job.key("log", 0))
+        assert (None if content is None else len(read_log(content, "log"))) == count
+
+
 def sizes(*given: int) -> Iterator[list[int]]:
     items = [Item(str(number), size, None, "") for number, size in enumerate(given)]
     return ([item.size for item in task] for task in tasks(items))

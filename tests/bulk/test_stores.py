@@ -227,7 +227,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     import obstore
 
     def failing(*_: Any, **__: Any) -> Any:  # noqa: ANN401
-        raise exceptions.GenericError("Error performing PUT http://169.254.169.254/latest/api/token in 3s")
+        raise exceptions.GenericError("Error performing PUT http://169.254.169.254/latest/api/token: 403 Forbidden")
 
     monkeypatch.setattr(obstore, "get", failing)
     with pytest.raises(StoreError, match="no credentials: none in the environment, and this machine has no role"):

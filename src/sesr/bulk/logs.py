@@ -1,9 +1,9 @@
 """Logs: which pictures of a shard are done, and which were being worked on when a process died.
 
 The log is one Parquet object per shard. It is written anew every half minute and at the end, so it may lag behind the
-results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written every other second, and
-what it does not know is done again. A log that is damaged, or of other settings, counts as none, and is written anew.
-When two processes work on one shard, the last to write wins, and both have made the same results.
+results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written every other second, less often as it grows, and what
+it does not know is done again. A log that is damaged, or of other settings, counts as none, and is written anew. When
+two processes work on one shard, the last to write wins, and both have made the same results.
 
 A process that is killed (out of memory, a decoder that crashes) can say nothing. So it says beforehand what it begins,
 in ``started-*.json``, and takes it back afterwards. The next process finds the pictures that were under way: those are
@@ -28,7 +28,10 @@ FLUSH = 30.0
 """Seconds between two writings of a log."""
 
 FLUSH_HERE = 2.0
-"""The same in a local folder, where writing costs nothing, and where the log alone knows what is done."""
+"""The same in a local folder, where no request is paid for, and where the log alone knows what is done."""
+
+_SHARE = 0.02
+"""Most of the time that a local log may take."""
 
 
 class ShardLog:
@@ -43,7 +46,7 @@ class ShardLog:
         self._begun = self._written = clock()
         self._added, self._alone = 0, threading.Lock()
         self._changed = content is not None and not self._records
-        self._every = FLUSH if job.output.keeps_attributes else FLUSH_HERE
+        self._every, self._here = (FLUSH, False) if job.output.keeps_attributes else (FLUSH_HERE, True)
 
     def missing(self, items: Iterable[Item]) -> list[Item]:
         """Return the pictures that are not done, or have changed since."""
@@ -70,10 +73,13 @@ class ShardLog:
         now = self._clock()
         if not self._changed or (due and now - self._written < self._every):
             return
+        started = time.perf_counter()
         with self._alone:
             records, self._changed = list(self._records.values()), False
         self._job.output.put(self._key, log_bytes(records, self._notes(records, now)))
         self._written = now
+        if self._here:
+            self._every = max(FLUSH_HERE, (time.perf_counter() - started) / _SHARE)
 
     def _earlier(self, content: bytes | None) -> list[Record]:
         """Return what an earlier process wrote; nothing if it is damaged, or of other settings."""

@@ -6,7 +6,7 @@ shard has ten thousand rows at most, so a process never holds more than that of 
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from sesr.errors import NotInstalledError, StoreError
@@ -88,7 +88,8 @@ def log_bytes(records: Iterable[Record], notes: Mapping[str, str]) -> bytes:
     pa, _ = import_parquet()
     kinds: dict[Any, Any] = {float: pa.float64(), int: pa.int64()}
     schema = pa.schema([(field.name, kinds.get(field.type, pa.string())) for field in fields(Record)])
-    table = pa.Table.from_pylist([asdict(record) for record in records], schema)
+    rows = list(records)
+    table = pa.table({name: [getattr(record, name) for record in rows] for name in schema.names}, schema)
     return _written(table.replace_schema_metadata(dict(notes)), ("key",))
 
 

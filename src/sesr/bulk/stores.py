@@ -244,6 +244,8 @@ class Store:
 
     def _check_place(self, error: BaseException) -> None:
         """Raise for a listing's fault that is no passing one: there is no such place, or nobody may look at it."""
+        if _lacks_credentials(error):
+            return
         if "404 Not Found" in str(error):
             raise StoreError(f"{self.url}: no such bucket or container; check the name") from error
         if "403 Forbidden" in str(error):
@@ -325,9 +327,14 @@ def _refusal(error: BaseException) -> str | None:
     return found[1].strip().lower() if wrong else None
 
 
+def _lacks_credentials(error: BaseException) -> bool:
+    """Tell whether the last place to find some was asked in vain: the server that knows a machine's role."""
+    return any(server in str(error) for server in _SERVERS_OF_ROLES)
+
+
 def _reason(error: BaseException) -> str:
     """Return a fault as one line: the library's, or what it means."""
-    if any(server in str(error) for server in _SERVERS_OF_ROLES):
+    if _lacks_credentials(error):
         return "no credentials: none in the environment, and this machine has no role"
     return _one_line(error)
 

@@ -76,3 +76,13 @@ def test_a_plan_that_was_made_again_counts_its_own_pictures() -> None:
     status = job_status(job, now=1002)
     assert (status.pictures, status.done, status.failed, status.left) == (10, 8, 0, 2)
     assert list(failed_records(job)) == []
+
+
+def test_logs_of_other_settings_count_as_none() -> None:
+    """As after a damaged job that was planned anew."""
+    job = planned(10, 10)
+    log(job, 0, 1000, 1001, 9, 1)
+    job.output.put(".sesr/default/job.json", b"half")
+    job = make_plan("memory://in", job.output, Settings(size="x3")).job
+    assert (job_status(job).done, job_status(job).failed) == (0, 0)
+    assert list(failed_records(job)) == []

@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -94,7 +94,9 @@ class _Driver:
     """Hands out tasks and collects records; arguments as for `run_on_ray`."""
 
     def __init__(self, ray: Any, job: Job, threads: int, again: bool) -> None:  # noqa: ANN401 - the module
-        self._ray, self._job, self._threads, self._again = ray, job, threads, again
+        self._stop = threading.Event()
+        self._job = replace(job, output=job.output.until(self._stop))
+        self._ray, self._threads, self._again = ray, threads, again
         self._remote = ray.remote(max_retries=0)(upscale_task)
         self._running: dict[Any, _Task] = {}
         self._open: set[_Open] = set()
@@ -114,7 +116,9 @@ class _Driver:
                 ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_WAITING)
                 for answer in ready:
                     yield from self._taken(answer)
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):  # then a store that is down is not waited for
+                self._stop.set()
             for answer in self._running:
                 self._ray.cancel(answer)
             if self._running:  # so that workers leave nothing in their temporary folders

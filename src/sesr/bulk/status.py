@@ -6,13 +6,14 @@ log of an earlier plan is compared with the present one, row by row.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sesr.bulk.job import Job
 from sesr.bulk.records import FAILED, Record, read_log, read_notes
+from sesr.bulk.settings import digest
 
 ACTIVE = 600.0
 """Seconds since a log was written within which its shard counts as being worked on."""
@@ -87,10 +88,16 @@ def failed_records(job: Job) -> Iterator[Record]:
     """Yield the records of pictures that failed. Raises `StoreError`."""
     for shard in range(len(job.counts)):
         content = job.output.read(job.key("log", shard))
-        if content is not None:
-            records = read_log(content, job.output.name(job.key("log", shard)))
+        name = job.output.name(job.key("log", shard))
+        if content is not None and _is_of(job, read_notes(content, name)):
+            records = read_log(content, name)
             planned = {item.key for item in job.items(shard)} if any(r.status == FAILED for r in records) else set()
             yield from (record for record in records if record.status == FAILED and record.key in planned)
+
+
+def _is_of(job: Job, notes: Mapping[str, str]) -> bool:
+    """Tell whether a log is of the job's present settings; it may have been damaged, and planned anew with others."""
+    return notes.get("fingerprint") == digest(job.fingerprint)
 
 
 def _tally(job: Job, shard: int, now: float) -> _Tally:
@@ -99,6 +106,8 @@ def _tally(job: Job, shard: int, now: float) -> _Tally:
     if end is None:
         return _Tally()
     notes = read_notes(end, job.output.name(key))
+    if not _is_of(job, notes):
+        return _Tally()
     done, failed = int(notes["done"]), int(notes["failed"])
     if notes["plan"] != job.plan:
         done, failed = _counted(job, shard)

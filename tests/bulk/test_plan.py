@@ -1,5 +1,6 @@
 """Plans: which keys are taken, into which shards, under which fingerprint."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.bulk.conftest import filled
 
-from sesr.bulk.job import find_job, open_job
+from sesr.bulk.job import _networks, find_job, open_job
 from sesr.bulk.plan import make_plan
 from sesr.bulk.records import Item, plan_bytes, read_plan
 from sesr.bulk.settings import Settings
@@ -323,12 +324,19 @@ def test_a_plan_is_small() -> None:
     assert len(content) < 30 * len(items)
 
 
-def test_a_network_of_ones_own_travels_with_the_job(network: str, tmp_path: Path) -> None:
+def test_a_network_of_ones_own_travels_with_the_job(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another machine does not have the file."""
+    _networks.cache_clear()
     own = tmp_path / "own.safetensors"
     own.write_bytes(Path(network).read_bytes())
     planned(settings=Settings(model=str(own), size="x2"))
     own.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+        with pytest.raises(StoreError, match=r"the temporary folder, .*none, cannot be used .*; set TMPDIR"):
+            open_job(Store("memory://out"))
     job = open_job(Store("memory://out"))
     job.check()
     assert Path(job.settings.model).read_bytes() == Path(network).read_bytes()

@@ -20,7 +20,7 @@ from typing import Any
 from sesr.atomic import temporary_folder
 from sesr.bulk.records import DamagedError, Item, read_plan
 from sesr.bulk.settings import Settings, difference, fingerprint
-from sesr.bulk.stores import Store
+from sesr.bulk.stores import Store, unusable_folder
 from sesr.errors import StoreError, UsageError
 from sesr.network.zoo import is_file
 
@@ -162,6 +162,14 @@ def _with_network(settings: Settings, output: Store, name: str) -> Settings:
     """Return settings whose network is on this machine: at the planner's path, or copied from the job."""
     if not is_file(settings.model) or Path(settings.model).is_file():
         return settings
+    try:
+        return replace(settings, model=str(_copied_network(settings, output, name)))
+    except OSError as error:
+        raise unusable_folder(error) from error
+
+
+def _copied_network(settings: Settings, output: Store, name: str) -> Path:
+    """Return a copy of the job's network, which this process makes once."""
     place = Path(_networks(), *(part.replace(":", "") for part in (output.url + "/" + name).split("/") if part))
     place.mkdir(parents=True, exist_ok=True)
     copy = place / Path(settings.model).name
@@ -169,7 +177,7 @@ def _with_network(settings: Settings, output: Store, name: str) -> Settings:
         partial = copy.with_suffix(".part")
         output.fetch(_network_key(name, settings), partial)
         partial.rename(copy)
-    return replace(settings, model=str(copy))
+    return copy
 
 
 @cache

@@ -19,6 +19,7 @@ import os
 import random
 import re
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -344,6 +345,17 @@ def _faults() -> tuple[type[Exception], ...]:
     from obstore import exceptions
 
     return exceptions.BaseError, OSError, TimeoutError
+
+
+def unusable_folder(error: OSError) -> StoreError:
+    """Return an error for a temporary folder that cannot be used. It ends the work: others would fare no better."""
+    reason = error.strerror or str(error)
+    try:
+        place = tempfile.gettempdir()
+    except OSError:
+        place = "none"
+    advice = "set TMPDIR to a folder that has room and can be written, and run it again"
+    return StoreError(f"the temporary folder, {place}, cannot be used ({reason}); {advice}")
 
 
 def _check(url: str) -> None:

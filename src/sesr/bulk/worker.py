@@ -9,7 +9,6 @@ look at the store: the result is there.
 
 import errno
 import mimetypes
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from sesr.atomic import temporary_folder
 from sesr.bulk.records import DONE, FAILED, Item, Record
 from sesr.bulk.settings import Settings, computed_by, digest, fingerprint
-from sesr.bulk.stores import Store
+from sesr.bulk.stores import Store, unusable_folder
 from sesr.errors import PictureError, SesrError, StoreError
 from sesr.files.open import picture_size
 from sesr.jobs.budget import MemoryBudget
@@ -106,7 +105,7 @@ class Worker:
         except MemoryError:
             reason = "not enough memory; give the worker more, or take fewer at a time"
         except OSError as error:
-            raise _no_room(error) from error
+            raise unusable_folder(error) from error
         except Exception as error:  # a fault of ours: one picture's, not the end of a whole night's work
             what = " ".join(f"{type(error).__name__}: {error}".split())
             reason = f"failed in a way that it should not ({what}); please report it with the picture"
@@ -163,17 +162,6 @@ def _fault_of_place(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _no_room(error: OSError) -> StoreError:
-    """Return an error for a temporary folder that cannot be used. It ends the work: others would fare no better."""
-    reason = error.strerror or str(error)
-    try:
-        place = tempfile.gettempdir()
-    except OSError:
-        place = "none"
-    advice = "set TMPDIR to a folder that has room and can be written, and run it again"
-    return StoreError(f"the temporary folder, {place}, cannot be used ({reason}); {advice}")
 
 
 def _without(message: str, *names: str) -> str:

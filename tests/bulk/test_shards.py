@@ -445,7 +445,7 @@ def test_a_log_here_is_written_more_often(settings: Settings, tmp_path: Path) ->
     job = planned((tmp_path.joinpath("in").as_uri(), tmp_path.joinpath("out").as_uri()), drawn(1), settings)
     now = [0.0]
     log = ShardLog(job, 0, clock=lambda: now[0])
-    for number, (when, count) in enumerate([(1.0, None), (2.5, 2), (3.5, 2), (60.0, 4)]):
+    for number, (when, count) in enumerate([(0.1, None), (0.4, 2), (0.5, 2), (60.0, 4)]):
         log.add(Record(str(number), None, "done"))
         now[0] = when
         log.flush(due=True)

@@ -27,7 +27,7 @@ MOST_DEATHS = 3
 FLUSH = 30.0
 """Seconds between two writings of a log."""
 
-FLUSH_HERE = 2.0
+FLUSH_HERE = 0.25
 """The same in a local folder, where no request is paid for, and where the log alone knows what is done."""
 
 _SHARE = 0.02

@@ -11,6 +11,7 @@ Importing this module imports no engine. The network is loaded when the first ba
 and the objects can be pickled. They use one processor thread unless told otherwise, since pipelines run many workers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["UpscaleBytes", "UpscaleImages", "UpscaleObjects"]
 
 
-class _Lazy:
+class _Lazy(ABC):
     """Loads what it needs at the first batch, and forgets it where it is pickled."""
 
     def __init__(self) -> None:
@@ -34,8 +35,9 @@ class _Lazy:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_loaded": None}
 
+    @abstractmethod
     def _load(self) -> Any:  # noqa: ANN401 - each has its own
-        raise NotImplementedError
+        """Return what a batch needs."""
 
     def _ready(self) -> Any:  # noqa: ANN401
         if self._loaded is None:

@@ -24,7 +24,7 @@ class SesrError(Exception):
     """Base of all errors raised on purpose; its text is one line for a person."""
 
     exit_code = 1
-    """Of the command that it ends."""
+    """Exit code of the command that it ends."""
 
 
 class UsageError(SesrError):

@@ -1,4 +1,4 @@
-"""What jobs over many pictures cost: in small, since figures are a benchmark's matter."""
+"""The benchmark of jobs over many pictures: in small, since figures are a benchmark's matter."""
 
 import sys
 from dataclasses import replace

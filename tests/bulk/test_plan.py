@@ -76,7 +76,7 @@ def test_what_is_left_out() -> None:
 
 
 def test_results_are_no_pictures_to_enlarge(tmp_path: Path) -> None:
-    """Where results go below the pictures, or to the same place."""
+    """Results go below the pictures, or to the same place."""
     for url, results in (("memory://one", "memory://one"), (tmp_path.as_uri(), f"{tmp_path.as_uri()}/large")):
         filled(url, PICTURES)
         output = Store(results)

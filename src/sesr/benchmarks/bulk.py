@@ -147,7 +147,7 @@ def _plan(scope: Scope) -> Iterator[Measurement]:
 
 
 def _overhead(scope: Scope) -> Iterator[Measurement]:
-    """What a worker adds to upscaling a file: fetching, putting, temporary files, a record."""
+    """Measure what a worker adds to upscaling a file: fetching, putting, temporary files, a record."""
     count = max(3, scope.pictures // 4)
     how = f"{count} JPEGs of 0.08 megapixels, median of {scope.rounds} rounds in turns with upscale_file"
     with _places() as (source, out):

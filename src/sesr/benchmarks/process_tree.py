@@ -22,7 +22,7 @@ _PERIOD = 0.25
 
 @dataclass(frozen=True)
 class TreeUsage:
-    """What a command and its processes took.
+    """Time and memory of a command and its processes.
 
     Attributes:
         cpu: seconds of processor time.

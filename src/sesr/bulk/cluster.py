@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -75,7 +75,7 @@ class _Open:
 
 @dataclass
 class _Task:
-    """What is handed to a worker.
+    """Pictures that are handed to a worker.
 
     Attributes:
         shard: to which it belongs.
@@ -87,7 +87,7 @@ class _Task:
     shard: _Open
     items: list[Item]
     deaths: int = 0
-    memory: int = field(default=0)
+    memory: int = 0
 
 
 class _Driver:

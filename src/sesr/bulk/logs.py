@@ -1,7 +1,7 @@
 """Logs: which pictures of a shard are done, and which were being worked on when a process died.
 
 The log is one Parquet object per shard. It is written anew every half minute and at the end, so it may lag behind the
-results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written every other second, less
+results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written four times a second, less
 often as it grows, and what it does not know is done again. A log that is damaged, or of other settings, counts as none,
 and is written anew. When two processes work on one shard, the last to write wins, and both have made the same results.
 

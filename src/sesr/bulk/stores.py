@@ -49,7 +49,7 @@ _memories: dict[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a store says about an object.
+    """An object, as the store tells of it.
 
     Attributes:
         etag: changes whenever the object does; None where the store has none.
@@ -105,7 +105,7 @@ class Store:
 
     @property
     def keeps_attributes(self) -> bool:
-        """Whether objects can have attributes."""
+        """True if objects can have attributes."""
         return not self._local
 
     def until(self, stop: threading.Event) -> "Store":

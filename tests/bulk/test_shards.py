@@ -268,6 +268,7 @@ def test_a_temporary_folder_that_cannot_be_used_ends_the_work(
     """It is no picture's fault, and no store's: nothing is tried again."""
     from sesr.inference.upscale import Upscaler
 
+    monkeypatch.setattr("sesr.bulk.tasks.MOST_SHARE", 1)  # tasks of 16, to the end
     full, calls = OSError(errno.ENOSPC, "No space left on device"), []
 
     def failing(*_: object, **__: object) -> Any:  # noqa: ANN401
@@ -460,9 +461,14 @@ def sizes(*given: int) -> Iterator[list[int]]:
 
 def test_tasks() -> None:
     mb = 1 << 20
-    assert [len(task) for task in sizes(*[1000] * 40)] == [16, 16, 8]
-    assert list(sizes(100, 30 * mb, 9 * mb, 200)) == [[30 * mb], [9 * mb], [200, 100]]
-    assert list(sizes(3 * mb, 3 * mb, 3 * mb)) == [[3 * mb, 3 * mb], [3 * mb]]
+    lengths = [len(task) for task in sizes(*[1000] * 10000)]
+    assert lengths[:500] == [16] * 500
+    assert lengths == sorted(lengths, reverse=True)
+    assert (lengths[-1], sum(lengths)) == (1, 10000)
+    assert len(lengths) < 10000 / 16 * 1.3
+    assert [len(task) for task in sizes(*[1000] * 40)] == [1] * 40
+    assert list(sizes(100, 30 * mb, 9 * mb, 200)) == [[30 * mb], [9 * mb], [200], [100]]
+    assert next(sizes(*[3 * mb] * 100)) == [3 * mb, 3 * mb]
     assert list(sizes(3 * mb, 100)) == [[3 * mb], [100]]  # not of one class
     assert list(sizes()) == []
 

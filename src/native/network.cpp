@@ -361,7 +361,7 @@ void Network::pack_tail(const LayerWeights<Weight, Bias>& source) {
     const Index taps = shape_.f * k * k;
     tail_.dwords = dwords();
     tail_.outputs = outputs();
-    tail_.outputs_per_pass = outputs() % 3 == 0 ? 3 : 4;
+    tail_.outputs_per_pass = outputs() % 3 == 0 ? 3 : own.tail_outputs;
     char* weights = allocate<char>(static_cast<std::size_t>(tail_.outputs * k * k * tail_.dwords) * 4);
     Bias* bias = allocate<Bias>(static_cast<std::size_t>(tail_.outputs));
     for (Index o = 0; o < tail_.outputs; ++o) {

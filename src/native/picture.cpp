@@ -1,5 +1,6 @@
 #include "picture.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -14,7 +15,8 @@ namespace sesr {
 
 namespace {
 
-constexpr Index RGB = 3;
+constexpr Index RGB = 3, RGBA = 4;
+constexpr std::uint8_t OPAQUE = 255;
 
 // One output of a row as luma Y/255, not rounded. `input` is luma in the same form.
 void make_luma(const Network& network, Index output, const void* sums, const float* input, float* luma, Index n) {
@@ -85,22 +87,26 @@ class LumaRows : public Rows {
 class PictureRows : public Rows {
   public:
     PictureRows(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
-                Index top)
+                Index out_channels, Index top)
         : network_(network),
           loops_(network.kernels().pixels),
           in_(in),
           out_(out),
           channels_(channels),
+          out_channels_(out_channels),
           top_(top),
           stride_(in.width + SLACK),
           phases_(phases(network.shape().scale)),
           input_(stride_),
           luma_(stride_),
           planes_(stride_ * channels * network.shape().scale),
-          interleaved_(stride_ * network.shape().scale * channels),
+          interleaved_(stride_ * network.shape().scale * out_channels),
           differences_(2 * stride_, [this](Index y, float* row) { make_differences(y, row); }),
           red_(in.width),
-          blue_(in.width) {}
+          blue_(in.width) {
+        const Index plane = stride_ * network.shape().scale;
+        if (out_channels == RGBA) std::fill_n(interleaved_.data() + RGB * plane, plane, OPAQUE);
+    }
 
     void read(Index y, void* row) override {
         make_input(y);
@@ -124,7 +130,7 @@ class PictureRows : public Rows {
                 loops_.luma_to_rgb(luma_.data(), red_.data() + phase.first, blue_.data() + phase.first, phase.weights,
                                    pixels, scale * stride_, n);
             }
-            interleave(out_.data + ((y - top_) * scale + row) * out_.width * channels_);
+            interleave(out_.data + ((y - top_) * scale + row) * out_.width * out_channels_);
         }
     }
 
@@ -148,7 +154,7 @@ class PictureRows : public Rows {
         red_.mirror();
         blue_.mirror();
     }
-    // First the columns of each channel, then the channels.
+    // First the columns of each channel, then the channels; a plane of alpha stays as it was made.
     void interleave(std::uint8_t* target) {
         const Index scale = network_.shape().scale, n = in_.width;
         if (channels_ != RGB) {
@@ -158,14 +164,14 @@ class PictureRows : public Rows {
         for (Index channel = 0; channel < channels_; ++channel)
             loops_.u8.interleave(planes_.data() + channel * scale * stride_, stride_, scale,
                                  interleaved_.data() + channel * scale * stride_, n);
-        loops_.u8.interleave(interleaved_.data(), scale * stride_, channels_, target, n * scale);
+        loops_.u8.interleave(interleaved_.data(), scale * stride_, out_channels_, target, n * scale);
     }
 
     const Network& network_;
     const PixelLoops& loops_;
     Plane<const std::uint8_t> in_;
     Plane<std::uint8_t> out_;
-    Index channels_, top_, stride_;
+    Index channels_, out_channels_, top_, stride_;
     std::vector<Phase> phases_;
     Buffer<float> input_, luma_;
     Buffer<std::uint8_t> planes_, interleaved_;
@@ -200,7 +206,13 @@ void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane
                      Index top, Index threads) {
     if (channels != 1 && channels != RGB) throw std::invalid_argument("pictures have 1 or 3 channels");
     run_picture(network, in, out, channels, top, threads,
-                [&] { return std::make_unique<PictureRows>(network, in, out, channels, top); });
+                [&] { return std::make_unique<PictureRows>(network, in, out, channels, channels, top); });
+}
+
+void upscale_to_rgba(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index top,
+                     Index threads) {
+    run_picture(network, in, out, RGBA, top, threads,
+                [&] { return std::make_unique<PictureRows>(network, in, out, RGB, RGBA, top); });
 }
 
 }  // namespace sesr

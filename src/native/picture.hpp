@@ -19,5 +19,8 @@ void upscale_luma(const Network& network, Plane<const float> in, Plane<float> ou
 // is rounded; its result stays unrounded until it becomes RGB.
 void upscale_picture(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index channels,
                      Index top, Index threads);
+// RGB in, RGBA that is opaque out.
+void upscale_to_rgba(const Network& network, Plane<const std::uint8_t> in, Plane<std::uint8_t> out, Index top,
+                     Index threads);
 
 }  // namespace sesr

@@ -820,6 +820,21 @@ void check_colored(const Case& of, const Model& model, const Picture& in, Random
                       });
 }
 
+// RGB, with an alpha of 255 behind each pixel.
+void check_rgba(const Case& of, const Model& model, const Picture& in, Random& random) {
+    const Wanted rgb = colored(model, in);
+    Wanted rgba = {{}, rgb.most};
+    for (std::size_t i = 0; i < rgb.values.size(); ++i) {
+        rgba.values.push_back(rgb.values[i]);
+        if (i % 3 == 2) rgba.values.push_back(255);
+    }
+    compare_all<Byte>(kernels_for(model), model.kind() + std::string(" picture with alpha"), of, 4, rgba, random,
+                      [&](const Kernels& kernels, const Part& part, Plane<Byte> out) {
+                          sesr::upscale_to_rgba(part.made(model, kernels), {in.bytes.data(), of.height, of.width}, out,
+                                                part.top, part.threads);
+                      });
+}
+
 void check_bicubic(const Case& of, const Picture& in, Random& random) {
     const std::string what = "bicubic of " + std::to_string(in.channels) + " channels";
     compare_all<Byte>(supported_kernels(), what, of, in.channels, bicubic(in, of.shape.scale), random,
@@ -1107,7 +1122,9 @@ void check_network(const Case& of, const Model& model, Random& random, Spread& s
     check_floats(of, model, real, true, model.rounded(real, of.width), random);
     const Doubles exact = model.real(Doubles(real.begin(), real.end()), of.width);
     check_floats(of, model, real, false, {exact, FLOAT_ERROR}, random);
-    check_colored(of, model, random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3), random);
+    const Picture picture = random_picture(random, of.height, of.width, random.one_in(3) ? 1 : 3);
+    check_colored(of, model, picture, random);
+    if (picture.channels == 3) check_rgba(of, model, picture, random);
     check_luma_planes(of, model, random);
 }
 

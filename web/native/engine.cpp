@@ -165,13 +165,12 @@ SESR_EXPORT bool sesr_luma(const sesr::Network* network, const float* in, Index 
         [&] { sesr::upscale_luma(*network, {in, height, width}, {out, rows * scale, width * scale}, true, top, 1); });
 }
 
-// Gray (`channels` 1) or RGB (3).
+// RGB in, RGBA that is opaque out.
 SESR_EXPORT bool sesr_picture(const sesr::Network* network, const std::uint8_t* in, Index height, Index width,
-                              Index channels, std::uint8_t* out, Index top, Index rows) {
+                              std::uint8_t* out, Index top, Index rows) {
     const Index scale = network->shape().scale;
-    return succeeds([&] {
-        sesr::upscale_picture(*network, {in, height, width}, {out, rows * scale, width * scale}, channels, top, 1);
-    });
+    return succeeds(
+        [&] { sesr::upscale_to_rgba(*network, {in, height, width}, {out, rows * scale, width * scale}, top, 1); });
 }
 
 // An alpha channel, by bicubic.

@@ -27,6 +27,7 @@ struct Whole {
 struct Int8 : Whole {
     using Element = std::uint8_t;
     static constexpr Index CHANNELS = 4, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 4, TAIL_VECTORS = 4;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index PIXELS_PER_ADD = 4, PIXELS_PER_LUMA = 64, TILES = 0;
     static constexpr std::int32_t OFFSET = 128;
 
@@ -116,6 +117,7 @@ struct Float32 {
     using Sum = __m512;
     using Dwords = __m512;
     static constexpr Index CHANNELS = 1, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 1, TAIL_VECTORS = 4;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 32, TILES_AT_ONCE = 16;
     static constexpr bool EXACT_TILES = false;
 
@@ -151,6 +153,7 @@ struct Float32 {
 struct Int16 : Whole {
     using Element = std::int16_t;
     static constexpr Index CHANNELS = 2, PIXELS = 16, REMAINDER_PIXELS = 4, PIXELS_PER_STORE = 1, TAIL_VECTORS = 4;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 32, TILES_AT_ONCE = 16;
     static constexpr bool EXACT_TILES = false;
 

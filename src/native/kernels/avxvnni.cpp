@@ -20,6 +20,7 @@ namespace {
 struct Int8 : Whole {
     using Element = std::uint8_t;
     static constexpr Index CHANNELS = 4, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0, TILES = 0;
     static constexpr std::int32_t OFFSET = 128;
 

@@ -14,6 +14,14 @@
 #define SESR_UNROLL(copies) SESR_PRAGMA(GCC unroll copies)
 #define SESR_PRAGMA(text) _Pragma(#text)
 
+// The same for the dwords of a convolution. For WebAssembly LLVM would load the weights of all copies before it uses
+// the first, and a browser has 16 registers.
+#ifdef __wasm__
+#define SESR_UNROLL_DWORDS SESR_UNROLL(1)
+#else
+#define SESR_UNROLL_DWORDS SESR_UNROLL(4)
+#endif
+
 // Memory that is read soon, or written.
 #define SESR_PREFETCH(address) __builtin_prefetch(address)
 #define SESR_PREFETCH_TO_WRITE(address) __builtin_prefetch(address, 1)

@@ -56,7 +56,7 @@ struct Tail {
     Index dwords = 0;  // planes
     Index plane = 0;   // dwords from one plane to the next
     Index outputs = 0;
-    Index outputs_per_pass = 0;     // outputs computed from one pass over the input, 3 or 4; divides them
+    Index outputs_per_pass = 0;     // outputs computed from one pass over the input: 3, or the family's number
     const void* weights = nullptr;  // [outputs / outputs_per_pass][5][5][dword][outputs_per_pass] dwords
     const void* bias = nullptr;     // [outputs], int32 or float
 };
@@ -83,7 +83,9 @@ struct Arithmetic {
     Index tiles;
     void (*transform)(const void* row, void* tiles, Index pixel, Index width);
     void (*convolve_tiles)(const Convolution&, const void* const* rows, void* out, Index width);
-    // Sums of `width` pixels, plane after plane of `stride` 32-bit numbers.
+    // Sums of `width` pixels, plane after plane of `stride` 32-bit numbers. Outputs come from passes of `tail_outputs`,
+    // 2 or 4, or where their number is divisible by 3 from passes of 3.
+    Index tail_outputs;
     void (*tail)(const Tail&, const void* const* rows, void* sums, Index stride, Index width);
     // The long residual, written as planes of dwords. A pixel has `pixel` elements; Addition is for int8 and int16.
     void (*add)(const Addition&, const void* features, const void* first, void* scratch, void* planes, Index pixel,

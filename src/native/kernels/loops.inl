@@ -11,7 +11,8 @@
 //   PIXELS                      pixels computed at once; their sums fill the registers
 //   REMAINDER_PIXELS            pixels computed at once at the end of a row
 //   PIXELS_PER_STORE            pixels that one call of `store` writes
-//   TAIL_VECTORS                vectors of 16 pixels that the last convolution computes at once, for each of 4 outputs
+//   TAIL_VECTORS                vectors of 16 pixels that the last convolution computes at once, for each output
+//   TAIL_OUTPUTS                outputs that it computes at once, where their number is not divisible by 3
 //   load, broadcast             16 dwords, or one dword in all lanes, from memory aligned to its elements
 //   start, start_all            sums that begin at 16 biases, or at one
 //   multiply_add(sum, features, weights)
@@ -46,7 +47,7 @@ SESR_INLINE void convolve_block(const Convolution& layer, const typename V::Elem
     for (Index row = 0; row < layer.rows; ++row) {
         const typename V::Element* source = rows[row] + layer.origin;
         for (Index column = 0; column < layer.columns; ++column, source += pixel) {
-            SESR_UNROLL(4)
+            SESR_UNROLL_DWORDS
             for (Index dword = 0; dword < dwords; ++dword, weights += VECTOR_BYTES) {
                 const typename V::Dwords weight = V::load(weights);
                 SESR_UNROLL(32)
@@ -222,7 +223,7 @@ void tail(const Tail& tail, const void* const* rows, void* sums, Index stride, I
     if (tail.outputs_per_pass == 3)
         tail_rows<V, 3>(tail, at, static_cast<std::uint32_t*>(sums), stride, width);
     else
-        tail_rows<V, 4>(tail, at, static_cast<std::uint32_t*>(sums), stride, width);
+        tail_rows<V, V::TAIL_OUTPUTS>(tail, at, static_cast<std::uint32_t*>(sums), stride, width);
 }
 
 // Rearranges LANES pixels of dwords into planes of dwords.
@@ -377,6 +378,7 @@ constexpr sesr::Arithmetic int8_arithmetic() {
             tile.tiles,
             tile.transform,
             tile.convolve,
+            V::TAIL_OUTPUTS,
             tail<V>,
             add_int8<V>,
             luma_u8_to_int8<V>,
@@ -396,6 +398,7 @@ constexpr sesr::Arithmetic float32_arithmetic() {
             tile.tiles,
             tile.transform,
             tile.convolve,
+            V::TAIL_OUTPUTS,
             tail<V>,
             add_float32,
             luma_u8_to_float32,
@@ -407,9 +410,21 @@ constexpr sesr::Arithmetic float32_arithmetic() {
 template <class V>
 constexpr sesr::Arithmetic int16_arithmetic() {
     constexpr TileLoops tile = tile_loops<V>();
-    return {sizeof(std::int16_t), V::CHANNELS,   0,       head<V>,      nullptr,          tile.tiles,
-            tile.transform,       tile.convolve, tail<V>, add_int16<V>, luma_u8_to_int16, luma_f32_to_int16,
-            lookup_none,          spin<V>};
+    return {sizeof(std::int16_t),
+            V::CHANNELS,
+            0,
+            head<V>,
+            nullptr,
+            tile.tiles,
+            tile.transform,
+            tile.convolve,
+            V::TAIL_OUTPUTS,
+            tail<V>,
+            add_int16<V>,
+            luma_u8_to_int16,
+            luma_f32_to_int16,
+            lookup_none,
+            spin<V>};
 }
 
 }  // namespace

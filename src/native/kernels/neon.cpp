@@ -22,6 +22,7 @@ struct Int8 {
         int8x16_t part[4];
     };
     static constexpr Index CHANNELS = 4, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index PIXELS_PER_ADD = 0, PIXELS_PER_LUMA = 0, TILES = 0;
     static constexpr std::int32_t OFFSET = 0;
 
@@ -75,6 +76,7 @@ struct Float32 {
     };
     using Dwords = Sum;
     static constexpr Index CHANNELS = 1, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 24, TILES_AT_ONCE = 6;
     static constexpr bool EXACT_TILES = false;
 

@@ -61,6 +61,7 @@ struct Words {
     using Sum = Parts<Bits>;
     using Dwords = Parts<Bits>;
     static constexpr Index CHANNELS = 2, PIXELS = 2, REMAINDER_PIXELS = 1, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 8, TILES_AT_ONCE = 2;
 
     static Dwords load(const void* at) { return read<Bits>(at); }
@@ -144,6 +145,7 @@ struct Float32 {
     using Sum = Parts<Real>;
     using Dwords = Parts<Real>;
     static constexpr Index CHANNELS = 1, PIXELS = 2, REMAINDER_PIXELS = 1, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 8, TILES_AT_ONCE = 2;
     static constexpr bool EXACT_TILES = false;
 

@@ -68,6 +68,7 @@ struct Whole {
 struct Words : Whole {
     using Element = std::int16_t;
     static constexpr Index CHANNELS = 2, PIXELS = 5, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 20, TILES_AT_ONCE = 5;
     static constexpr bool EXACT_TILES = false;
 
@@ -116,6 +117,7 @@ struct Float32 {
     };
     using Dwords = Sum;
     static constexpr Index CHANNELS = 1, PIXELS = 6, REMAINDER_PIXELS = 2, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
+    static constexpr Index TAIL_OUTPUTS = 4;
     static constexpr Index TILES = 24, TILES_AT_ONCE = 6;
     static constexpr bool EXACT_TILES = false;
 

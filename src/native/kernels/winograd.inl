@@ -49,6 +49,8 @@ constexpr std::uint32_t INVERSE_OF_3 = 0xAAAAAAAB;  // 3 * INVERSE_OF_3 is 1, as
 template <class Element, Index PIXEL>
 inline void transform_tile(const Element* __restrict in, Element* __restrict out, Index pixel, Index step) {
     if (PIXEL) pixel = PIXEL;
+    // no step leaves the element's range, and C++ would compute with small ones in 32 bits
+    const auto narrow = [](auto value) { return static_cast<Element>(value); };
     // six places at a time: more than a processor's own prefetching follows
     for (Index point = 0; point < POINTS; ++point)
         for (Index c = 0; c < pixel; c += LINE / static_cast<Index>(sizeof(Element)))
@@ -56,13 +58,14 @@ inline void transform_tile(const Element* __restrict in, Element* __restrict out
     for (Index c = 0; c < pixel; ++c) {
         const auto a = in[c], b = in[c + pixel], d = in[c + 2 * pixel], e = in[c + 3 * pixel], f = in[c + 4 * pixel],
                    g = in[c + 5 * pixel];
-        const auto even = f - 4 * d, odd = e - 4 * b, wide_even = f - d, wide_odd = 2 * (e - b);
-        out[c] = static_cast<Element>(4 * a - 5 * d + f);
-        out[c + step] = static_cast<Element>(even + odd);
-        out[c + 2 * step] = static_cast<Element>(even - odd);
-        out[c + 3 * step] = static_cast<Element>(wide_even + wide_odd);
-        out[c + 4 * step] = static_cast<Element>(wide_even - wide_odd);
-        out[c + 5 * step] = static_cast<Element>(4 * b - 5 * e + g);
+        const Element even = narrow(f - 4 * d), odd = narrow(e - 4 * b);
+        const Element wide_even = narrow(f - d), wide_odd = narrow(2 * narrow(e - b));
+        out[c] = narrow(narrow(4 * a) - narrow(5 * d) + f);
+        out[c + step] = narrow(even + odd);
+        out[c + 2 * step] = narrow(even - odd);
+        out[c + 3 * step] = narrow(wide_even + wide_odd);
+        out[c + 4 * step] = narrow(wide_even - wide_odd);
+        out[c + 5 * step] = narrow(narrow(4 * b) - narrow(5 * e) + g);
     }
 }
 
@@ -98,7 +101,7 @@ SESR_INLINE void multiply_tiles(const Convolution& layer, const typename V::Elem
     for (Index t = 0; t < COUNT; ++t) sums[t] = V::start(start);
     for (Index row = 0; row < layer.rows; ++row) {
         const typename V::Element* source = rows[row] + offset;
-        SESR_UNROLL(4)
+        SESR_UNROLL_DWORDS
         for (Index dword = 0; dword < dwords; ++dword, weights += LANES * DWORD_BYTES) {
             const typename V::Dwords weight = V::load(weights);
             SESR_UNROLL(32)

@@ -13,16 +13,7 @@ interface Exports {
   sesr_bytes(network: number, at: number, height: number, width: number, out: number, top: number, rows: number): number;
   sesr_luma(network: number, at: number, height: number, width: number, out: number, top: number, rows: number): number;
   sesr_alpha(network: number, at: number, height: number, width: number, out: number, top: number, rows: number): number;
-  sesr_picture(
-    network: number,
-    at: number,
-    height: number,
-    width: number,
-    channels: number,
-    out: number,
-    top: number,
-    rows: number,
-  ): number;
+  sesr_picture(network: number, at: number, height: number, width: number, out: number, top: number, rows: number): number;
 }
 
 /** Rows of a picture, as many of them wanted as `rows` says, from row `top` on; the others are context. */
@@ -76,15 +67,17 @@ export class Engine {
     const results = rows * width * this.info.scale ** 2;
     const alpha = alphaOf(pixels);
     if (alpha) spreadColor((pixels = pixels.slice()), height, width);
-    return this.withMemory([3 * count, 3 * results, alpha ? count : 0, alpha ? results : 0], (rgb, large, a, largeA) => {
+    return this.withMemory([3 * count, 4 * results, alpha ? count : 0, alpha ? results : 0], (rgb, large, a, largeA) => {
       const { exports, network } = this;
       dropAlpha(pixels, this.bytes(rgb, 3 * count));
-      this.check(exports.sesr_picture(network, rgb, height, width, 3, large, top, rows));
+      this.check(exports.sesr_picture(network, rgb, height, width, large, top, rows));
       if (alpha) {
         this.bytes(a, count).set(alpha);
         this.check(exports.sesr_alpha(network, a, height, width, largeA, top, rows));
       }
-      return addAlpha(this.bytes(large, 3 * results), alpha ? this.bytes(largeA, results) : null);
+      const enlarged = new Uint8ClampedArray(this.exports.memory.buffer, large, 4 * results).slice();
+      if (alpha) setAlpha(enlarged, this.bytes(largeA, results));
+      return enlarged;
     });
   }
 
@@ -154,13 +147,6 @@ function dropAlpha(pixels: Uint8ClampedArray, rgb: Uint8Array): void {
   }
 }
 
-function addAlpha(rgb: Uint8Array, alpha: Uint8Array | null): Uint8ClampedArray {
-  const pixels = new Uint8ClampedArray((rgb.length / 3) * 4);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
-    pixels[to] = rgb[from]!;
-    pixels[to + 1] = rgb[from + 1]!;
-    pixels[to + 2] = rgb[from + 2]!;
-    pixels[to + 3] = alpha ? alpha[to >> 2]! : 255;
-  }
-  return pixels;
+function setAlpha(pixels: Uint8ClampedArray, alpha: Uint8Array): void {
+  for (let at = 0; at < alpha.length; ++at) pixels[4 * at + 3] = alpha[at]!;
 }

@@ -115,9 +115,13 @@ export class Upscaler {
     const source = await pixelSource(picture);
     const width = source.width * this.scale;
     const height = source.height * this.scale;
-    const data = room(width, height);
-    for await (const band of this.bands(source, options)) data.set(band.pixels, 4 * width * band.top);
-    return imageData({ data, width, height });
+    let data: Uint8ClampedArray | undefined;
+    for await (const band of this.bands(source, options)) {
+      if (band.height === height) return imageData({ data: band.pixels, width, height }); // a small picture needs no copy
+      data ??= room(width, height);
+      data.set(band.pixels, 4 * width * band.top);
+    }
+    return imageData({ data: data!, width, height });
   }
 
   /**

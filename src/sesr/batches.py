@@ -189,7 +189,8 @@ class UpscaleObjects(_Lazy):
 
     def _load(self) -> "_Objects":
         from sesr.bulk.settings import Settings
-        from sesr.bulk.stores import Store, as_url
+        from sesr.bulk.stores import Store
+        from sesr.bulk.urls import as_url
         from sesr.bulk.worker import Worker
 
         settings = Settings(**self._options)

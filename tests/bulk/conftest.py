@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.fakes import float_network
 
-from sesr.bulk import stores
+from sesr.bulk import stores, urls
 from sesr.network.variants import SESRConfig
 
 Put = Callable[[str, dict[str, bytes]], None]
@@ -20,7 +20,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tries follow at once, and each test has stores in memory of its own."""
     monkeypatch.setattr(stores, "WAITS", (0.0,) * 5)
     yield
-    stores._memories.clear()
+    urls._memories.clear()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import boto3
 from tests.bulk.conftest import encoded, keys, size
 from tests.bulk.test_stores import ODD
 
+from sesr.bulk.job import find_job
 from sesr.bulk.plan import make_plan
 from sesr.bulk.settings import Settings
 from sesr.bulk.shards import run_shards
@@ -103,8 +104,10 @@ def test_a_bucket_that_there_is_not(s3: Any, tmp_path: Path) -> None:  # noqa: A
         keys(store)
     with pytest.raises(StoreError, match="s3://none-such: no such bucket or container; check the name"):
         store.direct()
-    with pytest.raises(StoreError, match="s3://none-such: no such bucket, container or folder; check the name"):
+    with pytest.raises(StoreError, match="s3://none-such: no such bucket or container; check the name"):
         store.put("a", b"x")
+    with pytest.raises(StoreError, match="s3://none-such: no such bucket or container; check the name"):
+        find_job(store)
 
 
 def test_a_key_that_cannot_be_listed_is_named(s3: Any) -> None:  # noqa: ANN401

@@ -16,7 +16,8 @@ pytest.importorskip("obstore")
 from obstore import exceptions
 from tests.bulk.conftest import filled, keys
 
-from sesr.bulk.stores import Store, as_url, is_url
+from sesr.bulk.stores import Store
+from sesr.bulk.urls import as_url, is_url
 from sesr.errors import NotInstalledError, PictureError, StoreError, UsageError
 
 ODD = [
@@ -230,7 +231,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         raise exceptions.GenericError("Error performing PUT http://169.254.169.254/latest/api/token: 403 Forbidden")
 
     monkeypatch.setattr(obstore, "get", failing)
-    with pytest.raises(StoreError, match="no credentials: none in the environment, and this machine has no role"):
+    with pytest.raises(StoreError, match="no credentials in the environment, and this machine has no role; set"):
         Store("memory://a").read("k")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 pytest.importorskip("obstore")
 pytest.importorskip("pyarrow")
 
-from sesr.bulk import stores
+from sesr.bulk import stores, urls
 from sesr.cli import main
 
 Captured = pytest.CaptureFixture[str]
@@ -188,7 +188,7 @@ def test_wrong_usage(words: list[str], message: str, capsys: Captured) -> None:
 
 
 def test_an_empty_store(capsys: Captured) -> None:
-    stores._memories.clear()
+    urls._memories.clear()
     assert main(["upscale", "-r", "memory://in", "-o", "memory://out"]) == 1
     assert capsys.readouterr().err == "sesr: memory://in: no pictures to enlarge; check the name\n"
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from sesr.atomic import temporary_folder
+from sesr.bulk.faults import unusable_folder
 from sesr.bulk.records import DamagedError, Item, read_plan
 from sesr.bulk.settings import Settings, difference, fingerprint
-from sesr.bulk.stores import Store, unusable_folder
+from sesr.bulk.stores import Store
 from sesr.errors import StoreError, UsageError
 from sesr.network.zoo import is_file
 

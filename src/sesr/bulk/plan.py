@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from sesr.bulk.job import DEFAULT_JOB, Job, Selection, find_job
 from sesr.bulk.records import DamagedError, Item, import_parquet, plan_bytes
 from sesr.bulk.settings import Settings, fingerprint
-from sesr.bulk.stores import Listed, Store, is_url
+from sesr.bulk.stores import Listed, Store
+from sesr.bulk.urls import is_url
 from sesr.errors import PictureError, UsageError
 from sesr.files.formats import PICTURE_SUFFIXES
 from sesr.inference.sizes import parse_label

@@ -1,50 +1,48 @@
 """Object stores by URL, through obstore: S3, Google Cloud Storage, Azure, and local folders.
 
-An object appears whole or not at all, which the library guarantees. Its faults are sorted into two kinds:
+An object appears whole or not at all, which the library guarantees. Its faults are sorted into two kinds
+(`sesr.bulk.faults`):
 
 - A *picture's fault* becomes a `PictureError`: there is no such object, the store refuses the key or the access to it,
   a name is too long.
-- A *store's fault* (no network, too many requests, expired credentials) is tried again, and then becomes a
-  `StoreError`.
+- A *store's fault* becomes a `StoreError`. What may pass (no network, too many requests) is tried again before that;
+  what may not (no credentials, no such bucket) is raised at once.
 
 Keys are exact: whatever Unicode, spaces, ``%20``, ``+``, ``#`` they hold, nothing is encoded, decoded or normalized.
 Stores like S3 know keys that the library refuses, such as ``a//b``, since it takes a key for a path: they cannot be
 listed, and come from inventories (`sesr.bulk.plan`).
-
-``memory://NAME`` is a store within this process, for tests and trials.
 """
 
-import errno
-import os
 import random
-import re
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
 
-from sesr.errors import NotInstalledError, PictureError, SesrError, StoreError, UsageError
-
-SCHEMES = ("s3", "gs", "az", "file", "memory")
+from sesr.bulk.faults import (
+    AbsentError,
+    is_archived,
+    is_no_bucket,
+    is_of_identity,
+    one_line,
+    passing,
+    reason,
+    refusal,
+    remedy,
+)
+from sesr.bulk.urls import check_url, folder_of, open_client
+from sesr.errors import PictureError, SesrError, StoreError
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds to wait before each further try, about."""
 
-_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
-_REFUSED = re.compile(r"([^:]+) \(os error (\d+)\)|(KeyTooLong)")
-_ERRORS_OF_NAMES = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
-_SERVERS_OF_ROLES = ("169.254.169.254", "metadata.google.internal")
 _PIECE = 8 << 20
 _PAGE = 1000
 _T = TypeVar("_T")
-_memories: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +64,6 @@ Listed = tuple[str, int, str | None]
 """An object in a listing: key, bytes, ETag."""
 
 
-def is_url(text: str) -> bool:
-    """Tell whether a text is meant as a URL rather than as a path."""
-    return _URL.match(text) is not None
-
-
-def as_url(text: str) -> str:
-    """Return a URL as it is, and a local path as a ``file://`` URL."""
-    return text if is_url(text) else Path(text).absolute().as_uri()
-
-
 class Store:
     """The objects below a URL, with keys that count from there.
 
@@ -92,16 +80,17 @@ class Store:
     """
 
     def __init__(self, url: str, waits: Sequence[float] | None = None, *, stop: threading.Event | None = None) -> None:
-        _check(url)
+        check_url(url)
         self.url, self._waits = url.rstrip("/"), WAITS if waits is None else tuple(waits)
         self._local, self._stop = self.url.startswith("file:"), stop or threading.Event()
+        self._worked = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.url, self._waits)
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - one of several classes of the library
-        return _client(self.url)
+        return open_client(self.url)
 
     @property
     def keeps_attributes(self) -> bool:
@@ -116,7 +105,7 @@ class Store:
         """Make the folder, where the store is one. Raises `StoreError`."""
         if self._local:
             try:
-                _folder(self.url).mkdir(parents=True, exist_ok=True)
+                folder_of(self.url).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"{self.url}: the folder cannot be made ({error.strerror}); name another") from error
 
@@ -131,7 +120,7 @@ class Store:
         def once() -> bytes:
             return bytes(obstore.get(self._client, key).bytes())
 
-        with suppress(_AbsentError):
+        with suppress(AbsentError):
             return self._tried(key, once, denied=StoreError)
         return None
 
@@ -145,7 +134,7 @@ class Store:
 
         try:
             return self._tried(key, once, denied=StoreError)
-        except _AbsentError:
+        except AbsentError:
             return None
         except exceptions.NotSupportedError:  # as on Azure
             return self.read(key)
@@ -177,11 +166,14 @@ class Store:
         options: dict[str, Any] = {"attributes": dict(attributes)} if attributes and self.keeps_attributes else {}
         try:
             self._tried(key, lambda: obstore.put(self._client, key, content, **options), denied=StoreError)
-        except _AbsentError as error:
+        except AbsentError as error:
             raise StoreError(f"{self.url}: no such bucket, container or folder; check the name") from error
 
-    def find(self, key: str) -> Stored | None:
-        """Return what the store says about an object, None where there is none. Raises `StoreError`, `PictureError`."""
+    def find(self, key: str, *, denied: type[SesrError] = PictureError) -> Stored | None:
+        """Return what the store says about an object, None where there is none.
+
+        Raises `StoreError`, `PictureError`, and `denied` where access is.
+        """
         import obstore
 
         def once() -> Stored:
@@ -192,8 +184,8 @@ class Store:
                 meta, attributes = found.meta, dict(found.attributes)
             return Stored(_bare(meta["e_tag"]), meta["last_modified"], attributes)
 
-        with suppress(_AbsentError):
-            return self._tried(key, once)
+        with suppress(AbsentError):
+            return self._tried(key, once, denied)
         return None
 
     def delete(self, key: str) -> None:
@@ -204,7 +196,7 @@ class Store:
             self._tried(key, lambda: obstore.delete(self._client, key), denied=_DeniedError)
         except _DeniedError:
             self.put(key, b"")
-        except _AbsentError:
+        except AbsentError:
             pass
 
     def pages(self) -> Iterator[list[Listed]]:
@@ -224,17 +216,18 @@ class Store:
                 while (page := next(pages, None)) is not None:
                     yield [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in page]
                     last, tries = page[-1]["path"] if page else last, iter(self._waits)
+                    self._worked = True
                 return
             except exceptions.InvalidPathError as error:
-                reason = _one_line(error).removeprefix("Encountered object with invalid path: ")
+                cause = one_line(error).removeprefix("Encountered object with invalid path: ")
                 advice = "rename it, or plan from an inventory (sesr plan --from)"
-                raise StoreError(f"{self.url}: cannot be listed for one key ({reason}); {advice}") from error
-            except _faults() as error:
-                self._check_place(error)
+                raise StoreError(f"{self.url}: cannot be listed for one key ({cause}); {advice}") from error
+            except passing() as error:
+                self._raise_what_stays(error)
                 out_of_order = self._local and last is not None  # so nobody knows what has not come yet
                 if out_of_order or not self._waited(tries):
-                    reason = _reason(error)
-                    raise StoreError(f"{self.url}: cannot be listed ({reason}); check the name and access") from error
+                    advice = "check the name and access"
+                    raise StoreError(f"{self.url}: cannot be listed ({reason(error)}); {advice}") from error
 
     def direct(self) -> list[Listed]:
         """Return the objects right below the URL, without those further down. Raises `StoreError`."""
@@ -243,14 +236,12 @@ class Store:
         found = self._tried("", lambda: obstore.list_with_delimiter(self._client), denied=StoreError)
         return [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in found["objects"]]
 
-    def _check_place(self, error: BaseException) -> None:
-        """Raise for a listing's fault that is no passing one: there is no such place, or nobody may look at it."""
-        if _lacks_credentials(error):
-            return
-        if "404 Not Found" in str(error):
+    def _raise_what_stays(self, error: BaseException) -> None:
+        """Raise `StoreError` for a fault of the store's that no further try would mend."""
+        if is_no_bucket(error):
             raise StoreError(f"{self.url}: no such bucket or container; check the name") from error
-        if "403 Forbidden" in str(error):
-            raise StoreError(f"{self.url}: access is denied; check the credentials and their rights") from error
+        if (text := remedy(error, self.url.partition(":")[0], worked=self._worked)) is not None:
+            raise StoreError(f"{self.url}: {text}") from error
 
     def _waited(self, tries: Iterator[float]) -> bool:
         """Wait before a further try; False if there is none left, or nobody wants one any more."""
@@ -264,26 +255,30 @@ class Store:
         tries = iter(self._waits)
         while True:
             try:
-                return call()
+                result = call()
+                self._worked = True
+                return result
             except exceptions.NotSupportedError:
                 raise
             except FileNotFoundError as error:
-                raise _AbsentError(f"{self.name(key)}: no such object; check the name") from error
+                if is_no_bucket(error):
+                    self._raise_what_stays(error)
+                raise AbsentError(f"{self.name(key)}: no such object; check the name") from error
             except (ValueError, exceptions.InvalidPathError) as error:
                 raise PictureError(f"{self.name(key)}: the store's library refuses this key; rename it") from error
             except (exceptions.PermissionDeniedError, PermissionError) as error:
+                if is_of_identity(error):
+                    self._raise_what_stays(error)
+                if is_archived(error):
+                    raise PictureError(f"{self.name(key)}: the object is archived; restore it first") from error
                 raise denied(f"{self.name(key)}: access is denied; check the credentials and their rights") from error
-            except _faults() as error:
-                self._check_place(error)
-                if (refusal := _refusal(error)) is not None:
-                    raise PictureError(f"{self.name(key)}: {refusal}; rename it") from error
+            except passing() as error:
+                if (text := refusal(error)) is not None:
+                    raise PictureError(f"{self.name(key)}: {text}; rename it") from error
+                self._raise_what_stays(error)
                 if not self._waited(tries):
                     count = f"after {len(self._waits) + 1} tries"
-                    raise StoreError(f"{self.name(key)}: {_reason(error)} ({count}); run it again") from error
-
-
-class _AbsentError(PictureError):
-    """There is no such object."""
+                    raise StoreError(f"{self.name(key)}: {reason(error)} ({count}); run it again") from error
 
 
 class _DeniedError(SesrError):
@@ -317,101 +312,6 @@ def _own_fault() -> Iterator[None]:
         raise _FileError(error) from error
 
 
-def _refusal(error: BaseException) -> str | None:
-    """Return why no try will ever work, if it is for the name: "file name too long"."""
-    found = _REFUSED.search(str(error))
-    if found is None:
-        return "the store's library refuses this key" if "containing trailing" in str(error) else None
-    if found[3]:
-        return "the key is too long"
-    wrong = sys.platform != "win32" and int(found[2]) in _ERRORS_OF_NAMES
-    return found[1].strip().lower() if wrong else None
-
-
-def _lacks_credentials(error: BaseException) -> bool:
-    """Tell whether the last place to find some was asked in vain: the server that knows a machine's role."""
-    return any(server in str(error) for server in _SERVERS_OF_ROLES)
-
-
-def _reason(error: BaseException) -> str:
-    """Return a fault as one line: the library's, or what it means."""
-    if _lacks_credentials(error):
-        return "no credentials: none in the environment, and this machine has no role"
-    return _one_line(error)
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """Return what the library raises for faults that may pass."""
-    from obstore import exceptions
-
-    return exceptions.BaseError, OSError, TimeoutError
-
-
-def unusable_folder(error: OSError) -> StoreError:
-    """Return an error for a temporary folder that cannot be used. It ends the work: others would fare no better."""
-    reason = error.strerror or str(error)
-    try:
-        place = tempfile.gettempdir()
-    except OSError:
-        place = "none"
-    advice = "set TMPDIR to a folder that has room and can be written, and run it again"
-    return StoreError(f"the temporary folder, {place}, cannot be used ({reason}); {advice}")
-
-
-def _check(url: str) -> None:
-    """Raise `UsageError` for other URLs than those of stores, `NotInstalledError` without obstore."""
-    found = _URL.match(url)
-    if found is None or found[1].lower() not in SCHEMES:
-        raise UsageError(f"{url}: not a store; write {', '.join(f'{name}://' for name in SCHEMES[:-1])} and a name")
-    place = url[found.end() :]
-    if found[1] == "file" and not place.startswith("/"):
-        raise UsageError(f"{url}: names no folder; write file:/// and the whole path, or a plain path")
-    if not place.strip("/") and found[1] != "file":
-        raise UsageError(f"{url}: names no bucket or container; write it after {url[: found.end()]}")
-    try:
-        import obstore  # noqa: F401
-    except ImportError as error:
-        raise NotInstalledError(f"{url}: needs obstore; pip install 'sesr[cloud]'") from error
-
-
-def _client(url: str) -> Any:  # noqa: ANN401 - one of several classes
-    """Open the library's own store. Raises `StoreError`, and `PictureError` for a folder that there is not."""
-    from obstore import store as stores
-
-    scheme, _, place = url.partition("://")
-    if scheme == "memory":
-        return _memories.setdefault(url, stores.MemoryStore())
-    if scheme == "file" and not _folder(url).is_dir():
-        raise _AbsentError(f"{url}: no such folder; check the name")
-    try:
-        if scheme == "file":
-            return stores.LocalStore(_folder(url))
-        options: dict[str, Any] = {  # trying again is done here, for all stores alike
-            "client_options": {"timeout": "1h", "read_timeout": "2m", "connect_timeout": "10s", **_plain_http()},
-            "retry_config": {"max_retries": 0, "retry_timeout": timedelta(0)},
-        }
-        return stores.from_url(f"{scheme}://{quote(place, safe='/@:')}", **options)
-    except Exception as error:
-        raise StoreError(f"{url}: cannot be opened ({_one_line(error)}); check the name and credentials") from error
-
-
-def _plain_http() -> dict[str, bool]:
-    """Return the client's option for stores without TLS, which the environment asks for by the library's names."""
-    wanted = any(os.environ.get(f"{cloud}_ALLOW_HTTP", "").lower() in ("true", "1") for cloud in ("AWS", "AZURE"))
-    return {"allow_http": True} if wanted else {}
-
-
-def _folder(url: str) -> Path:
-    """Return the folder that a ``file://`` URL names."""
-    return Path(unquote(url.removeprefix("file://")) or os.sep)
-
-
 def _bare(etag: str | None) -> str | None:
     """Return an ETag without its quotes, which some listings have and others lack."""
     return None if etag is None else etag.strip('"')
-
-
-def _one_line(error: BaseException) -> str:
-    """Return the beginning of the library's message, whose whole goes over many lines."""
-    text = " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())
-    return text if len(text) <= 200 else f"{text[:200]}..."

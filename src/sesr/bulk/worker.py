@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sesr.atomic import temporary_folder
+from sesr.bulk.faults import unusable_folder
 from sesr.bulk.records import DONE, FAILED, Item, Record
 from sesr.bulk.settings import Settings, computed_by, digest, fingerprint
-from sesr.bulk.stores import Store, unusable_folder
+from sesr.bulk.stores import Store
 from sesr.errors import PictureError, SesrError, StoreError
 from sesr.files.open import picture_size
 from sesr.jobs.budget import MemoryBudget
@@ -116,7 +117,7 @@ class Worker:
         """Return a record if the result is there, and its attributes say that it was made of this source like this."""
         if not self._output.keeps_attributes:
             return None
-        found = self._output.find(item.target)
+        found = self._output.find(item.target, denied=StoreError)
         if found is None or found.attributes.get(FINGERPRINT) != self._digest:
             return None
         etag = item.etag or self._present_etag(item.key)

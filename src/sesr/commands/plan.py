@@ -37,7 +37,8 @@ def add_plan(commands: "Commands") -> None:
 
 def _plan(arguments: Arguments) -> int:
     from sesr.bulk.plan import make_plan
-    from sesr.bulk.stores import Store, as_url
+    from sesr.bulk.stores import Store
+    from sesr.bulk.urls import as_url
     from sesr.commands.jobs import whole_settings
     from sesr.jobs.folders import Search
 

@@ -30,7 +30,8 @@ def add_status(commands: "Commands") -> None:
 def _status(arguments: Arguments) -> int:
     from sesr.bulk.job import open_job
     from sesr.bulk.status import job_status
-    from sesr.bulk.stores import Store, as_url
+    from sesr.bulk.stores import Store
+    from sesr.bulk.urls import as_url
 
     job = open_job(Store(as_url(arguments.output)), arguments.job)
     if arguments.failed_to is not None:

@@ -185,7 +185,7 @@ def _upscale(arguments: Arguments) -> int:
 
 def _is_bulk(arguments: Arguments) -> bool:
     """Tell whether object stores or a planned job are meant, rather than files here."""
-    from sesr.bulk.stores import is_url
+    from sesr.bulk.urls import is_url
 
     output = [arguments.output] if arguments.output else []
     asked = (arguments.shard, arguments.ray, arguments.job)

@@ -54,7 +54,7 @@ def _upscale_objects(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> None:
     """Raise `UsageError` for options that cannot be meant together."""
     from sesr.bulk.shards import array_variable
-    from sesr.bulk.stores import is_url
+    from sesr.bulk.urls import is_url
 
     if len(arguments.inputs) > 1:
         raise UsageError("with a URL, name one place with pictures; --include and --exclude select among them")
@@ -79,7 +79,8 @@ def _job(arguments: Arguments) -> "tuple[Job, str]":
     """Return the job, planned now if pictures are named, and what the plan left out."""
     from sesr.bulk.job import DEFAULT_JOB, open_job
     from sesr.bulk.plan import make_plan
-    from sesr.bulk.stores import Store, as_url
+    from sesr.bulk.stores import Store
+    from sesr.bulk.urls import as_url
     from sesr.jobs.folders import Search
 
     output, name = Store(as_url(arguments.output)), arguments.job or DEFAULT_JOB

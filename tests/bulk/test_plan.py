@@ -1,6 +1,7 @@
 """Plans: which keys are taken, into which shards, under which fingerprint."""
 
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_other_options_in_the_same_job_are_refused() -> None:
         planned(settings=replace(SETTINGS, size="x4", format="jpg"))
     assert str(caught.value) == (
         "memory://out: job 'default' was planned otherwise (size x4 instead of x2, format jpg instead of png); "
-        "use the same, or another job (--job NAME)"
+        "use the same, or another place for results (-o)"
     )
     planned(settings=replace(SETTINGS, size="x4"), name="large")
     assert open_job(Store("memory://out")).settings.size == "x2"
@@ -137,6 +138,71 @@ def test_another_source_is_refused() -> None:
     filled("memory://else", PICTURES)
     with pytest.raises(UsageError, match="has its pictures in memory://in, not memory://else"):
         make_plan("memory://else", Store("memory://out"), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "message"),
+    [
+        ("memory://in", replace(SETTINGS, int8=True), r"differs \(.*int8 True instead of False\)"),
+        ("memory://in", replace(SETTINGS, format="same"), "format same instead of png"),
+        ("memory://else", SETTINGS, "differs \\(source memory://el.*instead of memory://in"),
+    ],
+)
+def test_jobs_that_would_replace_each_others_results_are_refused(source: str, settings: Settings, message: str) -> None:
+    """Names are equal, and pictures or options are not."""
+    planned()
+    filled("memory://else", PICTURES)
+    with pytest.raises(UsageError, match=f"memory://out: job 'default' gives its results the same names.*{message}"):
+        make_plan(source, Store("memory://out"), settings, name="b")
+    assert find_job(Store("memory://out"), "b") is None
+    assert make_plan(source, Store("memory://elsewhere"), settings, name="b").job.pictures == 3  # the remedy
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, replace(SETTINGS, size="x4"), replace(SETTINGS, format="jpg", int8=True)]
+)
+def test_jobs_that_do_not_are_welcome(settings: Settings) -> None:
+    planned()
+    assert len(planned(settings=settings, name="b", search=Search(True, ("box/*",)))) == 2
+    assert len(planned()) == 3  # a rerun
+
+
+def breaking(*keys: str) -> Callable[[Store], Iterator[list[tuple[str, int, str | None]]]]:
+    """Return a stand-in for a store's pages, whose listing fails after the first."""
+
+    def pages(_: Store) -> Iterator[list[tuple[str, int, str | None]]]:
+        yield [(key, 1, None) for key in keys]
+        raise StoreError("memory://in: cannot be listed")
+
+    return pages
+
+
+def test_a_plan_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = filled("memory://out", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "pages", breaking("a.jpg", "b.jpg", "c.jpg"))
+        with pytest.raises(StoreError, match="cannot be listed"):
+            make_plan("memory://in", output, SETTINGS, shard=2)
+    assert [key for page in output.pages() for key, _, _ in page] == []
+
+
+def test_a_plan_again_that_breaks_off_leaves_the_job_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Store("memory://out")
+    items, before = planned(), [key for page in output.pages() for key, _, _ in page]
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "pages", breaking("0.jpg", "a.jpg", "b.jpg"))
+        with pytest.raises(StoreError, match="cannot be listed"):
+            make_plan("memory://in", output, SETTINGS, shard=2)
+    assert [key for page in output.pages() for key, _, _ in page] == before
+    assert open_job(output).items(0) == items
+
+
+def test_who_works_by_a_plan_that_was_replaced_is_told() -> None:
+    planned()
+    job = open_job(Store("memory://out"))
+    planned()
+    with pytest.raises(StoreError, match="job 'default' was planned again meanwhile; run it again"):
+        job.items(0)
 
 
 def test_nothing_to_enlarge() -> None:
@@ -276,6 +342,17 @@ class TestInventory:
         assert [(item.key, item.size) for item in made.job.items(0)] == [("a.jpg", 2), ("c.jpg", 4)]
         assert str(made.left_out) == "1 listed twice"
 
+    @pytest.mark.parametrize("shard", [1, 2, 3, 100])
+    def test_of_neighbors_with_one_key_the_last_is_taken(self, shard: int, tmp_path: Path) -> None:
+        """Also where a shard ends between them."""
+        keys = ["a.jpg", "b.jpg", "b.jpg", "c.jpg", "c.jpg", "c.jpg", "d.jpg"]
+        listing = self.table(tmp_path / "i.parquet", key=keys, size=[1, 2, 3, 4, 5, 6, 7])
+        made = make_plan("memory://in", Store("memory://out"), SETTINGS, inventory=listing, shard=shard)
+        found = [item for number in range(len(made.job.counts)) for item in made.job.items(number)]
+        assert [(item.key, item.size) for item in found] == [("a.jpg", 1), ("b.jpg", 3), ("c.jpg", 6), ("d.jpg", 7)]
+        assert made.job.pictures == 4
+        assert str(made.left_out) == "3 listed twice"
+
     def test_no_inventory(self, tmp_path: Path) -> None:
         (tmp_path / "x.parquet").write_text("no Parquet")
         no_key = self.table(tmp_path / "nokey.parquet", name=["a.jpg"])
@@ -287,15 +364,16 @@ class TestInventory:
 def test_damaged_jobs() -> None:
     planned()
     output = Store("memory://out")
-    output.put(".sesr/default/plan-00000.parquet", b"nothing")
+    key = open_job(output).key("plan", 0)
+    output.put(key, b"nothing")
     with pytest.raises(StoreError, match="not a Parquet file"):
         open_job(output).items(0)
-    output.delete(".sesr/default/plan-00000.parquet")
+    output.delete(key)
     with pytest.raises(StoreError, match="a part of the plan is missing"):
         open_job(output).items(0)
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": [1]}), sink)
-    output.put(".sesr/default/plan-00000.parquet", sink.getvalue().to_pybytes())
+    output.put(key, sink.getvalue().to_pybytes())
     with pytest.raises(StoreError, match="not a Parquet file of this program; plan the job again"):
         open_job(output).items(0)
     for content in (b"{}", b"[]", b"1", b"half"):

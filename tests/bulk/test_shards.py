@@ -172,6 +172,7 @@ def test_another_jobs_results_are_not_taken_for_ones_own(
     first = planned(places, drawn(3), settings)
     run(first)
     before = {key: first.output.read(key) for key in keys(first.output)}
+    first.output.delete(".sesr/default/job.json")  # else this is refused
     second = make_plan(places[0], first.output, Settings(model=str(other), size="x2"), name="b").job
     assert [record.seconds > 0 for record in run(second)] == [True] * 3
     after = {key: first.output.read(key) for key in keys(first.output)}
@@ -315,6 +316,33 @@ def test_a_stop_takes_marks_back_while_the_source_is_down(settings: Settings, mo
     with pytest.raises(KeyboardInterrupt):
         run(job, jobs=1)
     assert time.monotonic() - started < 30
+    assert job.output.read(job.key("started", 0)) is None
+
+
+@pytest.mark.parametrize("end", ["store", "stop"])
+def test_a_store_of_results_that_is_down_for_a_while_counts_as_no_death(
+    end: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marks are taken back at the second try."""
+    import obstore
+
+    job, real, state = planned(("memory://in", "memory://out"), drawn(3), settings), obstore.delete, Counter[str]()
+
+    def failing_delete(client: Any, key: str) -> Any:  # noqa: ANN401
+        state["tries"] += 1
+        if state["tries"] == 1:
+            raise exceptions.GenericError("down")
+        return real(client, key)
+
+    def ending(*_: object, **__: object) -> Any:  # noqa: ANN401
+        raise StoreError("down") if end == "store" else KeyboardInterrupt
+
+    monkeypatch.setattr("sesr.bulk.logs.LAST_WAITS", (0.0, 0.0))
+    monkeypatch.setattr(obstore, "delete", failing_delete)
+    monkeypatch.setattr(Worker, "process", ending)
+    with pytest.raises(StoreError if end == "store" else KeyboardInterrupt):
+        run(job, jobs=1)
+    assert state["tries"] == 2
     assert job.output.read(job.key("started", 0)) is None
 
 

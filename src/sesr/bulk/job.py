@@ -2,16 +2,19 @@
 
 ::
 
-    OUT/.sesr/JOB/job.json             settings, fingerprint, pictures in each shard; written last
-    OUT/.sesr/JOB/plan-00003.parquet   key, size, ETag and target of a shard's pictures
-    OUT/.sesr/JOB/log-00003.parquet    what became of them
-    OUT/.sesr/JOB/started-00003.json   pictures that are being worked on, or were when a process died
-    OUT/.sesr/JOB/network.safetensors  the network, if it is not one of those that come with the package
+    OUT/.sesr/JOB/job.json                  settings, fingerprint, pictures in each shard; written last
+    OUT/.sesr/JOB/plan-MARK-00003.parquet   key, size, ETag and target of a shard's pictures
+    OUT/.sesr/JOB/log-00003.parquet         what became of them
+    OUT/.sesr/JOB/started-00003.json        pictures that are being worked on, or were when a process died
+    OUT/.sesr/JOB/network.safetensors       the network, if it is not one of those that come with the package
+
+Each plan has a mark of its own. A plan that is made again stands next to the one before, and takes its place when
+``job.json`` names it. So a listing that breaks off leaves the job as it was.
 """
 
 import atexit
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +25,7 @@ from sesr.bulk.faults import unusable_folder
 from sesr.bulk.records import DamagedError, Item, read_plan
 from sesr.bulk.settings import Settings, difference, fingerprint
 from sesr.bulk.stores import Store
-from sesr.errors import StoreError, UsageError
+from sesr.errors import PictureError, StoreError, UsageError
 from sesr.network.zoo import is_file
 
 HOME = ".sesr"
@@ -30,7 +33,7 @@ HOME = ".sesr"
 
 DEFAULT_JOB = "default"
 
-_FORM = 2
+_FORM = 3
 
 
 @dataclass(frozen=True)
@@ -89,30 +92,56 @@ class Job:
 
     def key(self, kind: str, shard: int) -> str:
         """Return the key of a shard's ``plan``, ``log`` or ``started``."""
-        return f"{folder(self.name)}/{kind}-{shard:05}.{'json' if kind == 'started' else 'parquet'}"
+        mark = f"-{self.plan}" if kind == "plan" else ""
+        return f"{folder(self.name)}/{kind}{mark}-{shard:05}.{'json' if kind == 'started' else 'parquet'}"
 
     def items(self, shard: int) -> list[Item]:
-        """Read a shard of the plan. Raises `StoreError`."""
+        """Read a shard of the plan. Raises `StoreError`, also if the job was planned again meanwhile."""
         key = self.key("plan", shard)
         content = self.output.read(key)
         if content is None:
+            present = find_job(self.output, self.name)
+            if present is not None and present.plan != self.plan:
+                raise StoreError(f"{self.shown} was planned again meanwhile; run it again")
             raise StoreError(f"{self.output.name(key)}: a part of the plan is missing; plan the job again")
         return read_plan(content, self.output.name(key))
+
+    def remove_plan(self) -> None:
+        """Remove this plan's shards, which nothing names any more. Raises `StoreError`."""
+        for shard in range(len(self.counts)):
+            self.output.delete(self.key("plan", shard))
 
     def check(self, settings: Settings | None = None) -> None:
         """Raise `UsageError` if this process, with other settings or with the job's, would make other results."""
         found = difference(self.fingerprint, fingerprint(settings or self.settings))
         if found:
-            advice = "use the same, or another job (--job NAME)"
+            advice = "use the same, or another place for results (-o)"
             raise UsageError(f"{self.shown} was planned otherwise ({found}); {advice}")
 
     def check_selection(self, source: str, selection: Selection) -> None:
         """Raise `UsageError` if the job has other pictures: planning it for these would throw its plan away."""
         if self.source != source:
-            raise UsageError(f"{self.shown} has its pictures in {self.source}, not {source}; name another with --job")
+            advice = "name another place for results with -o"
+            raise UsageError(f"{self.shown} has its pictures in {self.source}, not {source}; {advice}")
         found = difference(asdict(self.selection), asdict(selection))
         if found:
             raise UsageError(f"{self.shown} has another choice of pictures ({found}); name another job with --job NAME")
+
+    def check_neighbors(self) -> None:
+        """Raise `UsageError` if another job in the output would give its own results the names of this job's.
+
+        Names tell the key, the size and the format. So jobs with the same source and the same settings share results,
+        and those with another size or format have names of their own. All others would replace each other's.
+        Raises `StoreError` when the store fails.
+        """
+        for name in self.output.folders(HOME):
+            other = None if name == self.name else _undamaged(self.output, name)
+            if other is None or not other.settings.shares_names(self.settings):
+                continue
+            found = difference({"source": other.source} | other.fingerprint, {"source": self.source} | self.fingerprint)
+            if found:
+                text = f"{other.shown} gives its results the same names, and differs ({found})"
+                raise UsageError(f"{text}; name another place for results with -o")
 
     def save(self) -> None:
         """Write ``job.json``, which makes the job known, after the network. Raises `StoreError`."""
@@ -153,6 +182,13 @@ def find_job(output: Store, name: str = DEFAULT_JOB) -> Job | None:
         return Job(output, name, settings=settings, selection=selection, counts=counts, **found)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"{output.name(key)}: damaged, or of another version of sesr; plan it again") from error
+
+
+def _undamaged(output: Store, name: str) -> Job | None:
+    """Return a job, None if it is damaged, since nobody can work on it then. Raises `StoreError`."""
+    with suppress(DamagedError, UsageError, PictureError):
+        return find_job(output, name)
+    return None
 
 
 def _network_key(name: str, settings: Settings) -> str:

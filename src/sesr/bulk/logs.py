@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from sesr.bulk.job import Job
 from sesr.bulk.records import FAILED, DamagedError, Item, Record, log_bytes, read_log, read_notes
 from sesr.bulk.settings import digest
+from sesr.bulk.stores import Store
 from sesr.errors import StoreError
 
 MOST_DEATHS = 3
@@ -29,6 +30,9 @@ FLUSH = 30.0
 
 FLUSH_HERE = 0.25
 """The same in a local folder, where no request is paid for, and where the log alone knows what is done."""
+
+LAST_WAITS = (0.5, 1.0, 2.0)
+"""Seconds between the tries to take marks back at a stop, whose sender soon loses patience."""
 
 _SHARE = 0.02
 """Most of the time that a local log may take."""
@@ -153,11 +157,16 @@ class Started:
             self._deaths, self._under_way = {}, set()
             self._write()
 
-    def leave(self) -> None:
-        """Take back what is under way: this process ends before it is done, and not by a picture."""
+    def leave(self, *, stopped: bool) -> None:
+        """Take back what is under way: this process ends before it is done, and not by a picture.
+
+        A store that is down is tried again: for as long as always, or only for seconds if somebody has `stopped` this
+        process. If it stays down, the pictures count as if the process had died.
+        """
+        output = self._job.output.until(threading.Event(), LAST_WAITS if stopped else None)
         with self._alone, suppress(StoreError):
             self._under_way, self._left = set(), True
-            self._write()
+            self._write(output)
 
     def _finish(self, keys: set[str], *, innocent: bool) -> None:
         with self._alone:
@@ -165,13 +174,14 @@ class Started:
             if innocent:
                 self._deaths = {key: count for key, count in self._deaths.items() if key not in keys}
 
-    def _write(self) -> None:
+    def _write(self, output: Store | None = None) -> None:
         """Write deaths as they would be if the process died now."""
+        store = output or self._job.output
         content = self._deaths | {key: self._deaths.get(key, 0) + 1 for key in self._under_way}
         if content:
-            self._job.output.put(self._key, json.dumps(content, ensure_ascii=False).encode())
+            store.put(self._key, json.dumps(content, ensure_ascii=False).encode())
         elif self._there:
-            self._job.output.delete(self._key)
+            store.delete(self._key)
         self._there = bool(content)
 
 

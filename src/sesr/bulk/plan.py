@@ -19,7 +19,7 @@ from sesr.bulk.records import DamagedError, Item, import_parquet, plan_bytes
 from sesr.bulk.settings import Settings, fingerprint
 from sesr.bulk.stores import Listed, Store
 from sesr.bulk.urls import is_url
-from sesr.errors import PictureError, UsageError
+from sesr.errors import PictureError, StoreError, UsageError
 from sesr.files.formats import PICTURE_SUFFIXES
 from sesr.inference.sizes import parse_label
 from sesr.jobs.folders import SYSTEM_FOLDERS, Search
@@ -95,8 +95,9 @@ def make_plan(
             a listing. Keys count from the bucket, as in S3's own inventories.
         shard: pictures in a shard.
 
-    Raises `UsageError` if the job exists with another source, selection or fingerprint, `PictureError` if there are no
-    pictures, `StoreError` when a store fails.
+    A plan that breaks off leaves the job as it was. Raises `UsageError` if the job exists with another source,
+    selection or fingerprint, or if another job would write to the same names; `PictureError` if there are no pictures;
+    `StoreError` when a store fails.
     """
     settings.check()
     before = _earlier(output, name)
@@ -106,25 +107,41 @@ def make_plan(
     selection = Selection(single, search.recursive, [*search.include], [*search.exclude], inventory is not None)
     if before is not None:
         before.check_selection(source, selection)
+    plan = secrets.token_hex(8)
+    job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
+    job.check_neighbors()
     output.make()
     left_out = LeftOut()
     items = _items(listed, settings, _Choice(source, output.url, search, left_out))
-    plan = secrets.token_hex(8)
-    job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
-    counts, size = [], 0
-    for number, part in enumerate(_parts(items, shard, left_out)):
-        output.put(job.key("plan", number), plan_bytes(part))
-        counts.append(len(part))
-        size += sum(item.size for item in part)
-    if not counts:
+    job = _written(job, _parts(items, shard, left_out))
+    if not job.counts:
         others = f" ({left_out})" if str(left_out) else ""
         raise PictureError(f"{source}: no pictures to enlarge{others}; check the name")
-    job = replace(job, counts=tuple(counts), bytes=size)
     job.save()
-    for number in range(len(counts), 0 if before is None else len(before.counts)):
-        for kind in ("plan", "log", "started"):
-            output.delete(job.key(kind, number))
+    if before is not None:
+        _remove_what_is_left(before, len(job.counts))
     return Planned(job, left_out)
+
+
+def _written(job: Job, parts: Iterable[list[Item]]) -> Job:
+    """Write the shards of a plan, and return the job with their counts. What breaks off is removed again."""
+    try:
+        for part in parts:
+            job.output.put(job.key("plan", len(job.counts)), plan_bytes(part))
+            job = replace(job, counts=(*job.counts, len(part)), bytes=job.bytes + sum(item.size for item in part))
+    except BaseException:
+        with suppress(StoreError):
+            job.remove_plan()
+        raise
+    return job
+
+
+def _remove_what_is_left(before: Job, shards: int) -> None:
+    """Remove the plan before, and the logs of shards that are no more."""
+    before.remove_plan()
+    for number in range(shards, len(before.counts)):
+        for kind in ("log", "started"):
+            before.output.delete(before.key(kind, number))
 
 
 def _earlier(output: Store, name: str) -> Job | None:
@@ -275,12 +292,13 @@ def _items(listed: Iterable[Listed], settings: Settings, choice: _Choice) -> Ite
 
 
 def _parts(items: Iterable[Item], size: int, left_out: LeftOut) -> Iterator[list[Item]]:
+    """Yield the items in shards. Of those with the same key, one after the other, the last is taken."""
     part: dict[str, Item] = {}
     for item in items:
-        left_out.twice += item.key in part
-        part[item.key] = item
-        if len(part) == size:
+        if len(part) == size and item.key not in part:
             yield list(part.values())
             part = {}
+        left_out.twice += item.key in part
+        part[item.key] = item
     if part:
         yield list(part.values())

@@ -100,6 +100,12 @@ class Settings:
         """Return how files are written, compressed in so many threads."""
         return Output(self.quality, keep_notes=self.keep_notes, threads=threads)
 
+    def shares_names(self, other: "Settings") -> bool:
+        """Tell whether a result could get the same name by other settings: names tell the size and the format."""
+        formats = {self.format, other.format}
+        ours, theirs = ((each.size, each.sharpen, each.page) for each in (self, other))
+        return ours == theirs and (len(formats) == 1 or SAME in formats)
+
     def target(self, key: str, label: str) -> str:
         """Return the key of a result: the whole key of the source, so that no other picture can change it.
 

@@ -16,7 +16,7 @@ from sesr.bulk.records import Item, Record
 from sesr.bulk.stores import Store
 from sesr.bulk.tasks import tasks
 from sesr.bulk.worker import Worker
-from sesr.errors import StoreError, UsageError
+from sesr.errors import SesrError, StoreError, UsageError
 from sesr.jobs.budget import MemoryBudget
 
 _SLURM = "SLURM_ARRAY_TASK"
@@ -157,11 +157,13 @@ class _Shard:
                 yield from pool.submit(self._task, [item]).result()
             self._log.flush()
             self._started.clear()
-        except BaseException:
+        except BaseException as error:
             stop.set()
             for future in futures:
                 future.cancel()
-            self._started.leave()  # first, since the rest may take longer than this process lives
+            self._started.leave(
+                stopped=not isinstance(error, SesrError)
+            )  # first, since the rest may take longer than this process lives
             for future in futures:  # until they are at rest, what they did can be recorded
                 if not future.cancelled():
                     future.exception()

@@ -97,9 +97,9 @@ class Store:
         """True if objects can have attributes."""
         return not self._local
 
-    def until(self, stop: threading.Event) -> "Store":
-        """Return the same store, which tries nothing again once `stop` is set."""
-        return Store(self.url, self._waits, stop=stop)
+    def until(self, stop: threading.Event, waits: Sequence[float] | None = None) -> "Store":
+        """Return the same store, perhaps with other waits, which tries nothing again once `stop` is set."""
+        return Store(self.url, self._waits if waits is None else waits, stop=stop)
 
     def make(self) -> None:
         """Make the folder, where the store is one. Raises `StoreError`."""
@@ -235,6 +235,16 @@ class Store:
 
         found = self._tried("", lambda: obstore.list_with_delimiter(self._client), denied=StoreError)
         return [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in found["objects"]]
+
+    def folders(self, key: str) -> list[str]:
+        """Return the names of the folders right below one. Raises `StoreError`."""
+        import obstore
+
+        try:
+            found = self._tried(key, lambda: obstore.list_with_delimiter(self._client, key), denied=StoreError)
+        except AbsentError:
+            return []
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
 
     def _raise_what_stays(self, error: BaseException) -> None:
         """Raise `StoreError` for a fault of the store's that no further try would mend."""

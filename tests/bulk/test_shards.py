@@ -227,6 +227,15 @@ def test_a_picture_that_vanished_is_a_failed_record(settings: Settings) -> None:
     }
 
 
+def test_a_folder_of_pictures_that_is_not_there_ends_the_work(settings: Settings, tmp_path: Path) -> None:
+    """As on a machine that has not mounted it. Else each picture would become a failed record."""
+    job = planned((tmp_path.joinpath("in").as_uri(), "memory://out"), drawn(2), settings)
+    (tmp_path / "in").rename(tmp_path / "away")
+    with pytest.raises(StoreError, match="in: no such folder; check the name, and that it is mounted"):
+        run(job)
+    assert job.output.read(job.key("log", 0)) is None
+
+
 def test_a_key_that_the_library_refuses_is_a_failed_record(settings: Settings, tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet

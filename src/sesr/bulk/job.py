@@ -138,9 +138,11 @@ class Job:
             other = None if name == self.name else _undamaged(self.output, name)
             if other is None or not other.settings.shares_names(self.settings):
                 continue
-            found = difference({"source": other.source} | other.fingerprint, {"source": self.source} | self.fingerprint)
+            found = difference(other.fingerprint, self.fingerprint)
+            if other.source != self.source:
+                found = f"its pictures are in {other.source}, not {self.source}"
             if found:
-                text = f"{other.shown} gives its results the same names, and differs ({found})"
+                text = f"{other.shown} gives its results the same names ({found})"
                 raise UsageError(f"{text}; name another place for results with -o")
 
     def save(self) -> None:
@@ -229,5 +231,6 @@ def open_job(output: Store, name: str = DEFAULT_JOB) -> Job:
     """Return the job of that name. Raises `UsageError` if there is none, `StoreError` if it cannot be read."""
     job = find_job(output, name)
     if job is None:
-        raise UsageError(f"{output.url}: there is no job {name!r}; make it by: sesr plan IN -o {output.url}")
+        named = "" if name == DEFAULT_JOB else f" --job {name}"
+        raise UsageError(f"{output.url}: there is no job {name!r}; make it by: sesr plan IN -o {output.url}{named}")
     return job

@@ -158,6 +158,10 @@ class Store:
             return self._tried(key, once)
         except _FileError as error:
             raise error.cause from None
+        except AbsentError as error:
+            if self._local and not folder_of(self.url).is_dir():  # as when it is not mounted here: no picture's fault
+                raise StoreError(f"{self.url}: no such folder; check the name, and that it is mounted") from error
+            raise
 
     def put(self, key: str, content: bytes | Path, attributes: Mapping[str, str] | None = None) -> None:
         """Write an object, whole or not at all; one that exists is replaced. Raises `StoreError`, `PictureError`."""

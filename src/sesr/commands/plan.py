@@ -52,13 +52,17 @@ def _plan(arguments: Arguments) -> int:
         shard=arguments.shard_size,
     )
     job = planned.job
-    shards = f"{len(job.counts)} shard{'s' * (len(job.counts) != 1)}"
-    print(plain(f"{job.shown}: {job.pictures} pictures of {_size(job.bytes)} in {shards}"))
+    shards, pictures = _count(len(job.counts), "shard"), _count(job.pictures, "picture")
+    print(plain(f"{job.shown}: {pictures} of {_size(job.bytes)} in {shards}"))
     if str(planned.left_out):
         print(plain(f"left out: {planned.left_out}"))
     named = "" if job.name == "default" else f" --job {job.name}"
     print(plain(f"work on it by: sesr upscale -o {job.output.url}{named}"))
     return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _size(size: int) -> str:

@@ -1,5 +1,6 @@
 """Tests of links between the pages of documentation: each leads to a file that exists, and to a heading in it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -40,3 +41,13 @@ def test_files_that_are_named_exist(page: Path) -> None:
     text = re.sub(r"git show \S+", "", page.read_text(encoding="utf-8"))
     for name in re.findall(r"\b(?:recipes|src|tests|docs)/[\w./-]+\.(?:toml|py|cpp|hpp|inl|md|svg|png)\b", text):
         assert "NAME" in name or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_yaml_and_json_can_be_read(page: Path) -> None:
+    """Manifests for schedulers, which nothing here can run."""
+    for kind, block in re.findall(r"^```(yaml|json)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+        if kind == "json":
+            assert json.loads(block)
+        else:
+            assert pytest.importorskip("yaml").safe_load(block)

@@ -1,5 +1,7 @@
 """Faults of stores: which are tried again, and what the others say. A server answers each bucket with one."""
 
+import errno
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -116,6 +118,14 @@ def test_a_machine_without_a_role(text: str, worked: bool, stays: bool) -> None:
     found = remedy(Exception(text), "s3", worked=worked)
     assert (found is not None) == stays
     assert found is None or found.startswith(message)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other numbers of errors")
+def test_a_disk_without_room_is_said_at_once() -> None:
+    error = Exception(f"Generic LocalFileSystem error: Unable to copy: No space left (os error {errno.ENOSPC})")
+    assert remedy(error, "file", worked=True) == "no space left; make room, or name another place"
+    other = Exception(f"Generic LocalFileSystem error: Unable to copy: Input/output error (os error {errno.EIO})")
+    assert remedy(other, "file", worked=True) is None
 
 
 def test_texts_of_faults() -> None:

@@ -205,6 +205,12 @@ def test_who_works_by_a_plan_that_was_replaced_is_told() -> None:
         job.items(0)
 
 
+def test_a_plan_that_fails_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="no such folder"):
+        make_plan((tmp_path / "none").as_uri(), Store((tmp_path / "out").as_uri()), SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_to_enlarge() -> None:
     with pytest.raises(PictureError, match=r"memory://in: no pictures to enlarge \(1 \.txt\); check the name"):
         planned({"a.txt": b""})

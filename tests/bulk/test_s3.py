@@ -121,6 +121,31 @@ def test_a_key_that_cannot_be_listed_is_named(s3: Any) -> None:  # noqa: ANN401
     )
 
 
+def test_the_guides_inventory_has_keys_that_cannot_be_listed(
+    s3: Any,  # noqa: ANN401
+    network: str,
+    address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And all others are done."""
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "bulk.md"
+    (block,) = [text.split("```")[0] for text in guide.read_text().split("```python\n")[1:] if "boto3.client" in text]
+    for number, key in enumerate(["scans/a.jpg", "scans/b//c.jpg", "scans/d.jpg", "else/e.jpg"]):
+        s3.put_object(Bucket="pictures", Key=key, Body=encoded(20, 16, number))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    exec(block.replace('"archive"', '"pictures"'), {})
+    settings = Settings(model=network, size="x2")
+    job = make_plan("s3://pictures/scans", Store("s3://results"), settings, inventory="inventory.parquet").job
+    assert {record.key: record.reason for record in run_shards(job, [0], jobs=1, threads=1)} == {
+        "a.jpg": None,
+        "b//c.jpg": "the store's library refuses this key; rename it",
+        "d.jpg": None,
+    }
+
+
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ENDPOINT": "http://127.0.0.1:9", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "x"}.items():
         monkeypatch.setenv(name, value)

@@ -20,6 +20,8 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _REFUSED = re.compile(r"([^:]+) \(os error (\d+)\)|(KeyTooLong)")
 _ERRORS_OF_NAMES = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
 _PASSING = {408, 409, 425, 429}
 _PASSING_CODES = {"RequestTimeout", "IncompleteBody", "BadDigest", "OperationAborted", "SlowDown"}
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
@@ -71,6 +73,8 @@ def remedy(error: BaseException, scheme: str, *, worked: bool) -> str | None:
             may be down.
     """
     status, code = _status(error), _code(error)
+    if (found := _REFUSED.search(str(error))) is not None and found[2] and int(found[2]) in _NO_ROOM:
+        return f"{found[1].strip().lower()}; make room, or name another place"
     if _asks_for_a_role(error):
         if worked or (status is not None and status >= 500):
             return None

@@ -110,7 +110,6 @@ def make_plan(
     plan = secrets.token_hex(8)
     job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
     job.check_neighbors()
-    output.make()
     left_out = LeftOut()
     items = _items(listed, settings, _Choice(source, output.url, search, left_out))
     job = _written(job, _parts(items, shard, left_out))
@@ -127,6 +126,7 @@ def _written(job: Job, parts: Iterable[list[Item]]) -> Job:
     """Write the shards of a plan, and return the job with their counts. What breaks off is removed again."""
     try:
         for part in parts:
+            job.output.make()
             job.output.put(job.key("plan", len(job.counts)), plan_bytes(part))
             job = replace(job, counts=(*job.counts, len(part)), bytes=job.bytes + sum(item.size for item in part))
     except BaseException:

@@ -31,7 +31,7 @@ FLUSH = 30.0
 FLUSH_HERE = 0.25
 """The same in a local folder, where no request is paid for, and where the log alone knows what is done."""
 
-LAST_WAITS = (0.5, 1.0, 2.0)
+LAST_WAITS = (0.5, 1.0)
 """Seconds between the tries to take marks back at a stop, whose sender soon loses patience."""
 
 _SHARE = 0.02

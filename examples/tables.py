@@ -167,7 +167,7 @@ def in_one_sentence() -> str:
 def networks() -> str:
     """The README's table, a row for each network, and what its columns say."""
     times = doubling_times(ROOT / "results")
-    shipped = {network.name for network in list_networks()}
+    shipped = {network.name for network in list_networks() if network.config and network.config.scale == 2}
     rows = [["bicubic", "", *_psnr_of(DEFAULT_NETWORK, BICUBIC), "", ""]]
     missing: set[str] = set()
     for name in VARIANTS:

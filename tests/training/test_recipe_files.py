@@ -28,9 +28,6 @@ REPOSITORY = Path(__file__).parents[2]
 RECIPES = {path.stem: load_recipe(path) for path in sorted((REPOSITORY / "recipes").glob("*.toml"))}
 SHIPPED = {network.file.stem.removeprefix("sesr_") for network in list_networks()}
 
-SPLIT_ALLOWED = True
-"""Recipes may still spread their stages over files such as m5_x2_first.toml. To be False once they hold `[[stage]]`."""
-
 NOT_A_NETWORKS_OWN = {"paper_m5_x2"}
 """Recipes under other names than that of the network that they train."""
 
@@ -115,12 +112,7 @@ def test_recipes_say_how_to_run_them(stem: str) -> None:
 @pytest.mark.parametrize("stem", RECIPES)
 def test_recipes_are_named_as_their_networks(stem: str) -> None:
     """So a network has exactly one."""
-    if stem in NOT_A_NETWORKS_OWN:
-        return
-    if SPLIT_ALLOWED:
-        assert stem.startswith(RECIPES[stem].stem)
-    else:
-        assert stem == RECIPES[stem].stem
+    assert stem == RECIPES[stem].stem or stem in NOT_A_NETWORKS_OWN
 
 
 @pytest.mark.parametrize("stem", RECIPES)

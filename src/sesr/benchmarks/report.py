@@ -23,6 +23,7 @@ from sesr.atomic import writing
 from sesr.benchmarks.machine import Machine, commit, load, this_machine
 from sesr.errors import UsageError
 from sesr.network.variants import VARIANTS
+from sesr.network.zoo import INT8, WEIGHTS
 
 RECORD = "report.json"
 """Name of the record's file."""
@@ -96,6 +97,11 @@ def _evaluate(stem: str, options: str, folder: str = ".", needs: Sequence[str] =
     return Step(f"{below}{stem}.csv", f"evaluate {options}", needs, folder=folder, beside=pictures)
 
 
+def _scales(name: str, scales: Sequence[int]) -> list[int]:
+    """Return the scales for which a network of this name is shipped."""
+    return [scale for scale in scales if (WEIGHTS / f"sesr_{name}_x{scale}.safetensors").is_file()]
+
+
 _TINY = "--width 64 --height 48 --rounds 1"
 
 PLAN = (
@@ -124,10 +130,11 @@ PLAN = (
         folder=".",
         beside=[f"{name}_x{scale}{of}.csv" for name in VARIANTS for scale in (2, 4) for of in ("", "_pictures")],
     ),
+    *(_evaluate(f"{name}_x3", f"{name} -s 3 --data {_DATA}") for name in VARIANTS if _scales(name, (3,))),
     *(
         step
-        for name in ("m5", "m11")
-        for scale in (2, 4)
+        for name in VARIANTS
+        for scale in _scales(f"{name}{INT8}", (2, 3, 4))
         for step in (
             _evaluate(f"{name}-relu_x{scale}", f"{name}-relu -s {scale} --data {_DATA}"),
             _evaluate(f"{name}-int8_x{scale}", f"{name} --int8 -s {scale} --data {_DATA}"),

@@ -6,8 +6,7 @@ whether it fits.
 """
 
 import io
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,6 @@ FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".we
 """FFmpeg's names of the containers, by the suffix of a file."""
 
 _BITEXACT = 0x400  # AVFMT_FLAG_BITEXACT
-_LEAP = 1.0  # seconds
-_LOOKED_AHEAD = 200  # packets, of all streams: sound has 50 a second, and often ten come under one damaged header
 _REMEDIES = (".mkv", ".mp4", ".mov")  # in this order they are proposed
 _OF_OTHERS = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}  # the muxer writes its own
 _STALE = ("duration", "encoder", "bps", "number_of_frames", "number_of_bytes", "_statistics_")  # of the old video
@@ -209,34 +206,6 @@ class Copies:
     def notes(self) -> list[str]:
         """Return a short remark on packets that were refused."""
         return [f"{self.refused} damaged packets of sound or subtitles left out"] if self.refused else []
-
-
-def without_leaps(packets: "Iterable[Packet[Stream]]", refuse: Callable[[], None]) -> "Iterator[Packet[Stream]]":
-    """Leave out packets whose decoding time leaps ahead, while most packets of their stream behind them do not follow.
-
-    A container would take such a packet, and then refuse all that follow until their time has come. `refuse` is called
-    for each of them.
-    """
-    waiting: deque[Packet[Stream]] = deque()
-    last: dict[int, float] = {}
-
-    def judged() -> "Iterator[Packet[Stream]]":
-        packet = waiting.popleft()
-        time = float((packet.dts or 0) * packet.time_base)
-        behind = [other for other in waiting if other.stream_index == packet.stream_index]
-        earlier = sum((other.dts or 0) < (packet.dts or 0) for other in behind)
-        if time - last.get(packet.stream_index, time) > _LEAP and 2 * earlier > len(behind):
-            refuse()
-            return
-        last[packet.stream_index] = time
-        yield packet
-
-    for packet in packets:
-        waiting.append(packet)
-        if len(waiting) > _LOOKED_AHEAD:
-            yield from judged()
-    while waiting:
-        yield from judged()
 
 
 def covers(source: InputContainer) -> dict[int, bytes]:

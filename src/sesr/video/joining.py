@@ -16,9 +16,10 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from sesr.video.containers import Copies, covers, is_cover, kept_tags, new_container, without_leaps
+from sesr.video.containers import Copies, covers, is_cover, kept_tags, new_container
 from sesr.video.encoders import Encoding
 from sesr.video.info import FilmInfo
+from sesr.video.leaps import leaping
 from sesr.video.library import reading
 from sesr.video.segments import SegmentFolder
 
@@ -118,7 +119,10 @@ class Joining:
             return
         if self.start:
             source.seek(int(shift * 1_000_000), backward=True)
-        for packet in without_leaps(_timed_packets(source, read), copies.refuse):
+        for packet, leaps in leaping(_timed_packets(source, read), _place):
+            if leaps:  # a container would take it, and refuse those behind it until their time has come
+                copies.refuse()
+                continue
             if is_cover(packet.stream):
                 yield -1.0, packet
                 continue
@@ -140,3 +144,7 @@ def _timed_packets(source: InputContainer, streams: list[Stream]) -> "Iterator[P
                 packet.dts = packet.pts
             if packet.size and (packet.dts is not None or is_cover(packet.stream)):
                 yield packet
+
+
+def _place(packet: "Packet[Stream]") -> tuple[int, Fraction]:
+    return packet.stream_index, (packet.dts or 0) * packet.time_base

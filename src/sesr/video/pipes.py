@@ -25,11 +25,13 @@ from sesr.processors import available_threads
 from sesr.video.containers import Copies, carried, format_of_suffix, is_cover, kept_tags, new_container
 from sesr.video.encoders import Encoding, add_video, choose, lost_brightness
 from sesr.video.enlarging import Enlarging, prepare
+from sesr.video.events import Event
 from sesr.video.film import check_target, expected_frames, placed
 from sesr.video.library import filling
+from sesr.video.opening import STREAM
 from sesr.video.pipeline import upscaled
 from sesr.video.settings import Plan, Progress, Report, Settings, Watch
-from sesr.video.source import STREAM, Event, Reader
+from sesr.video.source import Reader
 
 PIPED = {"nut": "nut", "y4m": "yuv4mpegpipe"}
 """FFmpeg's names of the containers that stdout takes."""

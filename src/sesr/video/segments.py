@@ -40,7 +40,8 @@ from av.video.stream import VideoStream
 
 from sesr.atomic import remove_folder, sync, writing
 from sesr.errors import VideoError
-from sesr.video.source import Faults, Mark
+from sesr.video.events import Faults
+from sesr.video.source import Mark
 
 if sys.platform != "win32":
     import fcntl

@@ -11,23 +11,24 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 import av
 from av import Packet, VideoFrame
-from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from sesr.errors import VideoError
 from sesr.processors import available_threads
-from sesr.video.frames import FULL_RANGE, alpha_refusal, checksum, is_full_range, planar_name
-from sesr.video.info import FilmInfo, describe
+from sesr.video.clock import Clock
+from sesr.video.deinterlacing import deinterlaced
+from sesr.video.events import Event, Faults
+from sesr.video.frames import FULL_RANGE, checksum, is_full_range, planar_name
+from sesr.video.info import describe
+from sesr.video.leaps import leaping
 from sesr.video.library import reading
-
-STREAM = "-"
-"""The name of stdin and stdout."""
+from sesr.video.opening import STREAM, open_film, video_of
 
 _LOOKED_AT = 8
 """Frames that are looked at for interlacing before the work begins."""
@@ -35,50 +36,8 @@ _LOOKED_AT = 8
 _FLAGGED, _ALL = "interlaced", "all"
 """Frames that bwdif treats."""
 
-_LEAP = 1
-"""Seconds between two frames that are looked at closely, because a timestamp may be damaged."""
-
 _RUN_UP = 1
 """Seconds before a frame at which decoding begins, so that filters have seen the frames around it."""
-
-_ALPHA_APART = ("vp8", "vp9")
-"""Codecs whose alpha lies next to their packets, so that decoded frames show nothing of it."""
-
-Event: TypeAlias = "VideoFrame | Packet[Stream]"
-"""A decoded frame of the video, or a packet of another stream."""
-
-
-@dataclass
-class Faults:
-    """Faults of a film, counted while it is read.
-
-    Attributes:
-        damaged: frames that were decoded with errors.
-        undecoded: packets of video that could not be decoded.
-        cut: True if the file ended with an error.
-        resized: frames of another size, pixel format or range than the first.
-        untimed: frames without a timestamp, or with one that is not later than the last.
-        interlaced: interlaced frames after the first few.
-    """
-
-    damaged: int = 0
-    undecoded: int = 0
-    cut: bool = False
-    resized: int = 0
-    untimed: int = 0
-    interlaced: int = 0
-
-    def notes(self) -> list[str]:
-        """Return a short remark on each kind that occurred."""
-        remarks = [
-            (self.damaged, "damaged frames enlarged as they were decoded"),
-            (self.undecoded, "packets of video could not be decoded"),
-            (self.resized, "frames of another size, pixel format or range converted to the first one's"),
-            (self.untimed, "frames without a usable timestamp got one"),
-            (self.interlaced, "interlaced frames among others; --deinterlace treats them"),
-        ]
-        notes = [f"{count} {text}" for count, text in remarks if count]
-        return [*notes, "the file ends in the middle"] if self.cut else notes
 
 
 @dataclass(frozen=True)
@@ -119,7 +78,7 @@ class Reader:
         self.name, self.faults = str(place), Faults()
         self._path, self._deinterlace, self._threads = place, deinterlace, threads or available_threads()
         self._treated: str | None = None
-        self.container = _open(place)
+        self.container = open_film(place)
         try:
             self.stream = self._video()
             self._events = self._decoded()
@@ -162,7 +121,7 @@ class Reader:
         """
         with reading(self.name):
             events = self._from(start)
-            yield from self._timed(events, _Clock(self.info, self.faults), start, stop)
+            yield from self._timed(events, Clock(self.info, self.faults), start, stop)
 
     def marked(self, frame: VideoFrame) -> Mark:
         """Return a mark of a frame that `frames` has just yielded, for `frames_after`."""
@@ -176,7 +135,7 @@ class Reader:
         """
         if self.name == STREAM:
             return None
-        clock, found = _Clock(self.info, self.faults), None
+        clock, found = Clock(self.info, self.faults), None
         with suppress(av.FFmpegError):
             self.container.seek(int((mark.pts * self.info.time_base - _RUN_UP) * 1_000_000), backward=True)
             events = self._decoded()
@@ -193,15 +152,15 @@ class Reader:
         with reading(self.name):
             yield from (event for event in events if isinstance(event, VideoFrame))
 
-    def _timed(
-        self, events: Iterator[Event], clock: "_Clock", start: Fraction, stop: Fraction | None
-    ) -> Iterator[Event]:
+    def _timed(self, events: Iterator[Event], clock: Clock, start: Fraction, stop: Fraction | None) -> Iterator[Event]:
         """Give frames their timestamps, and leave out those before `start` and from `stop` on."""
-        last = None if clock.last is None else clock.last * self.info.time_base
-        for event in _without_leaps(events, last):
+        last = {} if clock.last is None else {0: clock.last * self.info.time_base}
+        for event, leaps in leaping(events, _place, voters=1, last=last):
             if not isinstance(event, VideoFrame):
                 yield event
                 continue
+            if leaps:  # a damaged timestamp would move all that follow
+                event.pts = None
             time = clock.stamp(event) * self.info.time_base - self.info.begin
             if stop is not None and time >= stop:
                 return
@@ -238,13 +197,13 @@ class Reader:
     def _restart(self) -> None:
         """Open the film again."""
         self.container.close()
-        self.container = _open(self._path)
+        self.container = open_film(self._path)
         self.stream = self._video()
         self.faults = Faults()
         self._peeked, self._events = [], self._decoded()
 
     def _video(self) -> VideoStream:
-        stream = _video_of(self.container, self.name)
+        stream = video_of(self.container, self.name)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = self._threads
         return stream
@@ -264,7 +223,7 @@ class Reader:
                 frames += isinstance(event, VideoFrame)
             flagged = any(isinstance(event, VideoFrame) and event.interlaced_frame for event in first)
             self._treated = _FLAGGED if flagged else _ALL
-        return _deinterlaced(chain(first, events), self.stream, self._treated)
+        return deinterlaced(chain(first, events), self.stream, self._treated)
 
     def _damaged_counted(self) -> Iterator[Event]:
         read = [stream for stream in self.container.streams if stream.type in ("video", "audio", "subtitle")]
@@ -334,162 +293,13 @@ class Reader:
         return fitted
 
 
-def _without_leaps(events: Iterator[Event], last: Fraction | None) -> Iterator[Event]:
-    """Take the timestamp off a frame that leaps ahead of the next one: a damaged one would move all that follow.
-
-    `last` is when the frame before is shown, in seconds.
-    """
-    held: list[Event] = []  # begins with a frame that leaps
-    for event in events:
-        time = _seconds(event)
-        if time is not None:
-            if held:
-                leap = _seconds(held[0])
-                if last is not None and leap is not None and last < time < leap:
-                    held[0].pts = None
-                else:
-                    last = leap
-                yield from held
-                held.clear()
-            if last is not None and time - last > _LEAP:
-                held.append(event)
-                continue
-            last = time
-        if held:
-            held.append(event)
-        else:
-            yield event
-    yield from held
-
-
-def _seconds(event: Event) -> Fraction | None:
-    """Return a frame's timestamp in seconds; None for one without, and for other streams' packets."""
+def _place(event: Event) -> tuple[int, Fraction] | None:
+    """Return a frame's timestamp for `leaping`; None for one without, and for other streams' packets."""
     if not isinstance(event, VideoFrame) or event.pts is None or not event.time_base:
         return None
-    return event.pts * event.time_base
+    return 0, event.pts * event.time_base
 
 
 def _form(frame: VideoFrame) -> tuple[int, int, str, bool]:
     """Return all by which frames' samples may differ from the first one's."""
     return frame.width, frame.height, planar_name(frame.format.name), is_full_range(frame)
-
-
-class _Clock:
-    """Gives every frame a timestamp in the film's time base that is later than the last.
-
-    Attributes:
-        faults: where frames without a usable timestamp are counted.
-        last: timestamp of the last frame; None before the first.
-    """
-
-    def __init__(self, info: FilmInfo, faults: Faults) -> None:
-        self._info, self.faults = info, faults
-        self.last: int | None = None
-
-    def stamp(self, frame: VideoFrame) -> int:
-        """Set the frame's timestamp, time base and, where that is missing, duration. Returns the timestamp."""
-        base, pts = self._info.time_base, frame.pts
-        if pts is not None and frame.time_base and frame.time_base != base:
-            pts = round(pts * frame.time_base / base)
-            frame.duration = round(frame.duration * frame.time_base / base)
-        if pts is None or (self.last is not None and pts <= self.last):
-            self.faults.untimed += 1
-            pts = 0 if self.last is None else self.last + self._step(pts)
-        frame.pts, frame.time_base = pts, base
-        frame.duration = frame.duration or self._info.tick
-        self.last = pts
-        return pts
-
-    def _step(self, pts: int | None) -> int:
-        """Return the distance from the last frame for one without a timestamp, or with one that is too early.
-
-        Half of the usual one leaves room for the next frame. Far too early is the beginning of another recording.
-        """
-        tick = self._info.tick
-        beside = pts is not None and self.last is not None and self.last - pts <= tick
-        return max(1, tick // 2) if beside else tick
-
-
-def _open(place: str | Path) -> InputContainer:
-    """Open a film. Raises `VideoError`, which names it."""
-    name = str(place)
-    if name != STREAM:
-        _check_file(Path(place))
-    with reading(name):
-        container = av.open("pipe:0" if name == STREAM else str(place), metadata_errors="replace")
-    kinds = container.format.name
-    if kinds == "tty":
-        container.close()
-        raise VideoError(f"{name}: text, not a film; name a film")
-    if kinds in ("gif", "apng"):
-        container.close()
-        raise VideoError(f"{name}: an animation, not a film; sesr upscale enlarges animations")
-    if kinds == "image2" or kinds.endswith("_pipe"):
-        container.close()
-        raise VideoError(f"{name}: a picture, not a film; sesr upscale enlarges pictures")
-    return container
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise VideoError(f"{path}: a folder; name a film in it")
-    if path.is_file() and not path.stat().st_size:
-        raise VideoError(f"{path}: an empty file; copy the film again")
-    if path.exists() and not path.is_file():
-        raise VideoError(f"{path}: a pipe, which cannot be read twice; use - and redirect it: sesr video - OUT < PIPE")
-
-
-def _video_of(container: InputContainer, name: str) -> VideoStream:
-    """Return the film itself: the default video stream, or the first, and never a cover picture."""
-    videos = container.streams.video
-    films = [stream for stream in videos if not stream.disposition & Disposition.attached_pic]
-    if not films:
-        found = "sound and a cover picture" if videos else "no video" if container.streams else "no streams"
-        raise VideoError(f"{name}: holds {found}, nothing to enlarge; name a film")
-    chosen = next((stream for stream in films if stream.disposition & Disposition.default), films[0])
-    if chosen.codec_context is None:
-        raise VideoError(f"{name}: its video codec is unknown; convert it by FFmpeg first")
-    codec = chosen.codec_context.codec.canonical_name
-    if codec in _ALPHA_APART and chosen.metadata.get("alpha_mode") == "1":
-        raise VideoError(f"{name}: {alpha_refusal(codec)}")
-    return chosen
-
-
-def _deinterlaced(events: Iterator[Event], stream: VideoStream, treated: str) -> Iterator[Event]:
-    """Pass frames through FFmpeg's bwdif, a whole frame for each. Its timestamps have a finer unit."""
-    graph, shape = None, None
-    for event in events:
-        if not isinstance(event, VideoFrame):
-            yield event
-            continue
-        if graph is None or shape != (event.width, event.height, event.format.name):
-            yield from _rest(graph)
-            graph, shape = _bwdif(event, stream, treated), (event.width, event.height, event.format.name)
-        graph.vpush(event)
-        yield from _finished(graph)
-    yield from _rest(graph)
-
-
-def _rest(graph: av.filter.Graph | None) -> Iterator[VideoFrame]:
-    """Yield what the filter still holds."""
-    if graph is not None:
-        graph.vpush(None)
-        yield from _finished(graph)
-
-
-def _bwdif(frame: VideoFrame, stream: VideoStream, treated: str) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    base = frame.time_base or stream.time_base
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
-    bwdif = graph.add("bwdif", f"mode=send_frame:parity=auto:deint={treated}")
-    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
-    return graph
-
-
-def _finished(graph: av.filter.Graph) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            frame = graph.vpull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        yield frame

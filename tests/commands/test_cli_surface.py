@@ -80,6 +80,7 @@ SURFACE = {
         "--duration": None,
         "--preview": None,
         "--deinterlace": False,
+        "--deinterlace-all": False,
         "--no-still": False,
         "--threads": None,
         "--segment": 240,

@@ -58,6 +58,21 @@ def test_a_preview_has_a_name_of_its_own(film: Path) -> None:
     assert len(times(film.with_name("film_x1.5.preview.mkv"))) == 5
 
 
+def test_a_second_preview_replaces_the_first_if_that_is_asked_for(
+    film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rule of `sesr upscale`: nothing that is there is replaced, and a line says how to."""
+    preview, command = film.with_name("film_x2.preview.mkv"), ["video", str(film), "--preview", "0.2"]
+    assert main([*command, "--preset", "ultrafast"]) == 0
+    before = preview.read_bytes()
+    assert main([*command, "--crf", "40"]) == 1
+    assert f"{preview}: exists already; name another file, or add --overwrite" in capsys.readouterr().err
+    assert preview.read_bytes() == before
+    assert main([*command, "--crf", "40", "--overwrite"]) == 0
+    assert preview.read_bytes() != before
+    assert set(film.parent.iterdir()) == {film, preview}
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

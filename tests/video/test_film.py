@@ -241,65 +241,6 @@ def test_a_ramp_of_10_bits_keeps_its_steps(tmp_path: Path) -> None:
     assert (np.diff(row[::4]) >= 0).all()
 
 
-def test_interlaced_films_are_refused_or_deinterlaced(tmp_path: Path) -> None:
-    flags = {"flags": "+ildct+ilme"}
-    frames = [drawn(number) for number in range(12)]
-    source = draw_film(tmp_path / "film.mkv", frames=frames, codec="mpeg2video", options=flags)
-    if not frames_of(source)[0].interlaced_frame:
-        source = _interlaced(tmp_path / "interlaced.mkv")
-    with pytest.raises(VideoError, match=r"interlaced.*--deinterlace"):
-        enlarge(source, tmp_path / "new.mkv")
-    assert not list(tmp_path.glob("new*"))
-    enlarge(source, tmp_path / "new.mkv", Settings(deinterlace=True, preset="ultrafast"))
-    assert times(tmp_path / "new.mkv") == times(source)
-    assert not any(frame.interlaced_frame for frame in frames_of(tmp_path / "new.mkv"))
-
-
-def test_frames_that_are_not_flagged_stay_as_they_are_in_a_film_with_interlaced_ones(tmp_path: Path) -> None:
-    options = {"crf": "0", "bf": "0", "g": "6"}
-    parts = [
-        draw_film(tmp_path / "interlaced.ts", options=options | {"x264-params": "tff=1"}),
-        draw_film(tmp_path / "progressive.ts", options=options),
-    ]
-    (tmp_path / "both.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
-    settings = Settings(codec="ffv1", size=parse_scale(1), deinterlace=True, threads=2)
-    assert not any(
-        "deinterlaced" in note for note in enlarge(tmp_path / "both.ts", tmp_path / "new.mkv", settings).notes
-    )
-    found, before = frames_of(tmp_path / "new.mkv"), frames_of(parts[1])
-    for one, other in zip(found[-8:], before[-8:], strict=True):
-        np.testing.assert_array_equal(planes(one)[0], planes(other)[0])
-    assert not np.array_equal(planes(found[3])[0], planes(frames_of(parts[0])[3])[0])
-
-
-def test_a_film_without_flags_is_deinterlaced_as_a_whole_and_a_line_says_so(tmp_path: Path) -> None:
-    source = draw_film(tmp_path / "film.mkv", codec="ffv1", options={})
-    settings = Settings(codec="ffv1", size=parse_scale(1), deinterlace=True, threads=2)
-    report = enlarge(source, tmp_path / "new.mkv", settings)
-    assert report.notes == ("no frame was flagged as interlaced, so all were deinterlaced",)
-    assert not np.array_equal(planes(frames_of(tmp_path / "new.mkv")[3])[0], planes(frames_of(source)[3])[0])
-
-
-def _interlaced(path: Path) -> Path:
-    """A film of frames that two fields were woven into, by FFmpeg's filters."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(width=WIDTH, height=HEIGHT, format=av.VideoFormat("yuv420p"), time_base=Fraction(1, 25))
-    weave = graph.add("tinterlace", "interleave_top")
-    mark = graph.add("setfield", "tff")
-    graph.link_nodes(source, weave, mark, graph.add("buffersink")).configure()
-    woven = []
-    for number in range(24):
-        frame = drawn(number)
-        frame.pts, frame.time_base = number, Fraction(1, 25)
-        graph.vpush(frame)
-        while True:
-            try:
-                woven.append(graph.vpull())
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-    return draw_film(path, frames=woven, codec="libx264", options={"x264-params": "tff=1"})
-
-
 def test_still_parts_change_nothing(tmp_path: Path) -> None:
     frames = [drawn(0) for _ in range(8)]
     for number, frame in enumerate(frames[4:]):

@@ -85,14 +85,22 @@ def _add_part(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=_time, metavar="TIME", help="where to begin: seconds, 1:30 or 1:02:30")
     parser.add_argument("--duration", type=_length, metavar="TIME", help="how much to enlarge (default: all)")
     parser.add_argument(
-        "--preview", type=_length, metavar="SECONDS", help="only so much, from --start or from the middle, for a look"
+        "--preview",
+        type=_length,
+        metavar="SECONDS",
+        help="only so much, from --start or from the middle, for a look; --overwrite replaces an earlier one",
     )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     """Add what says how the work is done."""
     parser.add_argument(
-        "--deinterlace", action="store_true", help="make whole frames of interlaced ones, by FFmpeg's bwdif"
+        "--deinterlace",
+        action="store_true",
+        help="make whole frames of those that are flagged as interlaced, by FFmpeg's bwdif",
+    )
+    parser.add_argument(
+        "--deinterlace-all", action="store_true", help="treat all frames so, for a film whose flags are missing"
     )
     parser.add_argument(
         "--no-still",
@@ -180,7 +188,7 @@ def _settings(arguments: Arguments) -> "Settings":
         start=arguments.start or Fraction(0),
         duration=arguments.duration if arguments.preview is None else arguments.preview,
         centered=arguments.preview is not None and arguments.start is None,
-        deinterlace=arguments.deinterlace,
+        deinterlace="all" if arguments.deinterlace_all else arguments.deinterlace,
         still=not arguments.no_still,
         drop=arguments.drop,
         threads=arguments.threads,

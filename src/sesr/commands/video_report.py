@@ -86,6 +86,11 @@ class _Text:
             self._say(f"continues at frame {plan.done}{first if plan.reread else ''}")
         if plan.lost:
             self._warn(f"{self._source}: lost: {', '.join(plan.lost)}")
+        if plan.unflagged:
+            self._warn(
+                f"{self._source}: none of its first frames is flagged as interlaced; "
+                "frames without that flag stay as they are, --deinterlace-all treats all"
+            )
         if plan.limits:
             self._warn(plan.limits)
         self._bar = tqdm(

@@ -20,7 +20,7 @@ class Faults:
         cut: True if the file ended with an error.
         resized: frames of another size, pixel format or range than the first.
         untimed: frames without a timestamp, or with one that is not later than the last.
-        interlaced: interlaced frames after the first few.
+        interlaced: frames flagged as interlaced, next to damage and so not believed.
     """
 
     damaged: int = 0
@@ -37,7 +37,10 @@ class Faults:
             (self.undecoded, "packets of video could not be decoded"),
             (self.resized, "frames of another size, pixel format or range converted to the first one's"),
             (self.untimed, "frames without a usable timestamp got one"),
-            (self.interlaced, "interlaced frames among others; --deinterlace treats them"),
+            (
+                self.interlaced,
+                "frames next to damage, flagged as interlaced, were not deinterlaced",
+            ),
         ]
         notes = [f"{count} {text}" for count, text in remarks if count]
         return [*notes, "the file ends in the middle"] if self.cut else notes

@@ -28,6 +28,7 @@ from sesr.errors import UsageError, VideoError
 from sesr.network.zoo import is_file
 from sesr.processors import available_threads
 from sesr.video.containers import carried, format_of_suffix
+from sesr.video.deinterlacing import InterlacedError
 from sesr.video.encoders import Encoding, add_video, choose, lost_brightness
 from sesr.video.enlarging import Enlarging, prepare
 from sesr.video.info import FilmInfo
@@ -114,9 +115,15 @@ class Film:
         self._segments.close()
 
     def run(self, watch: Watch | None = None) -> Report:
-        """Enlarge the film. `watch` is called after each frame. Raises `VideoError`, `EngineError`."""
+        """Enlarge the film. `watch` is called after each frame. Raises `VideoError`, `EngineError`.
+
+        An interlaced frame that is not to be deinterlaced ends the film; what is finished becomes a partial one.
+        """
         if not self.whole:
-            self._encode(watch)
+            try:
+                self._encode(watch)
+            except InterlacedError as error:
+                raise self._given_up(error) from error
             self.encoded = True
             if not self._segments.finished:
                 raise VideoError(f"{self.source}: no frame lies in that part of the film; check --start")
@@ -136,6 +143,15 @@ class Film:
             partial = partial.with_stem(f"{partial.stem}.partial")
         self._join(partial, cut=True)
         return Report(partial, self._segments.frames, self._length(), partial.stat().st_size)
+
+    def _given_up(self, error: InterlacedError) -> VideoError:
+        """Save what is finished, and remove its segments, since no rerun would get beyond that frame.
+
+        Returns the error with the place of the partial film.
+        """
+        partial = self.save_partial()
+        self._segments.remove()
+        return error if partial is None else VideoError(f"{error}. What comes before it is in {partial.target}")
 
     def _continued(self) -> Iterator[VideoFrame] | None:
         """Return the frames after those that an earlier run finished; None if they are to be counted off."""
@@ -237,6 +253,7 @@ class Film:
             free,
             bool(self._segments.finished) and self._rest is None,
             (*self._carried.lost, *lost_brightness(self.info, self._encoding)),
+            unflagged=self._reader.unflagged,
         )
 
     def _job(self) -> dict[str, object]:

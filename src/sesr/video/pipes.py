@@ -141,6 +141,7 @@ class PipedFilm:
             False,
             lost,
             self._limits,
+            self._reader.unflagged,
         )
 
     def _write(self, place: str, watch: Watch | None) -> tuple[int, float]:

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from sesr.inference.sizes import Size
 from sesr.network.variants import DEFAULT_NETWORK
+
+Deinterlace: TypeAlias = bool | Literal["all"]
+"""Frames to deinterlace: none, those that are flagged as interlaced, or all, for films whose flags are missing."""
 
 SEGMENT = 240
 """Frames of a segment: what an interrupted run loses at most."""
@@ -25,7 +29,7 @@ class Settings:
         start: seconds at which to begin.
         duration: seconds to enlarge; None for all.
         centered: take them from the middle of the film instead.
-        deinterlace: make whole frames of interlaced ones.
+        deinterlace: make whole frames of those that are flagged as interlaced, or of "all".
         still: reuse what did not change since the frame before; the result is the same.
         drop: leave out streams that the container cannot hold.
         threads: processor threads, of the networks and of the encoder; None takes as many as the process may use.
@@ -42,7 +46,7 @@ class Settings:
     start: Fraction = Fraction(0)
     duration: Fraction | None = None
     centered: bool = False
-    deinterlace: bool = False
+    deinterlace: Deinterlace = False
     still: bool = True
     drop: bool = False
     threads: int | None = None
@@ -89,6 +93,7 @@ class Plan:
         reread: True if what an earlier run finished is decoded again, since no keyframe leads exactly behind it.
         lost: what the new film has no place for.
         limits: a line about what stdout's container cannot carry, whatever is in the film; empty for files.
+        unflagged: True if interlaced frames are to be deinterlaced, but none of the first few is flagged as interlaced.
     """
 
     source_size: tuple[int, int]
@@ -101,6 +106,7 @@ class Plan:
     reread: bool
     lost: tuple[str, ...]
     limits: str = ""
+    unflagged: bool = False
 
 
 @dataclass(frozen=True)

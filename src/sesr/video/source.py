@@ -2,14 +2,13 @@
 
 Films are damaged, cut off, change their size or lack timestamps. Whatever can be decoded is passed on, and `Faults`
 counts what was wrong, for a line at the end. What cannot work at all is refused at the beginning: no video, only a
-cover picture, interlaced frames that nobody asked to deinterlace.
+cover picture. Interlaced frames that nobody asked to deinterlace end the reading wherever they appear.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -22,19 +21,17 @@ from av.video.stream import VideoStream
 from sesr.errors import VideoError
 from sesr.processors import available_threads
 from sesr.video.clock import Clock
-from sesr.video.deinterlacing import deinterlaced
+from sesr.video.deinterlacing import Flags, InterlacedError, deinterlaced
 from sesr.video.events import Event, Faults
 from sesr.video.frames import FULL_RANGE, checksum, is_full_range, planar_name
 from sesr.video.info import describe
 from sesr.video.leaps import leaping
 from sesr.video.library import reading
 from sesr.video.opening import STREAM, open_film, video_of
+from sesr.video.settings import Deinterlace
 
 _LOOKED_AT = 8
 """Frames that are looked at for interlacing before the work begins."""
-
-_FLAGGED, _ALL = "interlaced", "all"
-"""Frames that bwdif treats."""
 
 _RUN_UP = 1
 """Seconds before a frame at which decoding begins, so that filters have seen the frames around it."""
@@ -60,8 +57,8 @@ class Reader:
 
     Args:
         place: path of a file, or ``-`` for stdin, which holds any container that needs no seeking.
-        deinterlace: turn interlaced frames into whole ones, by FFmpeg's bwdif. Where none of the first few is flagged
-            as interlaced, all are treated.
+        deinterlace: turn interlaced frames into whole ones, by FFmpeg's bwdif. True takes those that are flagged as
+            interlaced, "all" takes all.
         threads: of the decoder; None takes as many as the process may use.
 
     Attributes:
@@ -70,14 +67,15 @@ class Reader:
         info: facts about the film.
         first: its first frame.
         faults: what was wrong so far.
+        unflagged: True if only flagged frames are deinterlaced, and none of the first few is.
 
-    Raises `VideoError` for what is no film, and for interlaced frames without `deinterlace`.
+    Raises `VideoError` for what is no film, and `InterlacedError` for interlaced frames without `deinterlace`.
     """
 
-    def __init__(self, place: str | Path, *, deinterlace: bool = False, threads: int | None = None) -> None:
+    def __init__(self, place: str | Path, *, deinterlace: Deinterlace = False, threads: int | None = None) -> None:
         self.name, self.faults = str(place), Faults()
         self._path, self._deinterlace, self._threads = place, deinterlace, threads or available_threads()
-        self._treated: str | None = None
+        self.unflagged, self._flagged = False, 0
         self.container = open_film(place)
         try:
             self.stream = self._video()
@@ -102,8 +100,7 @@ class Reader:
 
     def notes(self) -> list[str]:
         """Return short remarks on what was wrong so far."""
-        unflagged = ["no frame was flagged as interlaced, so all were deinterlaced"] if self._treated == _ALL else []
-        return [*self.faults.notes(), *unflagged]
+        return self.faults.notes()
 
     def frames(self, start: Fraction = Fraction(0), stop: Fraction | None = None) -> Iterator[VideoFrame]:
         """Yield the frames of a part of the film. See `events`."""
@@ -117,11 +114,12 @@ class Reader:
             stop: seconds at which they end; None for the end of the film.
 
         Frames have the first one's size and pixel format. Their timestamps rise, in units of `FilmInfo.time_base`.
-        Can be used once. Raises `VideoError` when FFmpeg gives up.
+        Can be used once. Raises `VideoError` when FFmpeg gives up, and `InterlacedError` at interlaced frames that are
+        not to be deinterlaced.
         """
         with reading(self.name):
             events = self._from(start)
-            yield from self._timed(events, Clock(self.info, self.faults), start, stop)
+            yield from self._wanted(events, Clock(self.info, self.faults), start, stop)
 
     def marked(self, frame: VideoFrame) -> Mark:
         """Return a mark of a frame that `frames` has just yielded, for `frames_after`."""
@@ -146,11 +144,15 @@ class Reader:
             return None
         clock.stamp(found)
         self.faults = clock.faults = replace(mark.faults)
-        return self._only_frames(self._timed(events, clock, Fraction(0), stop))
+        return self._only_frames(self._wanted(events, clock, Fraction(0), stop))
 
     def _only_frames(self, events: Iterator[Event]) -> Iterator[VideoFrame]:
         with reading(self.name):
             yield from (event for event in events if isinstance(event, VideoFrame))
+
+    def _wanted(self, events: Iterator[Event], clock: Clock, start: Fraction, stop: Fraction | None) -> Iterator[Event]:
+        for event in self._whole(self._timed(events, clock, start, stop)):
+            yield self._fitted(event) if isinstance(event, VideoFrame) else event
 
     def _timed(self, events: Iterator[Event], clock: Clock, start: Fraction, stop: Fraction | None) -> Iterator[Event]:
         """Give frames their timestamps, and leave out those before `start` and from `stop` on."""
@@ -166,7 +168,22 @@ class Reader:
                 return
             if start and time < start:
                 continue
-            yield self._fitted(event)
+            yield event
+
+    def _whole(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass events on, and end at an interlaced frame unless those are deinterlaced."""
+        flags = Flags()
+        for event in events:
+            if isinstance(event, VideoFrame) and not self._deinterlace:
+                if flags.interlaced(event):
+                    raise self._interlaced(event)
+                self.faults.interlaced += event.interlaced_frame
+            yield event
+
+    def _interlaced(self, frame: VideoFrame) -> InterlacedError:
+        begin = Fraction(self.container.start_time or 0, 1_000_000)
+        found = _place(frame)
+        return InterlacedError(self.name, max(Fraction(0), found[1] - begin) if found else Fraction(0))
 
     def _from(self, start: Fraction) -> Iterator[Event]:
         """Yield all events, or those from a keyframe before `start` on where the file can be searched."""
@@ -211,19 +228,7 @@ class Reader:
     def _decoded(self) -> Iterator[Event]:
         """Yield the container's content, deinterlaced if that is wanted, with what is damaged counted."""
         events = self._damaged_counted()
-        return self._deinterlaced(events) if self._deinterlace else events
-
-    def _deinterlaced(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Deinterlace frames that are flagged, or all; the film's first frames decide that, wherever it is read."""
-        first: list[Event] = []
-        if self._treated is None:
-            frames = 0
-            while frames < _LOOKED_AT and (event := next(events, None)) is not None:
-                first.append(event)
-                frames += isinstance(event, VideoFrame)
-            flagged = any(isinstance(event, VideoFrame) and event.interlaced_frame for event in first)
-            self._treated = _FLAGGED if flagged else _ALL
-        return deinterlaced(chain(first, events), self.stream, self._treated)
+        return deinterlaced(events, self.stream, self._deinterlace) if self._deinterlace else events
 
     def _damaged_counted(self) -> Iterator[Event]:
         read = [stream for stream in self.container.streams if stream.type in ("video", "audio", "subtitle")]
@@ -252,6 +257,7 @@ class Reader:
             return
         for frame in frames:
             self.faults.damaged += frame.is_corrupt
+            self._flagged += frame.interlaced_frame
             yield frame
 
     def _look(self) -> list[VideoFrame]:
@@ -266,10 +272,11 @@ class Reader:
                     break
         if not found:
             raise VideoError(f"{self.name}: no frame of it can be decoded; it is damaged, or ends too early")
-        if any(frame.interlaced_frame for frame in found):
-            raise VideoError(
-                f"{self.name}: interlaced, so enlarging would blur its lines; add --deinterlace to make whole frames"
-            )
+        flags = Flags()
+        for frame in found:
+            if flags.interlaced(frame) and not self._deinterlace:
+                raise self._interlaced(frame)
+        self.unflagged = self._deinterlace is True and not self._flagged
         return found
 
     def _fitted(self, frame: VideoFrame) -> VideoFrame:
@@ -279,7 +286,6 @@ class Reader:
         stay as they are: FFmpeg would take the second for limited range, and convert it.
         """
         first = self.first
-        self.faults.interlaced += frame.interlaced_frame
         if _form(frame) == _form(first):
             return frame
         self.faults.resized += 1

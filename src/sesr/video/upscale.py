@@ -12,7 +12,7 @@ from sesr.network.variants import DEFAULT_NETWORK
 from sesr.processors import available_threads
 from sesr.video.enlarging import prepare
 from sesr.video.pipeline import upscaled
-from sesr.video.settings import Settings
+from sesr.video.settings import Deinterlace, Settings
 from sesr.video.source import Reader
 
 
@@ -26,7 +26,7 @@ def upscale_video(
     photo: bool = False,
     start: float = 0,
     duration: float | None = None,
-    deinterlace: bool = False,
+    deinterlace: Deinterlace = False,
     threads: int | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """Yield a film's frames, enlarged.
@@ -40,13 +40,15 @@ def upscale_video(
         photo: take the network for compressed pictures of that name.
         start: second of the film at which to begin.
         duration: seconds to enlarge; None for all.
-        deinterlace: make whole frames of interlaced ones.
+        deinterlace: make whole frames of those that are flagged as interlaced; "all" takes all, for films whose flags
+            are missing.
         threads: frames at a time; None takes as many as the process may use.
 
     Each frame is new, and has the timestamp, the time base and the colors of the frame that it was made from. Luma
     keeps its depth and range, chroma its place. Closing the generator ends its threads.
 
-    Raises `VideoError` for what is no film, `UsageError` for a size that cannot be, at the first frame.
+    Raises `VideoError` for what is no film, `UsageError` for a size that cannot be, at the first frame. An interlaced
+    frame without `deinterlace` is a `VideoError` where it appears.
     """
     if scale is not None and size is not None:
         raise UsageError("scale and size both say how large frames become; give one of them")

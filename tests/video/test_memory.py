@@ -37,6 +37,29 @@ def peak(source: Path) -> int:
     return int(done.stdout)
 
 
+COLLECTED_LATE = """
+import gc, sys
+from pathlib import Path
+import av
+from sesr.video.film import Film
+from sesr.video.settings import Settings
+gc.disable()
+with Film(Path(sys.argv[1]), Path(sys.argv[2]), Settings(preset="ultrafast", threads=2, segment=10)) as film:
+    film.run()
+    kinds = (av.VideoFrame, av.container.Container, av.CodecContext)
+    print(sum(isinstance(each, kinds) for each in gc.get_objects()))
+"""
+
+
+def test_frames_and_encoders_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    """Python's collector counts objects, not bytes, so cycles of PyAV's large objects would pile up."""
+    frames = [drawn(number) for number in range(100)]
+    film = draw_film(tmp_path / "film.mkv", frames=frames, options={"preset": "ultrafast"})
+    command = [sys.executable, "-c", COLLECTED_LATE, str(film), str(tmp_path / "new.mkv")]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": SOURCE}, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20, "a few of the film that is open, not a hundred frames and ten encoders"
+
+
 @pytest.mark.skipif(not STATUS.is_file() or "VmHWM" not in STATUS.read_text(), reason="needs Linux's VmHWM")
 @pytest.mark.slow
 def test_ten_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:

@@ -63,3 +63,15 @@ def test_planes_that_do_not_fit() -> None:
 def test_impossible_forms(width: int, depth: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         PlaneFormat(width, 4, depth=depth)
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted"),
+    [
+        (PlaneFormat(6, 4, Subsampling.YUV420), 36),
+        (PlaneFormat(6, 4, Subsampling.GRAY), 24),
+        (PlaneFormat(6, 4, Subsampling.YUV444, 10), 144),
+    ],
+)
+def test_bytes_of_a_frame(form: PlaneFormat, wanted: int) -> None:
+    assert form.frame_bytes == wanted

@@ -11,13 +11,14 @@ tasks have to be started in the order in which they were planned, as a queue doe
 """
 
 import zlib
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer, Type
+from av.sidedata.sidedata import SideData, SideDataContainer, Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from sesr.engines.planes import Plane
@@ -158,6 +159,7 @@ class FrameUpscaler:
 
     Attributes:
         pixel_format: format of the results, always planar.
+        frame_bytes: bytes of a frame and its result.
     """
 
     def __init__(self, upscaler: VideoUpscaler, *, still: bool = True) -> None:
@@ -165,6 +167,7 @@ class FrameUpscaler:
         self._last: tuple[Planes, FrameTask] | None = None
         self._unpack = VideoReformatter()
         self.pixel_format = pixel_format(upscaler.target)
+        self.frame_bytes = upscaler.source.frame_bytes + upscaler.target.frame_bytes
 
     def fits(self, frame: av.VideoFrame) -> bool:
         """Return whether a frame has the form that the upscaler is for."""
@@ -256,9 +259,13 @@ class FrameUpscaler:
 
 
 def _side_data(frame: av.VideoFrame) -> set[Type]:
-    """Return the kinds of side data that a frame has; none if PyAV does not know one of them."""
+    """Return the kinds of side data that a frame has; none if PyAV does not know one of them.
+
+    `frame.side_data` would tie the frame into a cycle, so that only the garbage collector could free it.
+    """
     try:
-        return {data.type for data in cast(SideDataContainer, frame.side_data)}
+        found = SideDataContainer(frame)  # type: ignore[call-arg]
+        return {data.type for data in cast("Iterable[SideData]", found)}
     except ValueError:
         return set()
 

@@ -5,7 +5,6 @@ encodes. Frames wait in a queue of limited length, so memory does not grow with 
 decoder wait.
 """
 
-import gc
 import queue
 import threading
 from collections.abc import Generator, Iterator
@@ -17,12 +16,12 @@ from av import VideoFrame
 if TYPE_CHECKING:
     from sesr.video.frames import FrameUpscaler
 
-_SPARE = 2
-"""Frames that wait besides those that workers are at: one that is finished, one that is decoded."""
+_FEWEST, _MOST = 2, 8
+"""Frames that wait besides those that workers are at: one that is finished and one that is decoded, or more. Where
+parts of a film stand still, frames take very different times, and more of them keep everybody busy."""
 
-_COLLECT = 60
-"""Frames after which Python looks for garbage. PyAV's objects refer to each other, and are large to the system but
-small to Python, which would let frames and the encoders of finished segments pile up."""
+_ROOM = 64_000_000
+"""Bytes for more than the fewest."""
 
 _End = BaseException | None
 _Queue = queue.Queue["Future[VideoFrame] | _End"]
@@ -40,18 +39,15 @@ def upscaled(
 
     Exceptions of every thread arrive here. Closing the iterator, or an exception, ends all threads.
     """
-    ready: _Queue = queue.Queue(workers + _SPARE)
+    spare = max(_FEWEST, min(_MOST, _ROOM // upscaler.frame_bytes))
+    ready: _Queue = queue.Queue(workers + spare)
     stop = threading.Event()
     with ThreadPoolExecutor(workers, "upscale") as pool:
         reader = threading.Thread(target=_read, args=(frames, upscaler, pool, ready, stop), name="decode", daemon=True)
         reader.start()
         try:
-            count = 0
             while isinstance(upcoming := ready.get(), Future):
                 yield upcoming.result()
-                count += 1
-                if count % _COLLECT == 0:
-                    gc.collect()
             if upcoming is not None:
                 raise upcoming
         finally:

@@ -108,6 +108,11 @@ class PlaneFormat:
         return luma, chroma, chroma
 
     @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame's codes."""
+        return sum(height * width for height, width in self.shapes) * (1 if self.depth == 8 else 2)
+
+    @property
     def chroma_places(self) -> tuple[Siting, Siting]:
         """Vertical and horizontal siting of chroma."""
         return self.siting.places(self.subsampling)

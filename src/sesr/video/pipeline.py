@@ -3,12 +3,16 @@
 A thread decodes and plans (`sesr.video.frames.FrameUpscaler.plan`), workers take a frame each, and whoever iterates
 encodes. Frames wait in a queue of limited length, so memory does not grow with the film, and a slow encoder makes the
 decoder wait.
+
+A frame that equals the one before is a copy of that result, and has to wait for it. No worker does that: whoever
+finishes the result makes the copy too, so that all workers compute.
 """
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from av import VideoFrame
@@ -66,15 +70,36 @@ def _read(
     stop: threading.Event,
 ) -> None:
     end: _End = None
+    before: Future[VideoFrame] | None = None
     try:
         for frame in frames:
             if stop.is_set():
                 break
-            ready.put(pool.submit(upscaler.run, upscaler.plan(frame)))
+            task = upscaler.plan(frame)
+            run = partial(upscaler.run, task)
+            before = pool.submit(run) if before is None or not task.still else _after(before, run)
+            ready.put(before)
     except BaseException as error:  # it is raised where frames are awaited
         end = error
     if not stop.is_set():
         ready.put(end)
+
+
+def _after(before: "Future[VideoFrame]", run: Callable[[], VideoFrame]) -> "Future[VideoFrame]":
+    """Run something when a frame is finished, in the thread that finished it; at once if that has happened."""
+    result: Future[VideoFrame] = Future()
+
+    def follow(_: "Future[VideoFrame]") -> None:
+        if before.cancelled():
+            result.cancel()
+            return
+        try:
+            result.set_result(run())
+        except BaseException as error:
+            result.set_exception(error)
+
+    before.add_done_callback(follow)
+    return result
 
 
 def _empty(ready: _Queue) -> None:

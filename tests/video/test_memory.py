@@ -63,8 +63,8 @@ def test_frames_and_encoders_do_not_wait_for_the_garbage_collector(tmp_path: Pat
 @pytest.mark.skipif(not STATUS.is_file() or "VmHWM" not in STATUS.read_text(), reason="needs Linux's VmHWM")
 @pytest.mark.slow
 def test_ten_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:
-    """A frame that stays has 0.1 MB, and the process 75 MB, so a few dozen would show; so would segments' encoders."""
-    frames = [drawn(number, size=(160, 120)) for number in range(100)]
+    """10 and 100 seconds. A frame that stays has 0.1 MB, and the process 75 MB, so a few dozen would show."""
+    frames = [drawn(number, size=(160, 120)) for number in range(250)]
     short = draw_film(tmp_path / "short.mkv", frames=frames, options={"preset": "ultrafast"})
     long = draw_film(tmp_path / "long.mkv", frames=[*frames] * 10, options={"preset": "ultrafast"})
     assert peak(long) <= 1.05 * peak(short)

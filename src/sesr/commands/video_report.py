@@ -187,7 +187,9 @@ class _Json:
 
 
 def _size(size: int) -> str:
-    """Return a size for people: 3.5 MB."""
+    """Return a size for people: 80 kB, 3.5 MB."""
+    if size < 100_000:
+        return f"{size / 1000:.0f} kB"
     return f"{size / 1e6:.1f} MB" if size < 1e9 else gigabytes(size)
 
 

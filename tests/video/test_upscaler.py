@@ -66,7 +66,7 @@ FORMS = st.builds(
 
 
 @SOME
-@given(FORMS, st.sampled_from([2, 4]), st.sampled_from(["m5-int8", "m3"]), st.integers(0, 99))
+@given(FORMS, st.sampled_from([2, 4]), st.sampled_from(["m5-int8", "xl"]), st.integers(0, 99))
 def test_whole_scales_are_the_engines_and_the_siteds(form: PlaneFormat, scale: int, name: str, seed: int) -> None:
     upscaler, planes = upscaler_of(form, scale, name), frame(form, seed)
     luma, *chroma = upscaler.run(planes)
@@ -220,21 +220,22 @@ def test_which_network() -> None:
     form = PlaneFormat(24, 16, Subsampling.GRAY)
     planes = frame(form)
 
-    def equals(name: str, **options: object) -> bool:
-        (luma,) = VideoUpscaler(form, **options).run(planes)  # type: ignore[arg-type]
-        return bool((luma == shipped(name, 2).run_bytes(planes[0])).all())
+    def equals(name: str, scale: int = 2, **options: object) -> bool:
+        (luma,) = VideoUpscaler(form, scale, **options).run(planes)  # type: ignore[arg-type]
+        return bool((luma == shipped(name, scale).run_bytes(planes[0])).all())
 
     assert equals("m5-int8")
     assert equals("m5", int8=False)
     assert equals("m5-photo", photo=True)
     assert equals("m11-int8", model="m11")
-    assert equals("m3", model="m3")
+    assert equals("m3", model="m3"), "its int8 network is for x4 alone"
+    assert equals("m3-int8", 4, model="m3")
     assert equals("m5-relu", model="m5-relu")
     file = find_network("m7", 2).safetensors
     assert file is not None
     assert equals("m7", model=file)
-    with pytest.raises(UsageError, match="network m3 has no int8 network"):
-        VideoUpscaler(form, model="m3", int8=True)
+    with pytest.raises(UsageError, match="network m7 has no int8 network"):
+        VideoUpscaler(form, model="m7", int8=True)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class VideoUpscaler:
         model: name of a network that comes with the package, or the file of one.
         size: wanted size instead of a scale: "3840x" (width), "x2160" (height), "3840x2160" (both), or a `Size`.
         int8: True takes the int8 network of that name, False the float network. None takes the int8 network where
-            there is one.
+            there is one for the scale.
         photo: take the network for compressed pictures of that name.
         threads: processor threads for a frame. Several frames at a time in a thread each are faster.
 
@@ -103,7 +103,8 @@ class VideoUpscaler:
         if isinstance(size, str):
             size = parse_size(size)
         self._size = size or parse_scale(DEFAULT_SCALE if scale is None else scale)
-        self._networks, self._threads = _networks(str(model), int8, photo, threads), threads
+        cells = _WholeCells(self._size, source.subsampling)
+        self._networks, self._threads = _networks(str(model), int8, photo, threads, source, cells), threads
         self._prepare(source)
 
     def _prepare(self, source: PlaneFormat) -> None:
@@ -209,10 +210,15 @@ def _rounded(side: int, cell: int) -> int:
     return max((side + cell // 2) // cell, 1) * cell
 
 
-def _networks(model: str, int8: bool | None, photo: bool, threads: int) -> Networks:
-    if int8 is None:
-        int8 = not photo and not is_file(model) and _has_int8(resolve(model))
-    return find_networks(model, EngineOptions(threads=threads), int8=int8, photo=photo)
+def _networks(model: str, int8: bool | None, photo: bool, threads: int, source: PlaneFormat, size: Size) -> Networks:
+    """Find the networks. Without a wish, int8 is taken where it leads to the size by the same scales as float does."""
+    options = EngineOptions(threads=threads)
+    usual = find_networks(model, options, int8=bool(int8), photo=photo)
+    if int8 is not None or photo or is_file(model) or not _has_int8(resolve(model)):
+        return usual
+    fast = find_networks(model, options, int8=True)
+    routes = [route(source.width, source.height, size, each.scales).scales for each in (usual, fast)]
+    return fast if routes[0] == routes[1] else usual
 
 
 def _has_int8(name: str) -> bool:

@@ -42,11 +42,12 @@ def test_unknown_parts() -> None:
 
 
 def test_what_a_command_leaves_behind_is_counted() -> None:
-    """A process that outlives its parent, busy for a second."""
-    busy = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
+    """A process that outlives its parent, which waits until it was busy for half a second."""
+    busy = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ntime.sleep(5)"
     code = (
-        "import subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-c', {busy!r}], start_new_session=True)\ntime.sleep(2)"
+        "import subprocess, sys\n"
+        f"command = [sys.executable, '-c', {busy!r}]\n"
+        "subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE).stdout.readline()"
     )
     usage = run_tree([sys.executable, "-c", code])
     assert usage.code == 0

@@ -105,7 +105,7 @@ def test_benchmark_engine_without_vnni(tmp_path: Path, monkeypatch: pytest.Monke
 def test_benchmark_engine_memory(tmp_path: Path, capsys: Captured) -> None:
     table = tmp_path / "memory.csv"
     size = ["--width", "400", "--height", "100", "--threads", "1"]
-    assert main(["benchmark", "engine-memory", "-m", "m3", "--int8", *size, "-o", str(table)]) == 2
+    assert main(["benchmark", "engine-memory", "-m", "m5-photo", "--int8", *size, "-o", str(table)]) == 2
     assert main(["benchmark", "engine-memory", "-m", "m5", "--int8", *size, "-o", str(table)]) == 0
     assert capsys.readouterr().out.startswith("m5-int8 x2 int8, 400 x 100, 1 threads: ")
     assert columns(table) == columns(RESULTS / "engine_memory.csv")

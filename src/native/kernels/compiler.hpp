@@ -15,7 +15,7 @@
 #define SESR_PRAGMA(text) _Pragma(#text)
 
 // The same for the dwords of a convolution. For WebAssembly LLVM would load the weights of all copies before it uses
-// the first, and a browser has 16 registers.
+// the first, and a browser has 15 registers.
 #ifdef __wasm__
 #define SESR_UNROLL_DWORDS SESR_UNROLL(1)
 #else

@@ -60,7 +60,8 @@ struct Dwords128 {
     static void keep(std::uint32_t* out, const Sum& sum) { keep_four(out, sum); }
 };
 
-// Dwords of two int16. Browsers compile to x86's 16 registers: the sums of two pixels take 8, a vector of weights 4.
+// Dwords of two int16. Browsers have 15 of x86's registers for them: the sums of two pixels take 8, a vector of
+// weights 4.
 struct Words : Dwords128 {
     using Element = std::int16_t;
     static constexpr Index CHANNELS = 2, PIXELS = 2, REMAINDER_PIXELS = 1, PIXELS_PER_STORE = 1, TAIL_VECTORS = 1;
@@ -109,7 +110,6 @@ struct Int8 : Words {
             return wasm_i32x4_add(rounded(scaled, FAR_OUT), zero);
         }
     };
-    // Narrowed to int16 sums saturate, so the clip to 8 bits stays right.
     static void store(Element* out, Index, const Sum* sums, const Finish& finish) {
         const v128_t low = wasm_i16x8_splat(-128), high = wasm_i16x8_splat(127);
         for (Index i = 0; i < 2; ++i) {
@@ -125,11 +125,12 @@ struct Int8 : Words {
             v128_t pixels[4];
             for (Index i = 0; i < 4; ++i)
                 pixels[i] = added_eight(sum, wasm_v128_load(left + i * LANES), wasm_v128_load(right + i * LANES));
-            const Pair low = alternate_dwords(pixels[0], pixels[1]), high = alternate_dwords(pixels[2], pixels[3]);
-            wasm_v128_store(plane, wasm_i64x2_shuffle(low.low, high.low, 0, 2));
-            wasm_v128_store(plane + stride, wasm_i64x2_shuffle(low.low, high.low, 1, 3));
-            wasm_v128_store(plane + 2 * stride, wasm_i64x2_shuffle(low.high, high.high, 0, 2));
-            wasm_v128_store(plane + 3 * stride, wasm_i64x2_shuffle(low.high, high.high, 1, 3));
+            const Pair left_two = alternate_dwords(pixels[0], pixels[1]);
+            const Pair right_two = alternate_dwords(pixels[2], pixels[3]);
+            wasm_v128_store(plane, wasm_i64x2_shuffle(left_two.low, right_two.low, 0, 2));
+            wasm_v128_store(plane + stride, wasm_i64x2_shuffle(left_two.low, right_two.low, 1, 3));
+            wasm_v128_store(plane + 2 * stride, wasm_i64x2_shuffle(left_two.high, right_two.high, 0, 2));
+            wasm_v128_store(plane + 3 * stride, wasm_i64x2_shuffle(left_two.high, right_two.high, 1, 3));
         }
     }
     static v128_t added_eight(const Addition& sum, v128_t left, v128_t right) {

@@ -49,7 +49,7 @@ constexpr std::uint32_t INVERSE_OF_3 = 0xAAAAAAAB;  // 3 * INVERSE_OF_3 is 1, as
 template <class Element, Index PIXEL>
 inline void transform_tile(const Element* __restrict in, Element* __restrict out, Index pixel, Index step) {
     if (PIXEL) pixel = PIXEL;
-    // no step leaves the element's range, and C++ would compute with small ones in 32 bits
+    // C++ computes with small whole numbers in 32 bits; their lowest 16 are the same if each step keeps no more
     const auto narrow = [](auto value) { return static_cast<Element>(value); };
     // six places at a time: more than a processor's own prefetching follows
     for (Index point = 0; point < POINTS; ++point)

@@ -115,13 +115,12 @@ export class Upscaler {
     const source = await pixelSource(picture);
     const width = source.width * this.scale;
     const height = source.height * this.scale;
-    let data: Uint8ClampedArray | undefined;
-    for await (const band of this.bands(source, options)) {
-      if (band.height === height) return imageData({ data: band.pixels, width, height }); // a small picture needs no copy
-      data ??= room(width, height);
-      data.set(band.pixels, 4 * width * band.top);
-    }
-    return imageData({ data: data!, width, height });
+    const cut = planBands(source.height, source.width, this.scale, this.runners.parts).length > 1;
+    let data = cut ? room(width, height) : new Uint8ClampedArray();
+    for await (const band of this.bands(source, options))
+      if (band.height === height) data = band.pixels; // a small picture needs no copy
+      else data.set(band.pixels, 4 * width * band.top);
+    return imageData({ data, width, height });
   }
 
   /**

@@ -186,7 +186,7 @@ def test_the_table_of_networks(tables: ModuleType, copy: Path) -> None:
     without = [name for name in VARIANTS if not (WEIGHTS / f"sesr_{name}-int8_x2.safetensors").exists()]
     assert ("An empty cell" in tables.networks()) == bool(without)
     for name in without:
-        assert re.search(rf"`{name}` \|.*\| - \| \|", tables.networks())
+        assert re.search(rf"`{name}` \|.*\| \|$", tables.networks(), re.MULTILINE)
     assert "*-*: not measured on it." in tables.networks()
     names = [name + kind for name in VARIANTS for kind in ("", "-int8")]
     head = "network,scale,values,engine,width,height,threads,rounds,best_ms,median_ms,of_ours,of_peak,peak_mb"

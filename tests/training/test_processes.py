@@ -63,7 +63,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.mark.needs("export")
 @pytest.mark.slow
-@pytest.mark.parametrize(("teacher", "newton"), [("none", ""), ("m3", ""), ("none", NEWTON)])
+@pytest.mark.parametrize(("teacher", "newton"), [("none", ""), ("m5", ""), ("none", NEWTON)])
 def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE.replace("[card]", f"{newton}[card]"))
     states = []
@@ -76,7 +76,9 @@ def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_
         assert done.stdout.splitlines()[-1] == str(run / "sesr_tiny_x2.safetensors")
         assert len(set(done.stdout.splitlines())) == len(done.stdout.splitlines())
         states.append(torch.load(run / "checkpoint.pt", weights_only=True))
-    for name in states[0]["network"]:  # Adam makes steps of 1e-3 out of gradients however small, rounding and all
+    # Adam makes steps of 1e-3 out of gradients however small, rounding and all, and L1's gradient is an error's sign:
+    # with M3 for teacher one of these errors is so small that rounding decides on it
+    for name in states[0]["network"]:
         torch.testing.assert_close(states[1]["network"][name], states[0]["network"][name], rtol=0, atol=1e-5)
     logs = [np.genfromtxt(tmp_path / f"run{count}" / "log.csv", delimiter=",", names=True) for count in (1, 2)]
     np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], atol=1e-6)

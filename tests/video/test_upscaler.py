@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def test_which_network() -> None:
     assert equals("m5", int8=False)
     assert equals("m5-photo", photo=True)
     assert equals("m11-int8", model="m11")
-    assert equals("m3", model="m3"), "its int8 network is for x4 alone"
+    assert equals("m7", model="m7"), "it has no int8 network"
     assert equals("m3-int8", 4, model="m3")
     assert equals("m5-relu", model="m5-relu")
     file = find_network("m7", 2).safetensors
@@ -273,3 +274,13 @@ def test_planes_of_another_form() -> None:
         upscaler.run(planes, planes)
     with pytest.raises(UsageError, match="the frame before must be planes"):
         upscaler.changes(planes[:1], planes)
+
+
+def test_int8_is_not_taken_where_it_needs_other_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name whose int8 network is for x4 alone."""
+    kinds = {int8: SimpleNamespace(scales=scales) for int8, scales in ((False, (2, 4)), (True, (4,)))}
+    monkeypatch.setattr("sesr.video.upscaler.find_networks", lambda *_, int8=False, **__: kinds[int8])
+    monkeypatch.setattr(VideoUpscaler, "_prepare", lambda *_: None)
+    form = PlaneFormat(24, 16, Subsampling.GRAY)
+    for scale, int8 in ((2, False), (4, True)):
+        assert VideoUpscaler(form, scale, model="m3")._networks is kinds[int8]

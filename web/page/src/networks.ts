@@ -6,7 +6,10 @@ export type Networks = Readonly<Record<string, string | null>>;
 
 const NOTES: Readonly<Record<string, string>> = {
   "m5-int8": "fast",
-  "m11-int8": "fast and finer",
+  "m3-int8": "fastest",
+  "m7-int8": "fast and finer",
+  "m11-int8": "fast and finer still",
+  "xl-int8": "finest in 8 bits",
   m3: "smallest float",
   m5: "float",
   m7: "float, finer",

@@ -105,17 +105,19 @@ ROLE = "Error performing PUT http://169.254.169.254/latest/api/token in 1ms - "
 
 
 @pytest.mark.parametrize(
-    ("text", "worked", "stays"),
+    ("text", "tries", "worked", "stays"),
     [
-        (ROLE + "HTTP error: error sending request", False, True),
-        (ROLE + "Server returned non-2xx status code: 403 Forbidden: ", False, True),
-        (ROLE + "Server returned non-2xx status code: 503 Service Unavailable: ", False, False),
-        (ROLE + "HTTP error: error sending request", True, False),  # it had credentials, and wants new ones
+        (ROLE + "HTTP error: error sending request", 2, False, False),  # in a new container, it comes later
+        (ROLE + "HTTP error: error sending request", 3, False, True),
+        (ROLE.replace("169.254.169.254", "169.254.170.2") + "HTTP error: error sending request", 3, False, True),
+        (ROLE + "Server returned non-2xx status code: 403 Forbidden: ", 1, False, True),
+        (ROLE + "Server returned non-2xx status code: 503 Service Unavailable: ", 5, False, False),
+        (ROLE + "HTTP error: error sending request", 5, True, False),  # it had credentials, and wants new ones
     ],
 )
-def test_a_machine_without_a_role(text: str, worked: bool, stays: bool) -> None:
+def test_a_machine_without_a_role(text: str, tries: int, worked: bool, stays: bool) -> None:
     message = "no credentials in the environment, and this machine has no role; set AWS_ACCESS_KEY_ID and"
-    found = remedy(Exception(text), "s3", worked=worked)
+    found = remedy(Exception(text), "s3", worked=worked, tries=tries)
     assert (found is not None) == stays
     assert found is None or found.startswith(message)
 
@@ -123,9 +125,11 @@ def test_a_machine_without_a_role(text: str, worked: bool, stays: bool) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="other numbers of errors")
 def test_a_disk_without_room_is_said_at_once() -> None:
     error = Exception(f"Generic LocalFileSystem error: Unable to copy: No space left (os error {errno.ENOSPC})")
-    assert remedy(error, "file", worked=True) == "no space left; make room, or name another place"
+    assert remedy(error, "file", worked=True, tries=1) == "no space left; make room, or name another place"
+    fixed = Exception(f"Generic LocalFileSystem error: Unable to open: Read-only (os error {errno.EROFS})")
+    assert remedy(fixed, "file", worked=True, tries=1) == "read-only; name a place that can be written"
     other = Exception(f"Generic LocalFileSystem error: Unable to copy: Input/output error (os error {errno.EIO})")
-    assert remedy(other, "file", worked=True) is None
+    assert remedy(other, "file", worked=True, tries=1) is None
 
 
 def test_texts_of_faults() -> None:

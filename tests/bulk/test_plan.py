@@ -1,8 +1,10 @@
 """Plans: which keys are taken, into which shards, under which fingerprint."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,8 @@ def test_another_source_is_refused() -> None:
     ("source", "settings", "message"),
     [
         ("memory://in", replace(SETTINGS, int8=True), r"\(.*int8 True instead of False\)"),
+        ("memory://in", Settings(int8=True), r"\(.*int8 True instead of False\)"),  # x2 is the network's own
+        ("memory://in", replace(SETTINGS, format=".PNG", int8=True), r"\(.*int8 True instead of False\)"),
         ("memory://in", replace(SETTINGS, format="same"), "format same instead of png"),
         ("memory://else", SETTINGS, "its pictures are in memory://in, not memory://else"),
     ],
@@ -159,12 +163,54 @@ def test_jobs_that_would_replace_each_others_results_are_refused(source: str, se
 
 
 @pytest.mark.parametrize(
-    "settings", [SETTINGS, replace(SETTINGS, size="x4"), replace(SETTINGS, format="jpg", int8=True)]
+    "settings",
+    [SETTINGS, Settings(format="PNG"), replace(SETTINGS, size="x4"), replace(SETTINGS, format="jpg", int8=True)],
 )
 def test_jobs_that_do_not_are_welcome(settings: Settings) -> None:
     planned()
     assert len(planned(settings=settings, name="b", search=Search(True, ("box/*",)))) == 2
     assert len(planned()) == 3  # a rerun
+
+
+def test_single_pictures_of_several_folders_share_an_output_if_their_names_differ() -> None:
+    filled("memory://in", {"a.jpg": b"1"})
+    filled("memory://else", {"a.jpg": b"1", "b.jpg": b"2"})
+    output = Store("memory://out")
+    for url, name in (("memory://in/a.jpg", "a"), ("memory://else/b.jpg", "b")):
+        assert make_plan(url, output, SETTINGS, name=name).job.pictures == 1
+    with pytest.raises(UsageError, match="job 'a' gives its results the same names"):
+        make_plan("memory://else/a.jpg", output, SETTINGS, name="c")
+
+
+def test_neighbors_are_read_without_their_networks(network: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(Path(network).read_bytes())
+    planned(settings=Settings(model=str(own), size="x4"))
+    own.unlink()
+    Store("memory://out").delete(".sesr/default/network.safetensors")
+    assert len(planned(name="b")) == 3
+
+
+@pytest.mark.parametrize("name", ["default", "b"])
+def test_a_job_of_another_version_is_refused(name: str) -> None:
+    planned()
+    output = Store("memory://out")
+    content = json.loads(output.read(".sesr/default/job.json") or b"")
+    output.put(".sesr/default/job.json", json.dumps(content | {"form": 3}).encode())
+    with pytest.raises(UsageError, match=r"written by another version of sesr \(form 3\); use that one, or another"):
+        planned(name=name)
+
+
+def test_shards_of_plans_that_were_killed_are_removed_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = filled("memory://out", {})
+    left = ".sesr/default/plan-0123456789abcdef-00000.parquet"
+    output.put(left, b"x")
+    planned()
+    assert output.read(left) is not None  # it may be of a plan that is being made
+    monkeypatch.setattr("sesr.bulk.plan.ABANDONED", timedelta(seconds=-9))
+    items = planned()
+    assert output.read(left) is None
+    assert open_job(output).items(0) == items
 
 
 def breaking(*keys: str) -> Callable[[Store], Iterator[list[tuple[str, int, str | None]]]]:
@@ -359,6 +405,17 @@ class TestInventory:
         assert made.job.pictures == 4
         assert str(made.left_out) == "3 listed twice"
 
+    def test_the_guide_merges_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        guide = (Path(__file__).parents[2] / "docs/guides/bulk.md").read_text()
+        (block,) = [text.split("```")[0] for text in guide.split("```python\n")[1:] if "pyarrow.dataset" in text]
+        (tmp_path / "downloaded").mkdir()
+        for number, key in enumerate(["a.jpg", "b.jpg"]):
+            self.table(tmp_path / f"downloaded/{number}.parquet", key=[key], size=[number], e_tag=["x"])
+        monkeypatch.chdir(tmp_path)
+        exec(block, {})
+        items = planned(inventory="inventory.parquet")
+        assert [(item.key, item.size) for item in items] == [("a.jpg", 0), ("b.jpg", 1)]
+
     def test_no_inventory(self, tmp_path: Path) -> None:
         (tmp_path / "x.parquet").write_text("no Parquet")
         no_key = self.table(tmp_path / "nokey.parquet", name=["a.jpg"])
@@ -374,9 +431,10 @@ def test_damaged_jobs() -> None:
     output.put(key, b"nothing")
     with pytest.raises(StoreError, match="not a Parquet file"):
         open_job(output).items(0)
-    output.delete(key)
-    with pytest.raises(StoreError, match="a part of the plan is missing"):
-        open_job(output).items(0)
+    for remove in (lambda: output.put(key, b""), lambda: output.delete(key)):  # empty where nothing may be deleted
+        remove()
+        with pytest.raises(StoreError, match="a part of the plan is missing"):
+            open_job(output).items(0)
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": [1]}), sink)
     output.put(key, sink.getvalue().to_pybytes())
@@ -384,7 +442,7 @@ def test_damaged_jobs() -> None:
         open_job(output).items(0)
     for content in (b"{}", b"[]", b"1", b"half"):
         output.put(".sesr/default/job.json", content)
-        with pytest.raises(StoreError, match="damaged, or of another version of sesr; plan it again"):
+        with pytest.raises(StoreError, match="damaged; plan it again"):
             open_job(output)
     assert len(planned()) == 3  # the remedy
 

@@ -213,7 +213,7 @@ def test_a_stop_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     store = Store("memory://a", (60.0,) * 5).until(stop)
     started = time.monotonic()
-    with pytest.raises(StoreError, match="down"):
+    with pytest.raises(StoreError, match=r"down \(after 1 try\)"):
         store.read("k")
     assert time.monotonic() - started < 20
 
@@ -224,11 +224,32 @@ def test_a_file_here_that_cannot_be_written_is_no_fault_of_the_stores(tmp_path: 
         store.fetch("k", tmp_path / "none" / "file")
 
 
+@pytest.mark.parametrize(("worked", "tries"), [(True, 6), (False, 3)])
+def test_copies_share_what_is_known_of_the_store(worked: bool, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has worked has credentials: the server that renews them may be down."""
+    import obstore
+
+    calls: list[int] = []
+
+    def failing(*_: Any, **__: Any) -> Any:  # noqa: ANN401
+        calls.append(1)
+        raise exceptions.GenericError("Error performing PUT http://169.254.170.2/v2: HTTP error: error sending request")
+
+    store = filled("memory://a", {"k": b"x"} if worked else {})
+    copy = store.until(threading.Event())
+    monkeypatch.setattr(obstore, "get", failing)
+    with pytest.raises(StoreError, match="after 6 tries" if worked else "this machine has no role; set"):
+        copy.read("k")
+    assert len(calls) == tries
+
+
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     import obstore
 
     def failing(*_: Any, **__: Any) -> Any:  # noqa: ANN401
-        raise exceptions.GenericError("Error performing PUT http://169.254.169.254/latest/api/token: 403 Forbidden")
+        raise exceptions.GenericError(
+            "Error performing PUT http://169.254.169.254/latest/api/token: error sending request"
+        )
 
     monkeypatch.setattr(obstore, "get", failing)
     with pytest.raises(StoreError, match="no credentials in the environment, and this machine has no role; set"):

@@ -38,7 +38,8 @@ MOST_THREADS = 8
 """Processors for one large picture. Further ones would wait for its encoder."""
 
 _WAITING = 5.0
-_AHEAD = 2
+
+AHEAD = 2
 """Tasks for each processor that Ray knows of at a time: one that runs, one that waits."""
 
 
@@ -144,7 +145,7 @@ class _Driver:
 
     def _fill(self, waiting: Iterator[_Task]) -> Iterator[Record]:
         """Hand out tasks until each processor has one to do and one to wait for. Yields what cannot be done."""
-        most = _AHEAD * max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self._threads)
+        most = AHEAD * max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self._threads)
         while len(self._running) < most:
             task = self._urgent.popleft() if self._urgent else next(waiting, None)
             if task is None:

@@ -20,7 +20,12 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _REFUSED = re.compile(r"([^:]+) \(os error (\d+)\)|(KeyTooLong)")
 _ERRORS_OF_NAMES = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_NO_WRITING = {
+    errno.ENOSPC: "make room, or name another place",
+    errno.EDQUOT: "make room, or name another place",
+    errno.EROFS: "name a place that can be written",
+}
+"""What to do where a folder takes no more files, or none at all."""
 
 _PASSING = {408, 409, 425, 429}
 _PASSING_CODES = {"RequestTimeout", "IncompleteBody", "BadDigest", "OperationAborted", "SlowDown"}
@@ -28,7 +33,16 @@ _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 _IDENTITY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"}
 """Codes of an answer 403 that concern whoever asks, and not the object."""
 
-_SERVERS_OF_ROLES = ("169.254.169.254", "metadata.google.internal")
+_SERVERS_OF_ROLES = (
+    "169.254.169.254",  # EC2, Azure, Google
+    "metadata.google.internal",
+    "169.254.170.2/",  # ECS, and Fargate
+    "169.254.170.23",  # EKS
+    "fd00:ec2::23",
+)
+_TRIES_OF_ROLES = 3
+"""Tries before a server of roles that does not answer counts as none: in a new container it may come seconds later."""
+
 _VARIABLES = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -63,7 +77,7 @@ def is_no_bucket(error: BaseException) -> bool:
     return _code(error) in _NO_BUCKET
 
 
-def remedy(error: BaseException, scheme: str, *, worked: bool) -> str | None:
+def remedy(error: BaseException, scheme: str, *, worked: bool, tries: int) -> str | None:
     """Return what is wrong and what to do about it, if no further try would help; None for what may pass.
 
     Args:
@@ -71,12 +85,13 @@ def remedy(error: BaseException, scheme: str, *, worked: bool) -> str | None:
         scheme: of the store's URL.
         worked: whether the store has answered before. Then it has credentials, and only the server that renews them
             may be down.
+        tries: how often it was tried.
     """
     status, code = _status(error), _code(error)
-    if (found := _REFUSED.search(str(error))) is not None and found[2] and int(found[2]) in _NO_ROOM:
-        return f"{found[1].strip().lower()}; make room, or name another place"
+    if (found := _REFUSED.search(str(error))) is not None and found[2] and int(found[2]) in _NO_WRITING:
+        return f"{found[1].strip().lower()}; {_NO_WRITING[int(found[2])]}"
     if _asks_for_a_role(error):
-        if worked or (status is not None and status >= 500):
+        if worked or (tries < _TRIES_OF_ROLES if status is None else status >= 500):
             return None
         return f"no credentials in the environment, and this machine has no role; set {_VARIABLES.get(scheme, 'some')}"
     if "redirect without LOCATION" in str(error):

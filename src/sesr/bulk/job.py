@@ -23,7 +23,7 @@ from typing import Any
 from sesr.atomic import temporary_folder
 from sesr.bulk.faults import unusable_folder
 from sesr.bulk.records import DamagedError, Item, read_plan
-from sesr.bulk.settings import Settings, difference, fingerprint
+from sesr.bulk.settings import SAME, Settings, difference, fingerprint
 from sesr.bulk.stores import Store
 from sesr.errors import PictureError, StoreError, UsageError
 from sesr.network.zoo import is_file
@@ -33,7 +33,7 @@ HOME = ".sesr"
 
 DEFAULT_JOB = "default"
 
-_FORM = 3
+_FORM = 4
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Job:
         source: URL of the pictures.
         selection: which of them.
         settings: how they are upscaled.
+        label: of the size, in result names.
         fingerprint: see `sesr.bulk.settings`.
         plan: mark of this plan. A plan that is made again gets another one.
         counts: pictures in each shard.
@@ -75,6 +76,7 @@ class Job:
     source: str
     selection: Selection
     settings: Settings
+    label: str
     fingerprint: dict[str, Any]
     plan: str
     counts: tuple[int, ...]
@@ -99,7 +101,7 @@ class Job:
         """Read a shard of the plan. Raises `StoreError`, also if the job was planned again meanwhile."""
         key = self.key("plan", shard)
         content = self.output.read(key)
-        if content is None:
+        if not content:  # where nothing may be deleted, what is removed is empty
             present = find_job(self.output, self.name)
             if present is not None and present.plan != self.plan:
                 raise StoreError(f"{self.shown} was planned again meanwhile; run it again")
@@ -131,19 +133,34 @@ class Job:
         """Raise `UsageError` if another job in the output would give its own results the names of this job's.
 
         Names tell the key, the size and the format. So jobs with the same source and the same settings share results,
-        and those with another size or format have names of their own. All others would replace each other's.
-        Raises `StoreError` when the store fails.
+        and those with another size or format have names of their own. All others would replace each other's. What lies
+        above or below the output is not looked at, nor a job that is planned at the same moment. Raises `StoreError`
+        when the store fails.
         """
-        for name in self.output.folders(HOME):
-            other = None if name == self.name else _undamaged(self.output, name)
-            if other is None or not other.settings.shares_names(self.settings):
+        for name in filter(_is_name, self.output.folders(HOME)):
+            other = None if name == self.name else _neighbor(self.output, name)
+            if other is None or not self._shares_names(other):
                 continue
-            found = difference(other.fingerprint, self.fingerprint)
+            found = difference(other._result, self._result)
             if other.source != self.source:
                 found = f"its pictures are in {other.source}, not {self.source}"
             if found:
                 text = f"{other.shown} gives its results the same names ({found})"
                 raise UsageError(f"{text}; name another place for results with -o")
+
+    def _shares_names(self, other: "Job") -> bool:
+        """Tell whether another job could give a result the name of one of this job's."""
+        keys = {self.selection.single, other.selection.single}
+        if None not in keys and len(keys) > 1:
+            return False
+        (ours, suffix), (theirs, another) = (job.settings.ending(job.label) for job in (self, other))
+        return ours == theirs and (suffix == another or None in (suffix, another))
+
+    @property
+    def _result(self) -> dict[str, Any]:
+        """The fingerprint, with size and format in one way of writing."""
+        suffix = self.settings.ending(self.label)[1] or SAME
+        return self.fingerprint | {"size": self.label, "format": suffix.removeprefix(".")}
 
     def save(self) -> None:
         """Write ``job.json``, which makes the job known, after the network. Raises `StoreError`."""
@@ -154,6 +171,7 @@ class Job:
             "source": self.source,
             "selection": asdict(self.selection),
             "settings": asdict(self.settings),
+            "label": self.label,
             "fingerprint": self.fingerprint,
             "plan": self.plan,
             "counts": self.counts,
@@ -164,32 +182,47 @@ class Job:
 
 def folder(name: str) -> str:
     """Return the folder of a job. Raises `UsageError` for a name that cannot be one."""
-    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.startswith("."):
+    if not _is_name(name):
         raise UsageError(f"job {name!r}: a name has letters, digits, - and _")
     return f"{HOME}/{name}"
 
 
+def _is_name(name: str) -> bool:
+    fits = bool(name) and all(letter.isalnum() or letter in "-_." for letter in name)
+    return fits and not name.startswith(".")
+
+
 def find_job(output: Store, name: str = DEFAULT_JOB) -> Job | None:
-    """Return the job of that name, None if there is none. Raises `StoreError` if it cannot be read."""
+    """Return the job of that name, None if there is none, with its network on this machine.
+
+    Raises `StoreError` if it cannot be read, `UsageError` if another version has written it in another form.
+    """
+    job = _as_written(output, name)
+    return None if job is None else replace(job, settings=_with_network(job.settings, output, name))
+
+
+def _as_written(output: Store, name: str) -> Job | None:
+    """Return a job as `find_job` does, with its network wherever the planner had it."""
     key = f"{folder(name)}/job.json"
     content = output.read(key)
     if content is None:
         return None
     try:
         found = json.loads(content)
-        if found.pop("form") != _FORM:
-            raise ValueError
-        settings = _with_network(Settings.of(found.pop("settings")), output, name)
+        if (form := found.pop("form")) != _FORM:
+            advice = f"use that one, or another place for results (-o), or remove {HOME}/{name} there to begin anew"
+            raise UsageError(f"{output.name(key)}: written by another version of sesr (form {form}); {advice}")
+        settings = Settings.of(found.pop("settings"))
         selection, counts = Selection(**found.pop("selection")), tuple(map(int, found.pop("counts")))
         return Job(output, name, settings=settings, selection=selection, counts=counts, **found)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DamagedError(f"{output.name(key)}: damaged, or of another version of sesr; plan it again") from error
+        raise DamagedError(f"{output.name(key)}: damaged; plan it again") from error
 
 
-def _undamaged(output: Store, name: str) -> Job | None:
-    """Return a job, None if it is damaged, since nobody can work on it then. Raises `StoreError`."""
-    with suppress(DamagedError, UsageError, PictureError):
-        return find_job(output, name)
+def _neighbor(output: Store, name: str) -> Job | None:
+    """Return a job as it is written, None if it is damaged, since nobody can work on it then. Raises as `find_job`."""
+    with suppress(DamagedError, PictureError):
+        return _as_written(output, name)
     return None
 
 

@@ -1,7 +1,7 @@
 """Logs: which pictures of a shard are done, and which were being worked on when a process died.
 
 The log is one Parquet object per shard. It is written anew every half minute and at the end, so it may lag behind the
-results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written four times a second, less
+results; a look at a result decides then (`sesr.bulk.worker`). In local folders it is written after each task, less
 often as it grows, and what it does not know is done again. A log that is damaged, or of other settings, counts as none,
 and is written anew. When two processes work on one shard, the last to write wins, and both have made the same results.
 
@@ -28,14 +28,12 @@ MOST_DEATHS = 3
 FLUSH = 30.0
 """Seconds between two writings of a log."""
 
-FLUSH_HERE = 0.25
-"""The same in a local folder, where no request is paid for, and where the log alone knows what is done."""
-
 LAST_WAITS = (0.5, 1.0)
 """Seconds between the tries to take marks back at a stop, whose sender soon loses patience."""
 
-_SHARE = 0.02
-"""Most of the time that a local log may take."""
+_SHARE = 0.05
+"""Most of the time that a log in a local folder may take. There no request is paid for, and the log alone knows what is
+done, so it is written as often as this allows."""
 
 
 class ShardLog:
@@ -50,7 +48,7 @@ class ShardLog:
         self._begun = self._written = clock()
         self._added, self._alone = 0, threading.Lock()
         self._changed = content is not None and not self._records
-        self._every, self._here = (FLUSH, False) if job.output.keeps_attributes else (FLUSH_HERE, True)
+        self._every, self._here = (FLUSH, False) if job.output.keeps_attributes else (0.0, True)
 
     def missing(self, items: Iterable[Item]) -> list[Item]:
         """Return the pictures that are not done, or have changed since."""
@@ -83,7 +81,7 @@ class ShardLog:
         self._job.output.put(self._key, log_bytes(records, self._notes(records, now)))
         self._written = now
         if self._here:
-            self._every = max(FLUSH_HERE, (time.perf_counter() - started) / _SHARE)
+            self._every = (time.perf_counter() - started) / _SHARE
 
     def _earlier(self, content: bytes | None) -> list[Record]:
         """Return what an earlier process wrote; nothing if it is damaged, or of other settings."""

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from sesr.bulk.job import DEFAULT_JOB, Job, Selection, find_job
+from sesr.bulk.job import DEFAULT_JOB, Job, Selection, find_job, folder
 from sesr.bulk.records import DamagedError, Item, import_parquet, plan_bytes
 from sesr.bulk.settings import Settings, fingerprint
 from sesr.bulk.stores import Listed, Store
@@ -26,6 +27,9 @@ from sesr.jobs.folders import SYSTEM_FOLDERS, Search
 
 SHARD = 10_000
 """Pictures in a shard at most."""
+
+ABANDONED = timedelta(days=1)
+"""Age at which shards that no plan names count as left behind. Younger ones may be of a plan that is being made."""
 
 EVERYTHING = Search(recursive=True)
 
@@ -108,10 +112,11 @@ def make_plan(
     if before is not None:
         before.check_selection(source, selection)
     plan = secrets.token_hex(8)
-    job = Job(output, name, source, selection, settings, fingerprint(settings), plan, (), 0)
+    label = settings.upscaler(threads=1).label
+    job = Job(output, name, source, selection, settings, label, fingerprint(settings), plan, (), 0)
     job.check_neighbors()
     left_out = LeftOut()
-    items = _items(listed, settings, _Choice(source, output.url, search, left_out))
+    items = _items(listed, job, _Choice(source, output.url, search, left_out))
     job = _written(job, _parts(items, shard, left_out))
     if not job.counts:
         others = f" ({left_out})" if str(left_out) else ""
@@ -119,6 +124,7 @@ def make_plan(
     job.save()
     if before is not None:
         _remove_what_is_left(before, len(job.counts))
+    _remove_abandoned(job)
     return Planned(job, left_out)
 
 
@@ -126,7 +132,8 @@ def _written(job: Job, parts: Iterable[list[Item]]) -> Job:
     """Write the shards of a plan, and return the job with their counts. What breaks off is removed again."""
     try:
         for part in parts:
-            job.output.make()
+            if not job.counts:
+                job.output.make()
             job.output.put(job.key("plan", len(job.counts)), plan_bytes(part))
             job = replace(job, counts=(*job.counts, len(part)), bytes=job.bytes + sum(item.size for item in part))
     except BaseException:
@@ -142,6 +149,16 @@ def _remove_what_is_left(before: Job, shards: int) -> None:
     for number in range(shards, len(before.counts)):
         for kind in ("log", "started"):
             before.output.delete(before.key(kind, number))
+
+
+def _remove_abandoned(job: Job) -> None:
+    """Remove shards of plans whose process was killed before it could do so itself. Nothing depends on it."""
+    ours, latest = f"plan-{job.plan}-", datetime.now(UTC) - ABANDONED
+    with suppress(StoreError, PictureError):
+        for key, size, written in list(job.output.written(folder(job.name))):
+            last = key.rpartition("/")[2]
+            if last.startswith("plan-") and not last.startswith(ours) and written < latest and size:
+                job.output.delete(key)
 
 
 def _earlier(output: Store, name: str) -> Job | None:
@@ -284,11 +301,10 @@ def _is_result(name: str) -> bool:
     return False
 
 
-def _items(listed: Iterable[Listed], settings: Settings, choice: _Choice) -> Iterator[Item]:
-    label = settings.upscaler(threads=1).label
+def _items(listed: Iterable[Listed], job: Job, choice: _Choice) -> Iterator[Item]:
     for key, size, etag in listed:
         if choice.takes(key):
-            yield Item(key, size, etag, settings.target(key, label))
+            yield Item(key, size, etag, job.settings.target(key, job.label))
 
 
 def _parts(items: Iterable[Item], size: int, left_out: LeftOut) -> Iterator[list[Item]]:

@@ -100,19 +100,20 @@ class Settings:
         """Return how files are written, compressed in so many threads."""
         return Output(self.quality, keep_notes=self.keep_notes, threads=threads)
 
-    def shares_names(self, other: "Settings") -> bool:
-        """Tell whether a result could get the same name by other settings: names tell the size and the format."""
-        formats = {self.format, other.format}
-        ours, theirs = ((each.size, each.sharpen, each.page) for each in (self, other))
-        return ours == theirs and (len(formats) == 1 or SAME in formats)
+    def ending(self, label: str) -> tuple[str, str | None]:
+        """Return what follows a key in its result's name: ``_x2``, and ``.png``; None where it is each key's own.
+
+        `label` is that of the upscaler.
+        """
+        page = "" if self.page is None else f"_p{self.page}"
+        return f"_{label}{page}", None if self.format.lower() == SAME else self._suffix("")
 
     def target(self, key: str, label: str) -> str:
         """Return the key of a result: the whole key of the source, so that no other picture can change it.
 
         ``box/b.jpg`` becomes ``box/b.jpg_x2.png``. `label` is that of the upscaler.
         """
-        page = "" if self.page is None else f"_p{self.page}"
-        return f"{key}_{label}{page}{self._suffix(key)}"
+        return f"{key}{self.ending(label)[0]}{self._suffix(key)}"
 
     def _suffix(self, key: str) -> str:
         if self.format.lower() == SAME:

@@ -161,9 +161,8 @@ class _Shard:
             stop.set()
             for future in futures:
                 future.cancel()
-            self._started.leave(
-                stopped=not isinstance(error, SesrError)
-            )  # first, since the rest may take longer than this process lives
+            # first, since the rest may take longer than this process lives
+            self._started.leave(stopped=not isinstance(error, SesrError))
             for future in futures:  # until they are at rest, what they did can be recorded
                 if not future.cancelled():
                     future.exception()

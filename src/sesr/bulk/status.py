@@ -103,7 +103,7 @@ def _is_of(job: Job, notes: Mapping[str, str]) -> bool:
 def _tally(job: Job, shard: int, now: float) -> _Tally:
     key = job.key("log", shard)
     end = job.output.end(key, _NOTES)
-    if end is None:
+    if not end:
         return _Tally()
     notes = read_notes(end, job.output.name(key))
     if not _is_of(job, notes):

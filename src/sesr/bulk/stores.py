@@ -64,6 +64,40 @@ Listed = tuple[str, int, str | None]
 """An object in a listing: key, bytes, ETag."""
 
 
+class _Connection:
+    """What copies of a store share: the library's client, and whether the store has ever answered."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.worked = url, False
+
+    @cached_property
+    def client(self) -> Any:  # noqa: ANN401 - one of several classes of the library
+        return open_client(self.url)
+
+
+class _Tries:
+    """Tries of one call, and the waits between them."""
+
+    def __init__(self, waits: Sequence[float], stop: threading.Event) -> None:
+        self._all, self._stop, self.count = waits, stop, 1
+        self._left = iter(waits)
+
+    def another(self) -> bool:
+        """Wait before a further try; False if there is none left, or nobody wants one any more."""
+        wait = next(self._left, None)
+        if wait is None or self._stop.wait(wait * random.uniform(0.5, 1)):
+            return False
+        self.count += 1
+        return True
+
+    def begin(self) -> None:
+        """Count from the first again, since something worked."""
+        self._left, self.count = iter(self._all), 1
+
+    def __str__(self) -> str:
+        return f"after {self.count} {'try' if self.count == 1 else 'tries'}"
+
+
 class Store:
     """The objects below a URL, with keys that count from there.
 
@@ -83,14 +117,14 @@ class Store:
         check_url(url)
         self.url, self._waits = url.rstrip("/"), WAITS if waits is None else tuple(waits)
         self._local, self._stop = self.url.startswith("file:"), stop or threading.Event()
-        self._worked = False
+        self._connection = _Connection(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.url, self._waits)
 
-    @cached_property
+    @property
     def _client(self) -> Any:  # noqa: ANN401 - one of several classes of the library
-        return open_client(self.url)
+        return self._connection.client
 
     @property
     def keeps_attributes(self) -> bool:
@@ -99,7 +133,9 @@ class Store:
 
     def until(self, stop: threading.Event, waits: Sequence[float] | None = None) -> "Store":
         """Return the same store, perhaps with other waits, which tries nothing again once `stop` is set."""
-        return Store(self.url, self._waits if waits is None else waits, stop=stop)
+        copy = Store(self.url, self._waits if waits is None else waits, stop=stop)
+        copy._connection = self._connection
+        return copy
 
     def make(self) -> None:
         """Make the folder, where the store is one. Raises `StoreError`."""
@@ -212,24 +248,25 @@ class Store:
         from obstore import exceptions
 
         last: str | None = None
-        tries = iter(self._waits)
+        tries = _Tries(self._waits, self._stop)
         while True:
             options: dict[str, Any] = {} if last is None else {"offset": last}
             try:
                 pages = iter(obstore.list(self._client, chunk_size=_PAGE, **options))
                 while (page := next(pages, None)) is not None:
                     yield [(meta["path"], meta["size"], _bare(meta["e_tag"])) for meta in page]
-                    last, tries = page[-1]["path"] if page else last, iter(self._waits)
-                    self._worked = True
+                    last = page[-1]["path"] if page else last
+                    tries.begin()
+                    self._connection.worked = True
                 return
             except exceptions.InvalidPathError as error:
                 cause = one_line(error).removeprefix("Encountered object with invalid path: ")
                 advice = "rename it, or plan from an inventory (sesr plan --from)"
                 raise StoreError(f"{self.url}: cannot be listed for one key ({cause}); {advice}") from error
             except passing() as error:
-                self._raise_what_stays(error)
+                self._raise_what_stays(error, tries.count)
                 out_of_order = self._local and last is not None  # so nobody knows what has not come yet
-                if out_of_order or not self._waited(tries):
+                if out_of_order or not tries.another():
                     advice = "check the name and access"
                     raise StoreError(f"{self.url}: cannot be listed ({reason(error)}); {advice}") from error
 
@@ -250,49 +287,57 @@ class Store:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
 
-    def _raise_what_stays(self, error: BaseException) -> None:
+    def written(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
+        """Yield the objects below a folder of this store: key, bytes, and when it was written. Raises `StoreError`.
+
+        It tries once, since nothing depends on it.
+        """
+        import obstore
+
+        try:
+            for page in obstore.list(self._client, folder, chunk_size=_PAGE):
+                yield from ((meta["path"], meta["size"], meta["last_modified"]) for meta in page)
+        except passing() as error:
+            raise StoreError(f"{self.name(folder)}: cannot be listed ({reason(error)})") from error
+
+    def _raise_what_stays(self, error: BaseException, tries: int) -> None:
         """Raise `StoreError` for a fault of the store's that no further try would mend."""
         if is_no_bucket(error):
             raise StoreError(f"{self.url}: no such bucket or container; check the name") from error
-        if (text := remedy(error, self.url.partition(":")[0], worked=self._worked)) is not None:
+        scheme = self.url.partition(":")[0]
+        if (text := remedy(error, scheme, worked=self._connection.worked, tries=tries)) is not None:
             raise StoreError(f"{self.url}: {text}") from error
-
-    def _waited(self, tries: Iterator[float]) -> bool:
-        """Wait before a further try; False if there is none left, or nobody wants one any more."""
-        wait = next(tries, None)
-        return wait is not None and not self._stop.wait(wait * random.uniform(0.5, 1))
 
     def _tried(self, key: str, call: Callable[[], _T], denied: type[SesrError] = PictureError) -> _T:
         """Call until it works, or until the last wait is over."""
         from obstore import exceptions
 
-        tries = iter(self._waits)
+        tries = _Tries(self._waits, self._stop)
         while True:
             try:
                 result = call()
-                self._worked = True
+                self._connection.worked = True
                 return result
             except exceptions.NotSupportedError:
                 raise
             except FileNotFoundError as error:
                 if is_no_bucket(error):
-                    self._raise_what_stays(error)
+                    self._raise_what_stays(error, tries.count)
                 raise AbsentError(f"{self.name(key)}: no such object; check the name") from error
             except (ValueError, exceptions.InvalidPathError) as error:
                 raise PictureError(f"{self.name(key)}: the store's library refuses this key; rename it") from error
             except (exceptions.PermissionDeniedError, PermissionError) as error:
                 if is_of_identity(error):
-                    self._raise_what_stays(error)
+                    self._raise_what_stays(error, tries.count)
                 if is_archived(error):
                     raise PictureError(f"{self.name(key)}: the object is archived; restore it first") from error
                 raise denied(f"{self.name(key)}: access is denied; check the credentials and their rights") from error
             except passing() as error:
                 if (text := refusal(error)) is not None:
                     raise PictureError(f"{self.name(key)}: {text}; rename it") from error
-                self._raise_what_stays(error)
-                if not self._waited(tries):
-                    count = f"after {len(self._waits) + 1} tries"
-                    raise StoreError(f"{self.name(key)}: {reason(error)} ({count}); run it again") from error
+                self._raise_what_stays(error, tries.count)
+                if not tries.another():
+                    raise StoreError(f"{self.name(key)}: {reason(error)} ({tries}); run it again") from error
 
 
 class _DeniedError(SesrError):

@@ -198,7 +198,7 @@ def test_a_large_picture_is_started_again_by_itself(settings: Settings, monkeypa
     records = run(ray, job, monkeypatch)
     assert sorted(record.key for record in records) == sorted([*drawn(20), "large.jpg"])
     alone = [call for call in ray.calls if call["large"]]
-    needed = settings.upscaler(1).memory((50, 40), Path("a.png"))
+    needed = settings.upscaler(1).memory((50, 40), Path("a.png")) + cluster.PROCESS
     assert alone == [
         {"keys": ["large.jpg"], "threads": 4, "num_cpus": 4, "memory": needed, "large": True, "again": False}
     ]
@@ -207,7 +207,7 @@ def test_a_large_picture_is_started_again_by_itself(settings: Settings, monkeypa
 def test_a_picture_for_which_no_node_has_the_memory(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "small", lambda self, item, **_: Large(item, 2 * 10**9))
     (record,) = run(FakeRay(), planned(settings, drawn(1)), monkeypatch)
-    assert record.reason == "needs 2.0 GB of memory, and the largest node offers 1.0 GB"
+    assert record.reason == "needs 2.3 GB of memory, and the largest node offers 1.0 GB"
 
 
 def test_a_stores_fault_ends_the_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

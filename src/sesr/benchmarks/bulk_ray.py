@@ -31,7 +31,7 @@ from sesr.benchmarks.bulk_trial import (
     synthetic,
 )
 from sesr.benchmarks.process_tree import run_tree
-from sesr.bulk.cluster import AHEAD, run_on_ray
+from sesr.bulk.cluster import AHEAD, PROCESS, run_on_ray
 from sesr.bulk.job import Job, open_job
 from sesr.bulk.records import Item, Record
 from sesr.bulk.settings import Settings
@@ -96,7 +96,7 @@ def measure_large(scope: Scope) -> Iterator[Measurement]:
     found = {record.key: record for record in records}
     end = found["large.png"].finished
     waited = sum(record.finished > end for record in records)
-    estimate = job.settings.upscaler(1).memory((side, side), Path("large.png"))
+    estimate = job.settings.upscaler(1).memory((side, side), Path("large.png")) + PROCESS
     how = f"{scope.large:g} megapixels, PNG to PNG, among 40 of 0.08, two workers"
     yield Measurement(
         "large-waiting", "small pictures that waited for a large one", waited, "pictures", 0, "at most", how

@@ -37,6 +37,9 @@ from sesr.memory import gigabytes
 MOST_THREADS = 8
 """Processors for one large picture. Further ones would wait for its encoder."""
 
+PROCESS = 250 << 20
+"""Bytes that a worker holds beside its picture: Python, Ray, and all libraries."""
+
 _WAITING = 5.0
 
 AHEAD = 2
@@ -181,7 +184,7 @@ class _Driver:
             return
         for outcome in outcomes:
             if isinstance(outcome, Large):
-                self._urgent.append(_Task(task.shard, [outcome.item], memory=max(outcome.memory, 1)))
+                self._urgent.append(_Task(task.shard, [outcome.item], memory=outcome.memory + PROCESS))
             else:
                 yield self._recording(task.shard, outcome)
 

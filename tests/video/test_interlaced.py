@@ -172,7 +172,7 @@ def test_frames_for_python_end_there_too(tmp_path: Path) -> None:
 
 @dataclass
 class Frame:
-    """What `Flags` looks at."""
+    """The part of a frame that `Flags` looks at."""
 
     interlaced_frame: bool
     is_corrupt: bool

@@ -3,7 +3,7 @@
 obstore raises one class for most of what a server answers, so its text has to be read.
 
 - A name that no store takes, or an object that is not there, is a picture's fault (`refusal`).
-- What a person has to mend first is raised at once, without further tries: credentials, rights, a bucket's name or
+- A fault that a person has to mend is raised at once, without further tries: credentials, rights, a bucket's name or
   region (`remedy`).
 - Everything else may pass: no network, too many requests, a server that restarts. It is tried again.
 """
@@ -25,7 +25,7 @@ _NO_WRITING = {
     errno.EDQUOT: "make room, or name another place",
     errno.EROFS: "name a place that can be written",
 }
-"""What to do where a folder takes no more files, or none at all."""
+"""Remedies where a folder takes no more files, or none at all."""
 
 _PASSING = {408, 409, 425, 429}
 _PASSING_CODES = {"RequestTimeout", "IncompleteBody", "BadDigest", "OperationAborted", "SlowDown"}

@@ -65,7 +65,7 @@ Listed = tuple[str, int, str | None]
 
 
 class _Connection:
-    """What copies of a store share: the library's client, and whether the store has ever answered."""
+    """The part that copies of a store share: the library's client, and whether the store has ever answered."""
 
     def __init__(self, url: str) -> None:
         self.url, self.worked = url, False

@@ -1,4 +1,4 @@
-"""What is read from a film: frames, packets of other streams, and faults that were met on the way."""
+"""The things that reading a film yields: frames, packets of other streams, and faults that were met on the way."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

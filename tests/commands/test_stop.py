@@ -110,6 +110,34 @@ def test_ignored_hangups_stay_ignored(network: str, large: Path) -> None:
     assert large.with_name("large_x1.png").is_file()
 
 
+ASLEEP = """
+import signal, sys, threading, time
+from sesr.commands import stop
+
+stop.PATIENCE = 50.0
+def send():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), getattr(signal, sys.argv[1]))
+    time.sleep(60)
+
+with stop.stoppable():
+    threading.Thread(target=send, daemon=True).start()
+    try:
+        threading.Event().wait()
+    finally:
+        print("unwound", flush=True)
+"""
+
+
+@pytest.mark.parametrize("sent", [sent for sent, _ in STOPS])
+def test_a_signal_that_does_not_wake_the_main_thread(sent: str) -> None:
+    """It came just before that thread fell asleep, or to another thread, as here: both look the same."""
+    with start("-c", ASLEEP, sent) as process:
+        result, complaint = process.communicate(timeout=40)
+    assert result == "unwound\n", complaint
+    assert "Stopped" in complaint
+
+
 SWALLOW = """
 import sys, time
 from collections.abc import Iterator

@@ -130,7 +130,7 @@ PLAN = (
         folder=".",
         beside=[f"{name}_x{scale}{of}.csv" for name in VARIANTS for scale in (2, 4) for of in ("", "_pictures")],
     ),
-    *(_evaluate(f"{name}_x3", f"{name} -s 3 --data {_DATA}") for name in VARIANTS if _scales(name, (3,))),
+    *(_evaluate(f"{name}_x3", f"{name} -s 3 --against-x4 --data {_DATA}") for name in VARIANTS if _scales(name, (3,))),
     *(
         step
         for name in VARIANTS

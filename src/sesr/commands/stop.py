@@ -10,6 +10,10 @@ Python itself swallows exceptions in finalizers and callbacks of weak references
 `sys.unraisablehook` about it. Then the thread sends the signal again. What libraries swallow nobody tells, so there is
 a look between pictures too (`until_stopped`), and at the end.
 
+Python handles signals between two steps of the main thread. One that comes just before that thread falls asleep, or that
+the system gives to another thread, waits until it wakes: when the picture is finished. So the watching thread sends
+again, to the main thread itself, what has not been handled soon. That interrupts its sleep.
+
 Signals often come in twos: `timeout` sends one to the process and one to its group, a closing terminal likewise. One
 that follows within `DOUBLE` seconds counts as the same, so that it does not interrupt the cleaning up.
 """
@@ -41,6 +45,9 @@ _T = TypeVar("_T")
 
 _AGAIN = 0.05
 """Seconds after which a swallowed signal is sent again: whatever swallowed it has ended by then, mostly."""
+
+_UNHANDLED = 0.2
+"""Seconds after which a signal that the main thread has not handled is sent to it again."""
 
 _SWALLOWED = 0
 """Byte that asks the watching thread for that; no signal has this number."""
@@ -196,9 +203,12 @@ def _watch(reader: int) -> None:
     came, ours = time.monotonic(), 0
     while (left := came + PATIENCE + _granted - time.monotonic()) > 0:
         try:
-            number = _next_signal(reader, left)
-        except TimeoutError:
-            continue  # more time may have been granted
+            number = _next_signal(reader, left if _came else min(left, _UNHANDLED))
+        except TimeoutError:  # or more time has been granted
+            if not _came:
+                ours += 1
+                _send_again(first)
+            continue
         if number is None:
             return
         if number == _SWALLOWED:

@@ -19,7 +19,8 @@ from sesr.engines.kernels import FLOATS, KERNEL
 from sesr.engines.native import NativeEngine
 from sesr.engines.planes import Plane, resize_plane, upscale_chroma, upscale_luma
 from sesr.errors import UsageError
-from sesr.imaging.resize import KERNEL_RADIUS, SitedResizing, Siting, upscale_sited
+from sesr.imaging.sited import SitedResizing, Siting, upscale_sited
+from sesr.imaging.taps import KERNEL_RADIUS
 from sesr.network.quantized import load_network
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import find_network

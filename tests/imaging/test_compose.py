@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sesr.imaging.color import BT601_LIMITED
 from sesr.imaging.compose import compose_rgb, network_luma
-from sesr.imaging.resize import KERNEL_RADIUS, upscale
+from sesr.imaging.resize import upscale
+from sesr.imaging.taps import KERNEL_RADIUS
 
 
 def pair(height: int, width: int, scale: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

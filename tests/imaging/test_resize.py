@@ -14,17 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sesr.errors import UsageError
-from sesr.imaging import resize
-from sesr.imaging.resize import (
-    KERNEL_RADIUS,
-    Resizing,
-    SitedResizing,
-    Siting,
-    downscale,
-    imresize,
-    upscale,
-    upscale_sited,
-)
+from sesr.imaging import passes
+from sesr.imaging.resize import Resizing, downscale, imresize, upscale
+from sesr.imaging.sited import SitedResizing, Siting, upscale_sited
+from sesr.imaging.taps import KERNEL_RADIUS
 
 Exact = list[list[Fraction]]
 SIDES = st.integers(1, 13)
@@ -156,10 +149,10 @@ def test_any_rows_have_the_whole_pictures_bits(
     top = data.draw(st.integers(0, height - 1))
     bottom = data.draw(st.integers(top + 1, height))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resize, "_PIECE", data.draw(st.sampled_from([1, 60, 1 << 17])))
-        patch.setattr(resize, "_ACROSS", data.draw(st.sampled_from([(1, 7), (512, 2048)])))
-        patch.setattr(resize, "_BETWEEN_BYTES", data.draw(st.sampled_from([1, 100])))
-        patch.setattr(resize, "_PERIODS", data.draw(st.sampled_from([1, 4, 1000])))
+        patch.setattr(passes, "_PIECE", data.draw(st.sampled_from([1, 60, 1 << 17])))
+        patch.setattr(passes, "_ACROSS", data.draw(st.sampled_from([(1, 7), (512, 2048)])))
+        patch.setattr(passes, "_BETWEEN_BYTES", data.draw(st.sampled_from([1, 100])))
+        patch.setattr(passes, "_PERIODS", data.draw(st.sampled_from([1, 4, 1000])))
         plan = Resizing(h, w, height, width)
         first, last = plan.needed(top, bottom)
         rows = plan.rows(image[first:last], top, bottom)

@@ -31,7 +31,7 @@ from sesr.engines.load import load_engine  # noqa: E402
 from sesr.engines.native import NativeEngine  # noqa: E402
 from sesr.engines.planes import upscale_luma  # noqa: E402
 from sesr.errors import SesrError, UsageError, VideoError  # noqa: E402
-from sesr.imaging.resize import Siting, upscale_sited  # noqa: E402
+from sesr.imaging.sited import Siting, upscale_sited  # noqa: E402
 from sesr.inference.sizes import Size, parse_scale, parse_size  # noqa: E402
 from sesr.network.zoo import find_network  # noqa: E402
 from sesr.video.film import Film  # noqa: E402

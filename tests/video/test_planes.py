@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sesr.errors import UsageError
-from sesr.imaging.resize import Siting
+from sesr.imaging.sited import Siting
 from sesr.video.planes import ChromaSiting, PlaneFormat, Subsampling
 
 

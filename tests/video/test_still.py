@@ -12,7 +12,7 @@ from tests.engines.test_planes import codes
 from sesr.engines.native import NativeEngine
 from sesr.engines.planes import Plane
 from sesr.errors import UsageError
-from sesr.imaging.resize import KERNEL_RADIUS
+from sesr.imaging.taps import KERNEL_RADIUS
 from sesr.network.quantized import load_network
 from sesr.network.zoo import find_network
 from sesr.video.planes import ChromaSiting, PlaneFormat, Planes, Subsampling

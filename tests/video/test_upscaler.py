@@ -15,7 +15,8 @@ from tests.engines.test_planes import LAYOUTS, Layout, by_numpy, codes
 from sesr.engines.native import NativeEngine
 from sesr.engines.planes import Plane
 from sesr.errors import UsageError
-from sesr.imaging.resize import SitedResizing, imresize, upscale_sited
+from sesr.imaging.resize import imresize
+from sesr.imaging.sited import SitedResizing, upscale_sited
 from sesr.network.quantized import load_network
 from sesr.network.zoo import find_network
 from sesr.video.planes import ChromaSiting, PlaneFormat, Planes, Subsampling

@@ -10,9 +10,9 @@ Python itself swallows exceptions in finalizers and callbacks of weak references
 `sys.unraisablehook` about it. Then the thread sends the signal again. What libraries swallow nobody tells, so there is
 a look between pictures too (`until_stopped`), and at the end.
 
-Python handles signals between two steps of the main thread. One that comes just before that thread falls asleep, or that
-the system gives to another thread, waits until it wakes: when the picture is finished. So the watching thread sends
-again, to the main thread itself, what has not been handled soon. That interrupts its sleep.
+Python handles signals between two steps of the main thread. One that comes just before that thread falls asleep, or
+that the system gives to another thread, waits until it wakes: when the picture is finished. So the watching thread
+sends again, to the main thread itself, what has not been handled soon. That interrupts its sleep.
 
 Signals often come in twos: `timeout` sends one to the process and one to its group, a closing terminal likewise. One
 that follows within `DOUBLE` seconds counts as the same, so that it does not interrupt the cleaning up.

@@ -23,8 +23,8 @@ from sesr.engines.strips import Band, plan, run_plane
 from sesr.imaging.arrays import Luma, Pixels
 from sesr.imaging.color import code_values, gray_from_luma, luma_from_gray, to_pixels
 from sesr.imaging.compose import compose_rgb, network_luma
-from sesr.imaging.resize import KERNEL_RADIUS
 from sesr.imaging.resize import upscale as bicubic
+from sesr.imaging.taps import KERNEL_RADIUS
 
 
 @runtime_checkable

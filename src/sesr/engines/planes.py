@@ -29,7 +29,7 @@ from sesr import _native
 from sesr.engines.kernels import chosen_kernel
 from sesr.engines.native import NativeEngine
 from sesr.errors import EngineError, UsageError
-from sesr.imaging.resize import SitedResizing, Siting, check_sited_size
+from sesr.imaging.sited import SitedResizing, Siting, check_sited_size
 from sesr.processors import available_threads
 
 Plane = NDArray[Any]
@@ -83,7 +83,7 @@ def upscale_chroma(
     threads: int | None = None,
     kernel: str | None = None,
 ) -> None:
-    """Enlarge a plane of chroma into a plane of the caller's; `sesr.imaging.resize.upscale_sited` gives the same bits.
+    """Enlarge a plane of chroma into a plane of the caller's; `sesr.imaging.sited.upscale_sited` gives the same bits.
 
     Args:
         source: codes (H, W): uint8 for 8 bits, uint16 for more.

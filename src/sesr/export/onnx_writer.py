@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 from sesr.errors import ExportError
 from sesr.export.onnx_graph import Graph
 from sesr.imaging.color import BT601_LIMITED
-from sesr.imaging.resize import KERNEL_RADIUS, imresize
+from sesr.imaging.resize import imresize
+from sesr.imaging.taps import KERNEL_RADIUS
 from sesr.network.about import COLOR, RANGE, description, name_of
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.int8 import LOWEST, PIXELS, SHIFTED, Addition, Quantization

@@ -12,7 +12,7 @@ from enum import Enum
 
 from sesr.engines.planes import Plane
 from sesr.errors import UsageError
-from sesr.imaging.resize import Siting
+from sesr.imaging.sited import Siting
 
 Planes = tuple[Plane, ...]
 """Planes of a frame: Y, or Y, U and V."""

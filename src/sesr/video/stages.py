@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sesr.engines.native import NativeEngine
 from sesr.engines.planes import Plane, resize_plane, upscale_chroma, upscale_luma
-from sesr.imaging.resize import KERNEL_RADIUS, SitedResizing, Siting
+from sesr.imaging.sited import SitedResizing, Siting
+from sesr.imaging.taps import KERNEL_RADIUS
 
 Mask = NDArray[np.bool_]
 """Rows of a plane: True for those that are meant."""

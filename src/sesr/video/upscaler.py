@@ -3,7 +3,7 @@
 Scales that networks have are direct: every code of luma is the engine's own result, and chroma is enlarged from where
 it lies (`sesr.engines.planes`). Any other size is reached as for pictures (`sesr.inference.sizes`): networks enlarge
 luma beyond it, and antialiased bicubic shrinks their result. Chroma is resized in one step, and keeps its siting. Both
-are computed in float32 and rounded once (`sesr.imaging.resize.SitedResizing`); a picture's bicubic rounds between its
+are computed in float32 and rounded once (`sesr.imaging.sited.SitedResizing`); a picture's bicubic rounds between its
 two passes as well.
 
 A frame whose sides are not whole cells of chroma is one that encoders refuse. So wanted sides are rounded to even
@@ -26,7 +26,7 @@ from sesr.engines.base import EngineOptions
 from sesr.engines.native import NativeEngine
 from sesr.engines.planes import Plane
 from sesr.errors import UsageError
-from sesr.imaging.resize import SitedResizing
+from sesr.imaging.sited import SitedResizing
 from sesr.inference.networks import Networks, find_networks
 from sesr.inference.sizes import Exactly, Height, Route, Size, Width, parse_scale, parse_size, route
 from sesr.network.variants import DEFAULT_NETWORK

@@ -33,7 +33,8 @@ from sesr.cli import build_parser
 from sesr.data.settings import DataRecipe
 from sesr.files import formats
 from sesr.network.variants import SESRConfig
-from sesr.training.recipe import CardRecipe, TrainingRecipe, described, kinds
+from sesr.training.kinds import described, kinds
+from sesr.training.recipe import CardRecipe, TrainingRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 

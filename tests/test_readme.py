@@ -69,7 +69,7 @@ def test_commands_that_export(folder: Path) -> None:
 @SHIPPED
 def test_the_recipe_that_trains_on_any_pictures() -> None:
     """It needs no run that went before, and no pictures of certain names."""
-    from sesr.training.recipe import load_recipe
+    from sesr.training.recipe_file import load_recipe
 
     (command,) = re.findall(r"^sesr train .*", README, re.MULTILINE)
     recipe = load_recipe(ROOT / build_parser().parse_args(command.split()[1:]).recipe)

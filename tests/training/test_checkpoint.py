@@ -13,7 +13,7 @@ from sesr.errors import TrainingError
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.layout import CHECKPOINT
 from sesr.training.learner import Learner
-from sesr.training.recipe import parse_recipe
+from sesr.training.recipe_file import parse_recipe
 from sesr.training.sources import Sources
 
 SOURCES = Sources("pictures", "watch")

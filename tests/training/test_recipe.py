@@ -14,15 +14,9 @@ pytest.importorskip("msgspec")
 from sesr.data.settings import DataRecipe
 from sesr.errors import RecipeError, UsageError
 from sesr.network.variants import SESRConfig
-from sesr.training.recipe import (
-    OPTIONS,
-    Recipe,
-    TrainingRecipe,
-    join_stages,
-    load_recipe,
-    parse_recipe,
-    with_options,
-)
+from sesr.training.recipe import Recipe, TrainingRecipe, join_stages
+from sesr.training.recipe_file import load_recipe, parse_recipe
+from sesr.training.recipe_options import OPTIONS, with_options
 
 NEWTON = {"optimizer": "gauss-newton", "amsgrad": False}
 

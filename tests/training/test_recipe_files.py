@@ -14,15 +14,8 @@ from sesr.network.checkpoint import Card, read_header
 from sesr.network.variants import SESRConfig
 from sesr.network.zoo import Network, list_networks
 from sesr.training.named import initial_networks
-from sesr.training.recipe import (
-    CardRecipe,
-    Recipe,
-    TrainingRecipe,
-    describe_stages,
-    join_stages,
-    load_recipe,
-    parse_recipe,
-)
+from sesr.training.recipe import CardRecipe, Recipe, TrainingRecipe, describe_stages, join_stages
+from sesr.training.recipe_file import load_recipe, parse_recipe
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPES = {path.stem: load_recipe(path) for path in sorted((REPOSITORY / "recipes").glob("*.toml"))}

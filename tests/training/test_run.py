@@ -38,7 +38,8 @@ from sesr.network.sesr import SESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import write_tflite
 from sesr.training.learner import Learner
-from sesr.training.recipe import CardRecipe, TrainingRecipe, load_recipe
+from sesr.training.recipe import CardRecipe, TrainingRecipe
+from sesr.training.recipe_file import load_recipe
 from sesr.training.run import resume
 from sesr.training.validation import Validation
 

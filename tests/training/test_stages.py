@@ -22,7 +22,8 @@ from sesr.training import run, stages
 from sesr.training.checkpoint import load_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers import gauss_newton
-from sesr.training.recipe import CardRecipe, Recipe, join_stages, load_recipe
+from sesr.training.recipe import CardRecipe, Recipe, join_stages
+from sesr.training.recipe_file import load_recipe
 from sesr.training.run import resume
 from sesr.training.sources import Sources
 from sesr.training.stages import Stages

@@ -84,7 +84,9 @@ def _train(arguments: Arguments) -> int:
     try:
         from sesr.data.cache import default_cache
         from sesr.training.named import RUNS
-        from sesr.training.recipe import OPTIONS, Recipe, load_recipe, with_options
+        from sesr.training.recipe import Recipe
+        from sesr.training.recipe_file import load_recipe
+        from sesr.training.recipe_options import OPTIONS, with_options
         from sesr.training.run import RunOptions, resume, train
         from sesr.training.sources import Sources
     except ModuleNotFoundError as error:

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sesr.training.recipe import Recipe, load_recipe
+    from sesr.training.recipe import Recipe
+    from sesr.training.recipe_file import load_recipe
     from sesr.training.run import RunOptions, resume, train
     from sesr.training.sources import Sources
 
@@ -21,7 +22,7 @@ _HOMES = {
     "Recipe": "sesr.training.recipe",
     "RunOptions": "sesr.training.run",
     "Sources": "sesr.training.sources",
-    "load_recipe": "sesr.training.recipe",
+    "load_recipe": "sesr.training.recipe_file",
     "resume": "sesr.training.run",
     "train": "sesr.training.run",
 }

@@ -25,7 +25,7 @@ from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import load_run
 from sesr.training.layout import latest
 from sesr.training.learner import build_network
-from sesr.training.recipe import parse_recipe
+from sesr.training.recipe_file import parse_recipe
 
 
 def start_from(network: SESR | CollapsedSESR, source: Path) -> None:

@@ -25,25 +25,18 @@ A network may be trained in stages, one after the other. Each is a table ``[[sta
     data = {crop = 32}
 """
 
-import contextlib
 import dataclasses
-import difflib
 import json
 import math
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-
-import msgspec
+from typing import Any, Literal
 
 from sesr.data.fields import Betas, Count, CountOrZero, Decay, FileName, NotNegative, Positive, Share
 from sesr.data.settings import DataRecipe
-from sesr.errors import RecipeError, UsageError
+from sesr.errors import RecipeError
 from sesr.network.variants import Form, SESRConfig
-
-Section = TypeVar("Section")
+from sesr.training.kinds import converted, kinds
 
 
 @dataclass(frozen=True)
@@ -155,7 +148,7 @@ class Recipe:
         for name in SECTIONS:
             table = getattr(self, name)
             for key, kind in kinds(type(table)).items():
-                _converted(kind, name, key, getattr(table, key))
+                converted(kind, name, key, getattr(table, key))
         training = self.training
         quantized = training.quant_w or training.quant_a
         newton = training.optimizer == "gauss-newton"
@@ -273,199 +266,3 @@ def join_stages(stages: Iterable[Recipe]) -> Recipe:
     """Join recipes of one stage each into one recipe. Raises `RecipeError` if they cannot follow one another."""
     *earlier, last = stages
     return dataclasses.replace(last, earlier=tuple(earlier))
-
-
-OPTIONS = {
-    "epochs": ("training", "epochs"),
-    "steps": ("training", "steps"),
-    "batch_size": ("training", "batch"),
-    "learning_rate": ("training", "learning_rate"),
-    "scale": ("network", "scale"),
-    "m": ("network", "m"),
-    "int_features": ("network", "f"),
-    "feature_size": ("network", "feature_size"),
-    "linear_block_type": ("training", "form"),
-    "precision": ("training", "precision"),
-    "init_from": ("training", "init_from"),
-    "teacher": ("training", "teacher"),
-    "activation": ("network", "activation"),
-    "quant_w": ("training", "quant_w"),
-    "quant_a": ("training", "quant_a"),
-}
-"""Table and key of each setting, by the name that the published script gives it; and some more settings."""
-
-
-def with_options(recipe: Recipe, options: dict[str, Any], stage: int | None = None) -> Recipe:
-    """Return a recipe with some settings changed.
-
-    A setting goes for all stages, or for one if `stage` is given. The network's settings go for all in any case, and
-    what to start from for the first alone. A changed network loses the recipe's card. A changed scale brings what the
-    paper does for it: crops of 50 LR pixels for x4, and for x3 and x4 weights that start from the x2 network of the
-    same name.
-
-    Args:
-        recipe: the recipe, which stays as it is.
-        options: values by the names in `OPTIONS`; None changes nothing.
-        stage: number of the only stage to change, from 1 on.
-
-    Raises `RecipeError` or `UsageError` for values that do not fit.
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    check_stage(recipe, stage)
-    if {"epochs", "steps"} <= given.keys():
-        raise UsageError("--epochs and --steps say the same; give one")
-    if "init_from" in given and stage not in (None, 1):
-        raise UsageError(f"stage {stage} starts from stage {stage - 1}; --init-from is for the first stage")
-    changed = []
-    for number, each in enumerate(recipe.stages, 1):
-        own = {
-            name: value
-            for name, value in given.items()
-            if (stage in (None, number) or OPTIONS[name][0] == "network") and (number == 1 or name != "init_from")
-        }
-        with _naming_stage(number if recipe.earlier else None):
-            changed.append(_with_own_options(each, own, first=number == 1))
-    return join_stages(dataclasses.replace(each, card=changed[-1].card) for each in changed)
-
-
-def check_stage(recipe: Recipe, stage: int | None) -> None:
-    """Raise `UsageError` if a recipe has no stage of this number; None is always fine."""
-    count = len(recipe.stages)
-    if stage is not None and not 1 <= stage <= count:
-        raise UsageError(f"--stage {stage}: the recipe has {count} stage{'s' if count > 1 else ''}")
-
-
-def _with_own_options(recipe: Recipe, given: dict[str, Any], *, first: bool) -> Recipe:
-    """Return a single stage with settings changed."""
-    tables = recipe.to_dict()
-    if given.get("teacher") == "none":
-        tables["training"]["teacher_share"] = 1.0
-    given = given | {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
-    crops = {2: 64, 3: 64, 4: 50}
-    if recipe.data.crop == crops[recipe.network.scale]:
-        tables["data"]["crop"] = crops[given.get("scale", recipe.network.scale)]
-    if "epochs" in given:
-        tables["training"]["steps"] = 0
-    for name, value in given.items():
-        table, key = OPTIONS[name]
-        tables[table][key] = value
-    if tables["training"]["steps"]:
-        tables["training"]["warmup"] = min(tables["training"]["warmup"], tables["training"]["steps"])
-    changed = parse_recipe(tables)
-    quantized = [(each.training.quant_w, each.training.quant_a) for each in (changed, recipe)]
-    if changed.network != recipe.network or quantized[0] != quantized[1]:
-        changed = dataclasses.replace(changed, card=CardRecipe())  # it describes the other network
-    if changed.network.scale in (2, recipe.network.scale) or "init_from" in given or not first:
-        return changed
-    training = dataclasses.replace(changed.training, init_from=changed.network.name)
-    return dataclasses.replace(changed, training=training)
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe file. Raises `RecipeError` if it is missing, no TOML, or has a value that does not fit."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error}; recipes lie in the folder recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    try:
-        return parse_recipe(tables)
-    except (RecipeError, UsageError) as error:
-        raise RecipeError(f"{path}: {error}") from error
-
-
-def parse_recipe(tables: dict[str, Any]) -> Recipe:
-    """Turn tables into a checked recipe. Raises `RecipeError`, or `UsageError` for a network that cannot exist."""
-    sections = {name: kind for name, kind in get_type_hints(Recipe).items() if name in SECTIONS}
-    _refuse_unknown(tables, sections | {"stage": None}, "table")
-    shared = {name: _parse_section(sections[name], name, tables[name]) for name in sections if name in tables}
-    if "stage" not in tables:
-        return Recipe(**shared)
-    stages = tables["stage"]
-    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
-        raise RecipeError(f"stage must be a list of tables, each headed [[stage]], not {stages!r}")
-    parsed = []
-    for number, stage in enumerate(stages, 1):
-        with _naming_stage(number):
-            parsed.append(_parse_stage(stage, tables, shared, first=number == 1))
-    return join_stages(parsed)
-
-
-def _parse_stage(stage: dict[str, Any], tables: dict[str, Any], shared: dict[str, Any], *, first: bool) -> Recipe:
-    """Turn a ``[[stage]]`` into a recipe of its own; what it leaves out is taken from the file's other tables."""
-    for table in ("network", "card"):
-        if table in stage:
-            raise RecipeError(f"all stages share [{table}]; move the keys of this one's {table} there")
-    _refuse_unknown(stage, kinds(TrainingRecipe) | {"data": None}, "key")
-    own = {key: value for key, value in stage.items() if key != "data"}
-    if not first and "init_from" in own:
-        raise RecipeError("init_from is the first stage's; this one starts from the stage before it")
-    if "epochs" in own:
-        own = {"steps": 0} | own  # the inherited length does not count
-    training = tables.get("training", {}) | own
-    if not first:
-        training.pop("init_from", None)
-    data = stage.get("data", {})
-    if not isinstance(data, dict):
-        raise RecipeError(f"data must be a table, not {data!r}")
-    parsed = {
-        "training": _parse_section(TrainingRecipe, "training", training),
-        "data": _parse_section(DataRecipe, "data", tables.get("data", {}) | data),
-    }
-    return Recipe(**shared | parsed)
-
-
-@contextlib.contextmanager
-def _naming_stage(number: int | None) -> Iterator[None]:
-    """Put a stage's number before the errors that its settings raise; None leaves them as they are."""
-    try:
-        yield
-    except (RecipeError, UsageError) as error:
-        if number is None:
-            raise
-        raise type(error)(f"stage {number}: {error}") from error
-
-
-def _parse_section(section: type[Section], name: str, table: Any) -> Section:  # noqa: ANN401 - from a file
-    if not isinstance(table, dict):
-        raise RecipeError(f"[{name}] must be a table, not {table!r}")
-    known = kinds(section)
-    _refuse_unknown(table, known, "key", f"[{name}] ")
-    values = {key: _converted(known[key], name, key, value) for key, value in table.items()}
-    for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
-        if field_.name not in values and field_.default is dataclasses.MISSING:
-            raise RecipeError(f"[{name}] lacks the key {field_.name!r}; add it")
-    return section(**values)
-
-
-def kinds(section: type[Any]) -> dict[str, Any]:
-    """Return the types of a section's fields, with what `sesr.data.fields` says about them."""
-    return get_type_hints(section, include_extras=True)
-
-
-def _refuse_unknown(table: Iterable[str], known: dict[str, Any], what: str, where: str = "") -> None:
-    for key in table:
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
-            raise RecipeError(f"{where}unknown {what} {key!r}: {hint}")
-
-
-def _converted(kind: Any, table: str, key: str, value: Any) -> Any:  # noqa: ANN401 - any field's type, any TOML value
-    """Convert a value to a field's type: lists to tuples and whole numbers to floats. Raises `RecipeError`."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"[{table}] {key} must be {described(kind)}, not {value!r}") from error
-
-
-_PLAIN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-
-
-def described(kind: Any) -> str:  # noqa: ANN401 - any field's type
-    """Return the values that a field takes, in words."""
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    described = [meta.description for meta in getattr(kind, "__metadata__", ()) if meta.description]
-    return described[0] if described else _PLAIN[kind]

@@ -18,7 +18,9 @@ from sesr.errors import TrainingError
 from sesr.training.checkpoint import load_run
 from sesr.training.layout import CHECKPOINT, RECIPE, TEACHER, begun_stages, is_run, stage_folder
 from sesr.training.named import find_initial, find_teacher
-from sesr.training.recipe import Recipe, check_stage, join_stages, load_recipe, parse_recipe
+from sesr.training.recipe import Recipe, join_stages
+from sesr.training.recipe_file import load_recipe, parse_recipe
+from sesr.training.recipe_options import check_stage
 from sesr.training.sources import Sources
 from sesr.training.teacher import load_teacher
 

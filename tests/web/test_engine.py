@@ -107,14 +107,14 @@ def test_prelu_in_int8(enlarge: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(result, NativeEngine(network, 1).run_bytes(picture))
 
 
-@pytest.mark.parametrize("name", ["m5", "m5-int8", "m11"])
+@pytest.mark.parametrize(("name", "scale"), [("m5", 2), ("m5-int8", 2), ("m11", 2), ("m11", 3), ("m5-int8", 3)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_pictures(name: str, mode: str, enlarge: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures(name: str, scale: int, mode: str, enlarge: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels are those of `sesr.upscale`, within one step; alpha is equal."""
     monkeypatch.setenv("SESR_FLOATS", "float32")
     pixels = noise(45, 62, 7, 4)
     pixels[..., 3] = 255 if mode == "RGB" else np.where(pixels[..., 3] < 120, 0, pixels[..., 3])
-    expected = np.asarray(sesr.upscale(Image.fromarray(pixels).convert(mode), 2, name).convert("RGBA")).astype(int)
-    (result,) = enlarge([(WEIGHTS / f"sesr_{name}_x2.safetensors", pixels)])
+    expected = np.asarray(sesr.upscale(Image.fromarray(pixels).convert(mode), scale, name).convert("RGBA")).astype(int)
+    (result,) = enlarge([(WEIGHTS / f"sesr_{name}_x{scale}.safetensors", pixels)])
     assert np.abs(result - expected)[..., :3].max() <= 1
     np.testing.assert_array_equal(result[..., 3], expected[..., 3])

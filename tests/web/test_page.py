@@ -153,12 +153,14 @@ def test_first_load_is_small() -> None:
     assert b"mediabunny" not in (site / "index.html").read_bytes()
 
 
-def test_pixels(seen: dict[str, Any], folder: Path, picture: Path) -> None:
+@pytest.mark.parametrize("scale", [2, 3])
+def test_pixels(scale: int, seen: dict[str, Any], folder: Path, picture: Path) -> None:
     """Those of `sesr.upscale`, within one step; upright."""
     with Image.open(picture) as opened:
-        expected = np.asarray(sesr.upscale(ImageOps.exif_transpose(opened), 2, int8=True).convert("RGB")).astype(int)
-    assert expected.shape == (480, 340, 3)
-    with Image.open(folder / "m5-int8_x2.png") as saved:
+        larger = sesr.upscale(ImageOps.exif_transpose(opened), scale, int8=True)
+    expected = np.asarray(larger.convert("RGB")).astype(int)
+    assert expected.shape == (240 * scale, 170 * scale, 3)
+    with Image.open(folder / f"m5-int8_x{scale}.png") as saved:
         result = np.asarray(saved.convert("RGB")).astype(int)
     assert np.abs(result - expected).max() <= 1
     assert (result == expected).mean() > 0.999

@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
-SHIPPED = ["m3_x2", "m5_x2", "m11_x2", "xl_x2", "m5_x4"]
+SHIPPED = ["m3_x2", "m5_x2", "m11_x2", "xl_x2", "m5_x3", "m5_x4"]
 MADE = {
     "x3": SESRConfig(m=2, f=6, scale=3, activation="relu", input_residual=False),
     "wide": SESRConfig(m=1, f=40, scale=4),
@@ -50,6 +50,7 @@ PICTURES = {
     "m5": ("transparent", "opaque"),
     "m11": ("opaque",),
     "xl": ("opaque",),
+    "m5_x3": ("transparent", "opaque"),
     "m5_x4": ("transparent", "opaque"),
 }
 WINDOW, SMALL_WINDOW = 2**14, 24 * 24

@@ -14,6 +14,8 @@ export async function served() {
     const { width, height } = await createImageBitmap(await item.getType("image/png"));
     return [width, height];
   });
+  await choose(page, "m5-int8", "3");
+  await save(page, "m5-int8_x3.png");
   await choose(page, "m5", "4");
   await page.selectOption("#format", "image/webp");
   seen.savedOther = await save(page, "m5_x4.webp");

@@ -33,7 +33,7 @@ from sesr.cli import build_parser
 from sesr.data.settings import DataRecipe
 from sesr.files import formats
 from sesr.network.variants import SESRConfig
-from sesr.training.kinds import described, kinds
+from sesr.training.kinds import described, field_kinds
 from sesr.training.recipe import CardRecipe, TrainingRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +170,7 @@ def recipe() -> str:
 
 def _keys(section: type[Any]) -> str:
     meanings = attributes(section)
-    allowed = kinds(section)
+    allowed = field_kinds(section)
     rows = []
     for field in dataclasses.fields(section):
         default = "" if field.default is dataclasses.MISSING else f"`{_toml(field.default)}`"

@@ -120,22 +120,103 @@ def send():
     signal.pthread_kill(threading.get_ident(), getattr(signal, sys.argv[1]))
     time.sleep(60)
 
+try:
+    with stop.stoppable():
+        threading.Thread(target=send, daemon=True).start()
+        threading.Event().wait()
+except stop.Stopped as stopped:
+    sys.exit(stopped.code)
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), STOPS)
+def test_a_signal_that_does_not_wake_the_main_thread(sent: str, code: int) -> None:
+    """It came just before that thread fell asleep, or to another thread, as here: both look the same."""
+    with start("-c", ASLEEP, sent) as process:
+        _, complaint = process.communicate(timeout=40)
+    assert (process.returncode, complaint) == (code, "")
+
+
+DEAF = """
+import ctypes, os, signal, sys, threading, time
+from sesr.commands import stop
+
+stop.PATIENCE, stop.DOUBLE = 50.0, 0.5
+def send():
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(2)
+    print("again", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+
 with stop.stoppable():
     threading.Thread(target=send, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGURG])
+    ctypes.CDLL(None).sleep(40)
+"""
+
+
+def test_a_second_signal_ends_what_cannot_be_woken() -> None:
+    """As in a long call into a library. One signal alone leaves it all the patience there is."""
+    with start("-c", DEAF) as process:
+        shown, complaint = process.communicate(timeout=30)
+    assert (process.returncode, shown, complaint) == (130, "again\n", "sesr: stopped\n")
+
+
+FOREIGN = """
+import os, signal, sys, time
+from sesr.commands import stop
+
+def leave(number, _):
+    print("handled", flush=True)
+    sys.exit(7)
+
+with stop.stoppable():
+    signal.signal(signal.SIGTERM, leave)
     try:
-        threading.Event().wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
     finally:
-        print("unwound", flush=True)
+        time.sleep(1)
+        print("cleaned up", flush=True)
+"""
+
+
+def test_another_handler_is_called_once() -> None:
+    """A library has put its own in place, as Ray does."""
+    with start("-c", FOREIGN) as process:
+        shown, _ = process.communicate(timeout=30)
+    assert (process.returncode, shown) == (7, "handled\ncleaned up\n")
+
+
+LATE = """
+import os, signal, sys, time
+from sesr.commands import stop
+
+restore = signal.set_wakeup_fd
+def late(descriptor, **options):
+    if not options:
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        time.sleep(0.05)
+    return restore(descriptor, **options)
+
+signal.set_wakeup_fd = late
+try:
+    with stop.stoppable():
+        raise ValueError
+except ValueError:
+    print("refused", flush=True)
+time.sleep(1)
+print("reported", flush=True)
 """
 
 
 @pytest.mark.parametrize("sent", [sent for sent, _ in STOPS])
-def test_a_signal_that_does_not_wake_the_main_thread(sent: str) -> None:
-    """It came just before that thread fell asleep, or to another thread, as here: both look the same."""
-    with start("-c", ASLEEP, sent) as process:
-        result, complaint = process.communicate(timeout=40)
-    assert result == "unwound\n", complaint
-    assert "Stopped" in complaint
+def test_a_signal_when_the_command_has_failed_changes_nothing(sent: str) -> None:
+    """Nothing is sent later, to a handler that would end the process."""
+    with start("-c", LATE, sent) as process:
+        shown, complaint = process.communicate(timeout=30)
+    assert (process.returncode, shown, complaint) == (0, "refused\nreported\n", "")
 
 
 SWALLOW = """
@@ -202,7 +283,7 @@ except stop.Stopped as stopped:
 @pytest.mark.parametrize(("sent", "code"), STOPS)
 @pytest.mark.parametrize("then", ["waits", "ends"])
 def test_a_stop_that_python_itself_ignores(sent: str, code: int, then: str) -> None:
-    """Exceptions in callbacks of weak references go nowhere. The signal is sent again at once."""
+    """Exceptions in callbacks of weak references go nowhere. The stop is raised again at once."""
     begun = time.monotonic()
     with start("-c", IGNORED, sent, then) as process:
         shown, complaint = process.communicate(timeout=60)

@@ -6,13 +6,13 @@ exception may be swallowed. So a second thread watches the signals too. When the
 seconds, or when somebody sends another signal to say that it takes too long, that thread removes the unfinished files
 and ends the process.
 
-Python itself swallows exceptions in finalizers and callbacks of weak references, which may run at any time, and tells
-`sys.unraisablehook` about it. Then the thread sends the signal again. What libraries swallow nobody tells, so there is
-a look between pictures too (`until_stopped`), and at the end.
+Python handles signals between two steps of the main thread. A signal that comes just before that thread falls asleep,
+or that the system gives to another thread, waits until the thread wakes, which may be when the picture is finished. So
+the watching thread wakes it, by a signal that does nothing else: SIGURG, whose default is to be ignored.
 
-Python handles signals between two steps of the main thread. One that comes just before that thread falls asleep, or
-that the system gives to another thread, waits until it wakes: when the picture is finished. So the watching thread
-sends again, to the main thread itself, what has not been handled soon. That interrupts its sleep.
+Python itself swallows exceptions in finalizers and callbacks of weak references, which may run at any time, and tells
+`sys.unraisablehook` about it. Then the main thread is woken too, and the stop raised there again. What libraries
+swallow nobody tells, so there is a look between pictures too (`until_stopped`), and at the end.
 
 Signals often come in twos: `timeout` sends one to the process and one to its group, a closing terminal likewise. One
 that follows within `DOUBLE` seconds counts as the same, so that it does not interrupt the cleaning up.
@@ -24,7 +24,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from types import FrameType
@@ -44,13 +44,16 @@ DOUBLE = 1.0
 _T = TypeVar("_T")
 
 _AGAIN = 0.05
-"""Seconds after which a swallowed signal is sent again: whatever swallowed it has ended by then, mostly."""
+"""Seconds after which a swallowed stop is raised again: whatever swallowed it has ended by then, mostly."""
 
 _UNHANDLED = 0.2
-"""Seconds after which a signal that the main thread has not handled is sent to it again."""
+"""Seconds after which a main thread that has not handled a signal is woken; each further time takes twice as long."""
 
 _SWALLOWED = 0
-"""Byte that asks the watching thread for that; no signal has this number."""
+"""Byte that asks the watching thread to wake the main thread; no signal has this number."""
+
+_WAKE = getattr(signal, "SIGURG", None)
+"""Signal that wakes the main thread; None on Windows, which has no watching thread."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -70,7 +73,13 @@ class Stopped(KeyboardInterrupt):
 
 
 _came: list[int] = []
-"""Signals that came while the command runs."""
+"""Signals that the main thread has handled while the command runs."""
+
+_raised = False
+"""True once the signal is an exception in the main thread, or the command has ended.
+
+False again if Python ignored the exception.
+"""
 
 _granted = 0.0
 """Seconds that cleaning up may take longer."""
@@ -88,33 +97,43 @@ def stoppable() -> Iterator[None]:
         return
     with ExitStack() as back:
         back.callback(_came.clear)
-        pending = True
+        _set_raised(False)
 
         def stop(number: int, _: FrameType | None) -> None:
-            nonlocal pending
             _came.append(number)
-            if pending:
-                pending = False
-                raise Stopped(number)
+            raise_pending()
 
-        def swallowed() -> None:
-            nonlocal pending
-            pending = True
+        def wake(_number: int, _: FrameType | None) -> None:
+            if _came:
+                raise_pending()
+
+        def raise_pending() -> None:
+            if not _raised:
+                _set_raised(True)
+                raise Stopped(_came[0])
 
         for number in _SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 back.callback(signal.signal, number, signal.signal(number, stop))
         writer = None
-        if sys.platform != "win32":  # where such a descriptor must be a socket
+        if _WAKE is not None:  # not on Windows, where such a descriptor must be a socket
+            if signal.getsignal(_WAKE) == signal.SIG_DFL:
+                back.callback(signal.signal, _WAKE, signal.signal(_WAKE, wake))
             writer = back.enter_context(_watched())
-        back.enter_context(_noticed(swallowed, writer))
+        back.enter_context(_noticed(writer))
         try:
             yield
         except Exception:
             if not _came:  # else it may be what a library made of the stop
                 raise
-        pending = False
+        finally:
+            _set_raised(True)  # from here on, signals are only counted
         raise_if_stopped()
+
+
+def _set_raised(raised: bool) -> None:
+    global _raised
+    _raised = raised
 
 
 def until_stopped(things: Iterable[_T]) -> Iterator[_T]:
@@ -142,15 +161,15 @@ def more_patience(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _noticed(swallowed: Callable[[], None], writer: int | None) -> Iterator[None]:
-    """Call `swallowed`, and tell the watching thread, when Python ignores a stop; it says nothing itself then."""
+def _noticed(writer: int | None) -> Iterator[None]:
+    """Have a stop that Python ignores raised again, by the watching thread; Python says nothing of it then."""
     before = sys.unraisablehook
 
     def notice(ignored: "UnraisableHookArgs") -> None:
         if not isinstance(ignored.exc_value, Stopped):
             before(ignored)
             return
-        swallowed()
+        _set_raised(False)
         if writer is not None:
             with suppress(OSError):
                 os.write(writer, bytes([_SWALLOWED]))
@@ -169,18 +188,17 @@ def _watched() -> Iterator[int]:
     Gives the descriptor that it reads from the other end of.
     """
     _keep_from_children()
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
-    watcher.start()
-    try:
+    with ExitStack() as back:
+        reader, writer = os.pipe()
+        back.callback(os.close, reader)
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
+        watcher.start()
+        back.callback(watcher.join)
+        back.callback(os.close, writer)  # the watcher reads the end, and ends
+        back.callback(signal.set_wakeup_fd, before)
         yield writer
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(writer)  # the watcher reads the end, and ends
-        watcher.join()
-        os.close(reader)
 
 
 @cache
@@ -195,28 +213,28 @@ def _keep_from_children() -> None:
 
 
 def _watch(reader: int) -> None:
-    """Wait for a signal, then for the command's end, and force that when it does not come."""
+    """Wait for a signal, then for the command's end, and force that when it does not come.
+
+    Wakes the main thread while it has not handled the signal, or has lost the exception.
+    """
     while (first := _next_signal(reader, None)) == _SWALLOWED:
         pass  # in a forked process
     if first is None:
         return
-    came, ours = time.monotonic(), 0
+    came, wait = time.monotonic(), _UNHANDLED
     while (left := came + PATIENCE + _granted - time.monotonic()) > 0:
         try:
-            number = _next_signal(reader, left if _came else min(left, _UNHANDLED))
-        except TimeoutError:  # or more time has been granted
-            if not _came:
-                ours += 1
-                _send_again(first)
-            continue
+            number = _next_signal(reader, min(left, wait))
+        except TimeoutError:
+            if not (_came and _raised):
+                _wake_main_thread()
+                wait *= 2
+            continue  # or more time has been granted
         if number is None:
             return
         if number == _SWALLOWED:
             time.sleep(_AGAIN)
-            ours += 1
-            _send_again(first)
-        elif ours:
-            ours -= 1
+            _wake_main_thread()
         elif time.monotonic() - came > DOUBLE:
             break
     remove_unfinished()
@@ -225,11 +243,11 @@ def _watch(reader: int) -> None:
     os._exit(128 + first)
 
 
-def _send_again(number: int) -> None:
-    """Send a signal to the main thread, so that it leaves what it waits for."""
+def _wake_main_thread() -> None:
+    """Interrupt what the main thread waits for, so that it handles signals."""
     ident = threading.main_thread().ident
-    if sys.platform != "win32" and ident is not None:
-        signal.pthread_kill(ident, number)
+    if sys.platform != "win32" and _WAKE is not None and ident is not None:
+        signal.pthread_kill(ident, _WAKE)
 
 
 def _next_signal(reader: int, seconds: float | None) -> int | None:

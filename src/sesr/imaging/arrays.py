@@ -3,10 +3,13 @@
 Sizes come in the order (height, width), and channels last.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Pixel = TypeVar("Pixel", bound=np.generic)
+"""Type of a value, in functions that return the type that they are given."""
 
 Pixels = NDArray[Any]
 """A picture or some of its rows, uint8 or uint16: (rows, width) for gray, else (rows, width, channels)."""

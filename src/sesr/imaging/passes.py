@@ -14,12 +14,19 @@ from numpy.typing import NDArray
 from sesr.imaging.taps import Taps
 
 _PIECE = 1 << 17
+"""Inputs, of all channels, that a piece holds: as floats they fit the second cache."""
+
 _ACROSS = (512, 2048)
+"""Least and most inputs of a piece across its axis: long inner loops, but some rows."""
+
 _BETWEEN_BYTES = 1 << 21
+"""Bytes of a block between the passes."""
+
 _PERIODS = 4
+"""Periods of weights from which on adding shifted rows is faster than gathering."""
 
 Weigh = Callable[[NDArray[Any], Taps], NDArray[Any]]
-"""Weighted sums along the first axis of (inputs, across, C), which starts there at the first output's first input."""
+"""Weighted sums along the first axis of (inputs, across, C); row 0 is the first input of the first output."""
 
 
 def both_passes(image: NDArray[Any], first: Taps, second: Taps, result: NDArray[Any], weigh: Weigh) -> None:
@@ -60,20 +67,20 @@ def _index(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     return places if mirrored else slice(first, last + 1)
 
 
-def plain_sums(source: NDArray[Any], taps: Taps) -> NDArray[Any]:
+def weighted_sums(source: NDArray[Any], taps: Taps) -> NDArray[Any]:
     """Compute the weighted sums of every channel."""
     rows = source.reshape(len(source), -1)
     total = _phased(rows, taps) if len(taps.first) >= _PERIODS * taps.phases else _gathered(rows, taps)
     return total.reshape(-1, *source.shape[1:])
 
 
-def seen_sums(source: NDArray[Any], taps: Taps) -> NDArray[Any]:
-    """Compute sums as `plain_sums` does, with colors weighted by alpha too: see `Resizing.rows_seen`."""
-    plain = plain_sums(source, taps)
+def alpha_weighted_sums(source: NDArray[Any], taps: Taps) -> NDArray[Any]:
+    """Compute sums as `weighted_sums` does, with colors weighted by alpha too: see `Resizing.rows_seen`."""
+    plain = weighted_sums(source, taps)
     alpha = source[..., -1]
     if (alpha == alpha[0, 0]).all():
         return plain
-    product = plain_sums(source * _repeated(alpha, source), taps)
+    product = weighted_sums(source * _repeated(alpha, source), taps)
     weight = _repeated(plain[..., -1], plain)
     mixed = _repeated((plain[..., -1] >= 0.5) & ~_constant(alpha, taps), plain)
     mixed[..., -1] = False

@@ -14,23 +14,21 @@ it apart from other libraries' bicubic, and each is worth tenths of a decibel:
 Pixel centers lie at half-integers on both grids, so output pixel i looks at input position (i + 1/2) n_in /
 n_out - 1/2.
 
-Positions are held as whole-number fractions, so the weights of a pixel depend neither on where it lies nor on how large
-the picture is (`sesr.imaging.taps`): a strip with enough context gives the very bits that the whole picture gives.
-`Resizing` makes use of that: any rows of the result, from the rows of the picture that they need.
+A strip with enough context gives the very bits that the whole picture gives (`sesr.imaging.taps` says why). `Resizing`
+makes use of that: any rows of the result, from the rows of the picture that they need.
 
 Chroma of video is the exception to the half-integers: see `sesr.imaging.sited`. `sesr.imaging.passes` does the sums.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import UsageError
-from sesr.imaging.passes import Weigh, both_passes, plain_sums, seen_sums
-from sesr.imaging.taps import check_size, regular_taps
-
-Pixel = TypeVar("Pixel", bound=np.generic)
+from sesr.imaging.arrays import Pixel
+from sesr.imaging.passes import Weigh, alpha_weighted_sums, both_passes, weighted_sums
+from sesr.imaging.taps import centered_taps, check_size
 
 
 def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
@@ -55,8 +53,8 @@ def imresize(image: NDArray[Pixel], height: int, width: int) -> NDArray[Pixel]:
 def upscale(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
     """Enlarge (H, W) or (H, W, C) to (scale H, scale W); types and errors as `imresize`.
 
-    A strip with `KERNEL_RADIUS` rows of context or more on each inner side gives the whole picture's rows
-    exactly.
+    A strip with `sesr.imaging.taps.KERNEL_RADIUS` rows of context or more on each inner side gives the whole
+    picture's rows exactly.
     """
     return imresize(image, image.shape[0] * scale, image.shape[1] * scale)
 
@@ -85,7 +83,7 @@ class Resizing:
     def __init__(self, height: int, width: int, to_height: int, to_width: int) -> None:
         check_size(height, width)
         check_size(to_height, to_width)
-        self._down, self._across = regular_taps(height, to_height), regular_taps(width, to_width)
+        self._down, self._across = centered_taps(height, to_height), centered_taps(width, to_width)
         self._columns_first = to_width * height < to_height * width
 
     def needed(self, top: int, bottom: int) -> tuple[int, int]:
@@ -101,7 +99,7 @@ class Resizing:
 
         Returns a new array of the same type. Raises `ValueError` for pixels that do not fit.
         """
-        return self._resized(pixels, top, bottom, plain_sums)
+        return self._resized(pixels, top, bottom, weighted_sums)
 
     def rows_seen(self, pixels: NDArray[Pixel], top: int, bottom: int) -> NDArray[Pixel]:
         """Compute rows as `rows` does, for pixels whose last channel is alpha, with color weighted by alpha.
@@ -113,7 +111,7 @@ class Resizing:
         Args:
             pixels: as for `rows`, (rows, width, C) with straight alpha; uint8 or uint16.
         """
-        return self._resized(pixels, top, bottom, seen_sums)
+        return self._resized(pixels, top, bottom, alpha_weighted_sums)
 
     def _resized(self, pixels: NDArray[Pixel], top: int, bottom: int, weigh: "Weigh") -> NDArray[Pixel]:
         first, last = self.needed(top, bottom)

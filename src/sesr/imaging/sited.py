@@ -1,21 +1,20 @@
 """Resizing of video's planes, whose samples need not lie in the middle of their cells.
 
 Subsampled chroma lies elsewhere (`Siting`), and must lie there still when it is larger. `upscale_sited` enlarges a
-plane, `SitedResizing` resizes one by any factor. The kernel is that of `sesr.imaging.resize`; sums are in float32.
+plane, `SitedResizing` resizes one by any factor. The kernel is that of pictures; sums are in float32.
 """
 
 from enum import IntEnum
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sesr.errors import UsageError
-from sesr.imaging.passes import both_passes, plain_sums
+from sesr.imaging.arrays import Pixel
+from sesr.imaging.passes import both_passes, weighted_sums
 from sesr.imaging.taps import check_size, sited_taps
-
-Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Siting(IntEnum):
@@ -41,7 +40,7 @@ def upscale_sited(
     siting: tuple[Siting, Siting] = (Siting.CENTER, Siting.CENTER),
     depth: int | None = None,
 ) -> NDArray[Pixel]:
-    """Enlarge a plane of video, such as chroma, that keeps its siting, in float32.
+    """Enlarge a plane of video, such as chroma, that keeps its siting, by bicubic in float32.
 
     Output j lies at input (j + s) / scale - s, with s a quarter, a half or three quarters of a cell: at
     j / scale + (1 / scale - 1) / 4 for `Siting.FIRST`. Rows come first, and only the final result is rounded, halves
@@ -148,7 +147,7 @@ class SitedResizing:
             raise ValueError(f"{plane.shape} for rows {first} to {last} of planes {self._across.size} wide")
         result = np.empty((bottom - top, len(self._across.first), 1), np.float32)
         down = self._down.part(top, bottom).after(first)
-        both_passes(plane[..., None].astype(np.float32), down, self._across, result, plain_sums)
+        both_passes(plane[..., None].astype(np.float32), down, self._across, result, weighted_sums)
         np.clip(result, 0, (1 << (depth or bits)) - 1, out=result)
         return (result[..., 0] + np.float32(0.5)).astype(plane.dtype)
 

@@ -40,6 +40,7 @@ class Taps:
 
     @property
     def count(self) -> int:
+        """Taps of an output."""
         return int(self.weights.shape[1])
 
     def part(self, start: int, stop: int) -> "Taps":
@@ -60,8 +61,14 @@ class Taps:
         return np.where(places < self.size, places, 2 * self.size - 1 - places)
 
 
-def regular_taps(size: int, wanted: int) -> Taps:
-    """Compute weights along one axis, from whole-number fractions with denominator 2 * wanted."""
+def centered_taps(size: int, wanted: int) -> Taps:
+    """Compute weights along one axis of pixels, whose centers lie at half-integers on both grids.
+
+    Args:
+        size, wanted: inputs and outputs.
+
+    Weights come from fractions with denominator 2 * wanted.
+    """
     center = (2 * np.arange(wanted, dtype=np.int64) + 1) * size - wanted
     first, weights = _weights(center, 2 * wanted, 2 * KERNEL_RADIUS * max(size, wanted), max(size / wanted, 1.0))
     common = gcd(size, wanted)

@@ -7,7 +7,7 @@ import msgspec
 from sesr.errors import RecipeError
 
 
-def kinds(section: type[Any]) -> dict[str, Any]:
+def field_kinds(section: type[Any]) -> dict[str, Any]:
     """Return the types of a section's fields, with what `sesr.data.fields` says about them."""
     return get_type_hints(section, include_extras=True)
 

@@ -23,10 +23,12 @@ A network may be trained in stages, one after the other. Each is a table ``[[sta
     optimizer = "gauss-newton"
     loss = "rmse"
     data = {crop = 32}
+
+`sesr.training.recipe_file` reads and writes the file, `sesr.training.recipe_options` changes settings from the command
+line.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ from sesr.data.fields import Betas, Count, CountOrZero, Decay, FileName, NotNega
 from sesr.data.settings import DataRecipe
 from sesr.errors import RecipeError
 from sesr.network.variants import Form, SESRConfig
-from sesr.training.kinds import converted, kinds
+from sesr.training.kinds import converted, field_kinds
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in SECTIONS:
             table = getattr(self, name)
-            for key, kind in kinds(type(table)).items():
+            for key, kind in field_kinds(type(table)).items():
                 converted(kind, name, key, getattr(table, key))
         training = self.training
         quantized = training.quant_w or training.quant_a
@@ -223,16 +225,6 @@ class Recipe:
             del stage["init_from"]
         return {"network": tables["network"], "card": tables["card"], "stage": stages}
 
-    def to_toml(self) -> str:
-        """Return the text of a recipe file with the same content, nothing left to defaults."""
-        tables = self.to_dict()
-        stages = tables.pop("stage", [])
-        lines = [line for name, table in tables.items() for line in _table_lines(f"[{name}]", table)]
-        for stage in stages:
-            data = stage.pop("data")
-            lines += [*_table_lines("[[stage]]", stage), *_table_lines("[stage.data]", data)]
-        return "\n".join(lines)
-
     def with_steps(self, steps_per_epoch: float) -> "Recipe":
         """Return the recipe with its length, and the time between validations, in steps. Raises `RecipeError`."""
         training = self.training
@@ -246,15 +238,6 @@ class Recipe:
 
 SECTIONS = ("network", "data", "training", "card")
 """Tables of a recipe, in the order in which they are written."""
-
-
-def _table_lines(header: str, table: dict[str, Any]) -> list[str]:
-    values = {key: json.dumps(value, ensure_ascii=False) for key, value in table.items()}
-    return [header, *(f"{key} = {value.translate(_NOT_IN_TOML)}" for key, value in values.items()), ""]
-
-
-_NOT_IN_TOML = {0x7F: "\\u007f"}
-"""Escape of the one character that JSON leaves as it is and TOML does not allow."""
 
 
 def describe_stages(stages: Sequence[Recipe]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Reading a recipe: from its file, or from tables as TOML has them.
+"""Reading and writing a recipe: its file, or tables as TOML has them.
 
 Whatever does not fit is told with the table and the key, and a misspelled key with the nearest one that exists.
 """
@@ -6,6 +6,7 @@ Whatever does not fit is told with the table and the key, and a misspelled key w
 import contextlib
 import dataclasses
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from sesr.data.settings import DataRecipe
 from sesr.errors import RecipeError, UsageError
-from sesr.training.kinds import converted, kinds
+from sesr.training.kinds import converted, field_kinds
 from sesr.training.recipe import SECTIONS, Recipe, TrainingRecipe, join_stages
 
 Section = TypeVar("Section")
@@ -55,7 +56,7 @@ def _parse_stage(stage: dict[str, Any], tables: dict[str, Any], shared: dict[str
     for table in ("network", "card"):
         if table in stage:
             raise RecipeError(f"all stages share [{table}]; move the keys of this one's {table} there")
-    _refuse_unknown(stage, kinds(TrainingRecipe) | {"data": None}, "key")
+    _refuse_unknown(stage, field_kinds(TrainingRecipe) | {"data": None}, "key")
     own = {key: value for key, value in stage.items() if key != "data"}
     if not first and "init_from" in own:
         raise RecipeError("init_from is the first stage's; this one starts from the stage before it")
@@ -88,7 +89,7 @@ def naming_stage(number: int | None) -> Iterator[None]:
 def _parse_section(section: type[Section], name: str, table: Any) -> Section:  # noqa: ANN401 - from a file
     if not isinstance(table, dict):
         raise RecipeError(f"[{name}] must be a table, not {table!r}")
-    known = kinds(section)
+    known = field_kinds(section)
     _refuse_unknown(table, known, "key", f"[{name}] ")
     values = {key: converted(known[key], name, key, value) for key, value in table.items()}
     for field_ in dataclasses.fields(section):  # type: ignore[arg-type]
@@ -103,3 +104,23 @@ def _refuse_unknown(table: Iterable[str], known: dict[str, Any], what: str, wher
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
             raise RecipeError(f"{where}unknown {what} {key!r}: {hint}")
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Return the text of a recipe file with the same content, nothing left to defaults."""
+    tables = recipe.to_dict()
+    stages = tables.pop("stage", [])
+    lines = [line for name, table in tables.items() for line in _table_lines(f"[{name}]", table)]
+    for stage in stages:
+        data = stage.pop("data")
+        lines += [*_table_lines("[[stage]]", stage), *_table_lines("[stage.data]", data)]
+    return "\n".join(lines)
+
+
+def _table_lines(header: str, table: dict[str, Any]) -> list[str]:
+    values = {key: json.dumps(value, ensure_ascii=False) for key, value in table.items()}
+    return [header, *(f"{key} = {value.translate(_NOT_IN_TOML)}" for key, value in values.items()), ""]
+
+
+_NOT_IN_TOML = {0x7F: "\\u007f"}
+"""Escape of the one character that JSON leaves as it is and TOML does not allow."""

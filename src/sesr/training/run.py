@@ -54,6 +54,7 @@ from sesr.training.monitor import Monitor
 from sesr.training.optimizers.gauss_newton import expect_room
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe
+from sesr.training.recipe_file import to_toml
 from sesr.training.sources import DIV2K, Sources, source_folder
 from sesr.training.stages import Stages, begin, network_file, network_files, pick_up, tflite_of_size
 from sesr.training.steps import choose_steps
@@ -353,7 +354,7 @@ class Run:
         write_tflite(learner.mean_network())  # a missing package is found now, not after hours
         self.folder.mkdir(parents=True, exist_ok=True)
         with writing(self.folder / RECIPE) as temporary:
-            temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
+            temporary.write_text(to_toml(self.recipe), encoding="utf-8")
         if self.teacher:
             self.teacher.to_checkpoint({}).save(self.folder / TEACHER)
 

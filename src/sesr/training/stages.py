@@ -19,7 +19,7 @@ from sesr.training.checkpoint import load_run
 from sesr.training.layout import CHECKPOINT, RECIPE, TEACHER, begun_stages, is_run, stage_folder
 from sesr.training.named import find_initial, find_teacher
 from sesr.training.recipe import Recipe, join_stages
-from sesr.training.recipe_file import load_recipe, parse_recipe
+from sesr.training.recipe_file import load_recipe, parse_recipe, to_toml
 from sesr.training.recipe_options import check_stage
 from sesr.training.sources import Sources
 from sesr.training.teacher import load_teacher
@@ -92,7 +92,7 @@ class Stages:
         if not self.several:
             return
         with writing(self.folder / RECIPE) as temporary:
-            temporary.write_text(self.recipe.to_toml(), encoding="utf-8")
+            temporary.write_text(to_toml(self.recipe), encoding="utf-8")
         for stage in self.todo[1:]:  # the first has done so itself
             copy = stage.folder / TEACHER
             if stage.teacher not in (None, copy):

@@ -105,7 +105,7 @@ describe("offers", () => {
     const found = offers(Object.fromEntries(names.map((name) => [name, null])));
     const offered = found.flatMap(({ name, scales }) => scales.map((scale) => `${name}_x${scale}`));
     expect(offered.sort()).toEqual(names.filter((name) => !name.includes("-relu")).sort());
-    expect(found[0]).toMatchObject({ name: "m5-int8", scales: [2, 4] });
+    expect(found[0]).toMatchObject({ name: "m5-int8", scales: [2, 3, 4] });
   });
 
   it("shows only what a page has inside", () => {

@@ -107,5 +107,5 @@ def diverged(step: int) -> TrainingError:
     """Return the error for losses or weights that are no longer finite."""
     return TrainingError(
         f"the training diverged near step {step}: losses or weights are no longer finite; "
-        "checkpoints written before are kept; lower learning_rate and start again"
+        "checkpoints written before are kept; lower learning_rate, or raise damping for gauss-newton, and start again"
     )

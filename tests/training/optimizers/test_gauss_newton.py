@@ -119,17 +119,18 @@ def test_no_curvature_is_refused() -> None:
         optimizer.set_curvature(torch.full((3, 3), float("nan")))
 
 
-def test_a_step_that_promises_too_much_is_shortened() -> None:
-    """After 50 ordinary steps a gradient 100 times as large moves the weights by the root of TRUST, not by 100."""
+@pytest.mark.parametrize(("when", "trust"), [(55, gauss_newton.TRUST), (30, gauss_newton.EARLY_TRUST)])
+def test_a_step_that_promises_too_much_is_shortened(when: int, trust: float) -> None:
+    """A gradient 100 times as large as usual moves the weights by the root of the trust, not by 100."""
     weights = torch.nn.Parameter(torch.zeros(3))
     optimizer = GaussNewton([weights], lr=1.0, momentum=0.0, damping=1e-6)
     optimizer.set_curvature(torch.eye(3))
     moves = []
     for step in range(60):
         before = weights.detach().clone()
-        weights.grad = torch.ones(3) * (100.0 if step == 55 else 1.0)
+        weights.grad = torch.ones(3) * (100.0 if step == when else 1.0)
         optimizer.step()
         moves.append(float((weights.detach() - before).norm()))
-    assert moves[54] == pytest.approx(moves[0], rel=1e-3)
-    assert moves[55] == pytest.approx(moves[0] * gauss_newton.TRUST**0.5, rel=0.02)
-    assert moves[56] == pytest.approx(moves[0], rel=1e-3)
+    assert moves[when - 1] == pytest.approx(moves[0], rel=1e-3)
+    assert moves[when] == pytest.approx(moves[0] * trust**0.5, rel=0.02)
+    assert moves[when + 1] == pytest.approx(moves[0], rel=1e-3)

@@ -39,11 +39,14 @@ from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
 CROP, CROPS_AT_ONCE = 24, 64
 """LR side of the crops that curvature is measured on, and the number that pass through the network together."""
 
-TRUST = 2.0
-"""Largest decrease of the loss that a step may promise, relative to the usual one; a step above it is shortened."""
+TRUST, EARLY_TRUST = 2.0, 4.0
+"""Largest decrease of the loss that a step may promise, relative to the usual one; a step above it is shortened.
 
-_USUAL, _UNTRIED = 0.99, 50
-"""Decay rate of the running mean of promised decreases, and the number of steps before it is trusted."""
+The second is for early steps: there promises grow up to 2.5 times as large, because the gradient's mean builds up.
+"""
+
+_USUAL, _FIRST, _EARLY = 0.99, 10, 50
+"""Decay rate of the running mean of promised decreases; steps that only show what is usual; steps that are early."""
 
 _BLOCK = 1024
 """Rows and columns of a block of the matrix."""
@@ -133,12 +136,13 @@ class GaussNewton(torch.optim.Optimizer):
 
 
 def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
-    """Return the factor for a step with this promised decrease. The first `_UNTRIED` steps only show what is usual."""
+    """Return the factor for a step with this promised decrease."""
     step, usual = state["step"].add_(1), state["usual"]
-    untried = step <= _UNTRIED
-    trusted = torch.where(untried, promise, torch.minimum(promise, TRUST * usual))
-    usual.lerp_(trusted, torch.where(untried, 1 / step, 1 - _USUAL))
-    return torch.where(untried, 1.0, (trusted / promise.clamp(min=1e-30)).sqrt())
+    early = step <= _EARLY
+    most = torch.where(early, EARLY_TRUST, TRUST) * usual
+    trusted = torch.where(step <= _FIRST, promise, torch.minimum(promise, most))
+    usual.lerp_(trusted, torch.where(early, 1 / step, 1 - _USUAL))
+    return (trusted / promise.clamp(min=1e-30)).sqrt().clamp(max=1.0)
 
 
 def factorize(matrix: Tensor) -> None:

@@ -335,7 +335,7 @@ def x3() -> str:
     command = f"sesr evaluate {next(iter(found))} -s 3 --against-x4 --data ../shared/data/benchmark"
     text = paragraph(
         f"There are networks for x3 of {names}; the paper has none. For the other names, `-s 3` shrinks the result of",
-        f"the one for x4. In quality a network for x3 differs from that by {min(gains):.3f} to {max(gains):.3f} dB. It is",
+        f"the one for x4. A network for x3 differs from that by {min(gains):+.3f} to {max(gains):+.3f} dB, and is",
         f"[faster](../guides/sizes.md), for no larger picture is made and shrunk. From `{command}` for each of them.",
         "The small pictures are made by MATLAB's bicubic, of originals cropped to a multiple of 3.",
     )

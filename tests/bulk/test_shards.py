@@ -313,6 +313,7 @@ def test_a_stop_takes_marks_back_while_the_source_is_down(settings: Settings, mo
 
     def failing(client: Any, key: str, **options: Any) -> Any:  # noqa: ANN401
         if key.endswith(".jpg") and waiting.is_set():
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
             raise exceptions.GenericError("down")
         if key.endswith(".jpg"):
             waiting.set()
@@ -321,7 +322,6 @@ def test_a_stop_takes_marks_back_while_the_source_is_down(settings: Settings, mo
     monkeypatch.setattr(stores, "WAITS", (60.0,) * 5)
     monkeypatch.setattr(obstore, "get", failing)
     started = time.monotonic()
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         run(job, jobs=1)
     assert time.monotonic() - started < 30

@@ -66,17 +66,17 @@ def test_a_run_comes_before_the_shipped_network() -> None:
 @pytest.mark.parametrize(
     ("scale", "training", "found"),
     [
-        (4, {"quant_w": True, "quant_a": True}, "m5_x4"),
-        (4, {"quant_w": True}, "m5_x4"),
-        (3, {"quant_w": True, "quant_a": True}, "m5_x2"),
-        (4, {}, "m5_x2"),
+        (4, {"quant_w": True, "quant_a": True}, "m7_x4"),
+        (4, {"quant_w": True}, "m7_x4"),
+        (3, {"quant_w": True, "quant_a": True}, "m7_x2"),
+        (4, {}, "m7_x2"),
     ],
 )
 def test_int8_starts_from_the_network_of_its_own_scale(scale: int, training: dict[str, bool], found: str) -> None:
     """A float network of another scale starts from x2; int8 from the float network that it is to become."""
-    make_run("m5_x2")
-    make_run("m5_x4")
-    assert find_initial(recipe(scale, init_from="m5", **training)) == Path("runs") / found
+    make_run("m7_x2")
+    make_run("m7_x4")
+    assert find_initial(recipe(scale, init_from="m7", **training)) == Path("runs") / found
 
 
 @pytest.mark.parametrize("path", ["somewhere/else", "my.safetensors"])

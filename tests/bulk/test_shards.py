@@ -1,6 +1,7 @@
 """Shards in threads: records, reruns, faults, deaths."""
 
 import errno
+import itertools
 import json
 import os
 import signal
@@ -309,14 +310,14 @@ def test_a_temporary_folder_that_cannot_be_used_ends_the_work(
 def test_a_stop_takes_marks_back_while_the_source_is_down(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import obstore
 
-    job, real, waiting = planned(("memory://in", "memory://out"), drawn(3), settings), obstore.get, threading.Event()
+    job, real, gets = planned(("memory://in", "memory://out"), drawn(3), settings), obstore.get, itertools.count(1)
 
     def failing(client: Any, key: str, **options: Any) -> Any:  # noqa: ANN401
-        if key.endswith(".jpg") and waiting.is_set():
+        number = next(gets) if key.endswith(".jpg") else 0
+        if number == 2:
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        if number > 1:
             raise exceptions.GenericError("down")
-        if key.endswith(".jpg"):
-            waiting.set()
         return real(client, key, **options)
 
     monkeypatch.setattr(stores, "WAITS", (60.0,) * 5)

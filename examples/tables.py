@@ -331,11 +331,13 @@ def x3() -> str:
         rows.append([f"SESR-{name.upper()} x4, shrunk to x3", weights(name, 4), *_psnr(figures, X4_SHRUNK)])
         rows.append([f"SESR-{label(name, 3)}", weights(name, 3), *_psnr(figures, OURS)])
     gains = [figures[s, OURS].psnr - figures[s, X4_SHRUNK].psnr for figures in found.values() for s in SETS]
+    low, high = min(gains), max(gains)
+    change = f"gains {low:.3f} to {high:.3f} dB" if low >= 0 else f"is {-low:.3f} dB worse to {high:.3f} dB better"
     names = " and ".join(name.upper() for name in found)
     command = f"sesr evaluate {next(iter(found))} -s 3 --against-x4 --data ../shared/data/benchmark"
     text = paragraph(
         f"There are networks for x3 of {names}; the paper has none. For the other names, `-s 3` shrinks the result of",
-        f"the one for x4. A network for x3 differs from that by {min(gains):+.3f} to {max(gains):+.3f} dB, and is",
+        f"the one for x4. A network for x3 {change}, and is",
         f"[faster](../guides/sizes.md), for no larger picture is made and shrunk. From `{command}` for each of them.",
         "The small pictures are made by MATLAB's bicubic, of originals cropped to a multiple of 3.",
     )

@@ -52,9 +52,6 @@ _UNHANDLED = 0.2
 _SWALLOWED = 0
 """Byte that asks the watching thread to wake the main thread; no signal has this number."""
 
-_WAKE = getattr(signal, "SIGURG", None)
-"""Signal that wakes the main thread; None on Windows, which has no watching thread."""
-
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -98,27 +95,13 @@ def stoppable() -> Iterator[None]:
     with ExitStack() as back:
         back.callback(_came.clear)
         _set_raised(False)
-
-        def stop(number: int, _: FrameType | None) -> None:
-            _came.append(number)
-            raise_pending()
-
-        def wake(_number: int, _: FrameType | None) -> None:
-            if _came:
-                raise_pending()
-
-        def raise_pending() -> None:
-            if not _raised:
-                _set_raised(True)
-                raise Stopped(_came[0])
-
         for number in _SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                back.callback(signal.signal, number, signal.signal(number, stop))
+                back.callback(signal.signal, number, signal.signal(number, _stop))
         writer = None
-        if _WAKE is not None:  # not on Windows, where such a descriptor must be a socket
-            if signal.getsignal(_WAKE) == signal.SIG_DFL:
-                back.callback(signal.signal, _WAKE, signal.signal(_WAKE, wake))
+        if sys.platform != "win32":  # where such a descriptor must be a socket
+            if signal.getsignal(signal.SIGURG) in (signal.SIG_DFL, signal.SIG_IGN):
+                back.callback(signal.signal, signal.SIGURG, signal.signal(signal.SIGURG, _wake))
             writer = back.enter_context(_watched())
         back.enter_context(_noticed(writer))
         try:
@@ -129,6 +112,24 @@ def stoppable() -> Iterator[None]:
         finally:
             _set_raised(True)  # from here on, signals are only counted
         raise_if_stopped()
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Handle one of the signals."""
+    _came.append(number)
+    _raise_once()
+
+
+def _wake(_number: int, _: FrameType | None) -> None:
+    """Handle the signal that wakes the main thread."""
+    if _came:
+        _raise_once()
+
+
+def _raise_once() -> None:
+    if not _raised:
+        _set_raised(True)
+        raise Stopped(_came[0])
 
 
 def _set_raised(raised: bool) -> None:
@@ -191,13 +192,12 @@ def _watched() -> Iterator[int]:
     with ExitStack() as back:
         reader, writer = os.pipe()
         back.callback(os.close, reader)
-        os.set_blocking(writer, False)
-        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
         watcher.start()
         back.callback(watcher.join)
         back.callback(os.close, writer)  # the watcher reads the end, and ends
-        back.callback(signal.set_wakeup_fd, before)
+        os.set_blocking(writer, False)
+        back.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writer, warn_on_full_buffer=False))
         yield writer
 
 
@@ -244,16 +244,17 @@ def _watch(reader: int) -> None:
 
 
 def _wake_main_thread() -> None:
-    """Interrupt what the main thread waits for, so that it handles signals."""
+    """Interrupt what the main thread waits for, so that it handles signals. Another's handler is left in peace."""
     ident = threading.main_thread().ident
-    if sys.platform != "win32" and _WAKE is not None and ident is not None:
-        signal.pthread_kill(ident, _WAKE)
+    if sys.platform != "win32" and ident is not None and signal.getsignal(signal.SIGURG) is _wake:
+        signal.pthread_kill(ident, signal.SIGURG)
 
 
 def _next_signal(reader: int, seconds: float | None) -> int | None:
     """Return the next of our signals or `_SWALLOWED`, None at the command's end. Raises `TimeoutError`."""
+    end = None if seconds is None else time.monotonic() + seconds
     while True:
-        ready, _, _ = select.select([reader], [], [], seconds)
+        ready, _, _ = select.select([reader], [], [], end and max(end - time.monotonic(), 0))
         if not ready:
             raise TimeoutError
         read = os.read(reader, 1)

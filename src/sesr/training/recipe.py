@@ -114,7 +114,7 @@ class CardRecipe:
         data: the pictures that it was trained on, and their licenses.
         licence: license of the weights.
         hardware: the machine that trained it.
-        hours: time that the training took.
+        hours: time that the training took, the teacher's answers included unless the cache had them.
         expected: figures that the run should reach, for comparison.
     """
 

@@ -119,6 +119,21 @@ def test_no_curvature_is_refused() -> None:
         optimizer.set_curvature(torch.full((3, 3), float("nan")))
 
 
+def test_ordinary_early_steps_are_not_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their promises grow while the gradient's mean builds up."""
+    ends = []
+    for trust in (gauss_newton.EARLY_TRUST, float("inf")):
+        monkeypatch.setattr(gauss_newton, "EARLY_TRUST", trust)
+        weights = torch.nn.Parameter(torch.zeros(3))
+        optimizer = GaussNewton([weights], lr=0.1, damping=1e-6)
+        optimizer.set_curvature(torch.eye(3))
+        for _ in range(50):
+            weights.grad = torch.ones(3)
+            optimizer.step()
+        ends.append(weights.detach().clone())
+    assert torch.equal(*ends)
+
+
 @pytest.mark.parametrize(("when", "trust"), [(55, gauss_newton.TRUST), (30, gauss_newton.EARLY_TRUST)])
 def test_a_step_that_promises_too_much_is_shortened(when: int, trust: float) -> None:
     """A gradient 100 times as large as usual moves the weights by the root of the trust, not by 100."""

@@ -8,8 +8,8 @@ import { type EngineName, makeRunners, replaceRunners, type Runner, type Runners
 
 export interface LoadOptions {
   /**
-   * How many times larger: 2 or 4 for the networks that come with the package. Default: 2. The content of a file has its
-   * own, and `load` refuses another one.
+   * How many times larger. Of the networks that come with the package, M5 and M11 have 2, 3 and 4, those for photographs
+   * 2, the others 2 and 4. Default: 2. The content of a file has its own, and `load` refuses another one.
    */
   readonly scale?: number;
   /** Folder of the networks' files. Default: the package's own, next to its JavaScript. */

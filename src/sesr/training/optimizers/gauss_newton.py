@@ -15,7 +15,7 @@ at the weights where a run starts, because it changes slowly.
 D``. The matrix is replaced by its triangular factor once, in its own memory (`factorize`). Each step then solves two
 triangular systems (`solve`), which reads the lower half of that memory twice. Without damping, directions that hardly
 matter would be taken in huge steps made of noise. The rate is a fraction of a whole Newton step, so that noise averages
-out: from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.2, or 0.004 and 0.5 for XL. A step that
+out: from a trained network 0.01 to 0.03, down to 0, with a damping of 0.1 to 0.3, or 0.004 and 0.5 for XL. A step that
 promises far more than usual is one for which the measured curvature no longer holds. It is shortened (`TRUST`), because
 such steps reinforce each other and end in infinities. A step is tensors throughout, without a number that Python must
 know, so that a GPU can record it (`sesr.training.steps`).
@@ -42,7 +42,7 @@ CROP, CROPS_AT_ONCE = 24, 64
 TRUST, EARLY_TRUST = 2.0, 4.0
 """Largest decrease of the loss that a step may promise, relative to the usual one; a step above it is shortened.
 
-The second is for early steps: there promises grow up to 2.5 times as large, because the gradient's mean builds up.
+The second is for early steps: there promises grow to 2.3 times the usual, because the gradient's mean builds up.
 """
 
 _USUAL, _FIRST, _EARLY = 0.99, 10, 50
@@ -140,7 +140,7 @@ def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
     step, usual = state["step"].add_(1), state["usual"]
     early = step <= _EARLY
     most = torch.where(early, EARLY_TRUST, TRUST) * usual
-    trusted = torch.where(step <= _FIRST, promise, torch.minimum(promise, most))
+    trusted = torch.where((step <= _FIRST) | (usual <= 0), promise, torch.minimum(promise, most))
     usual.lerp_(trusted, torch.where(early, 1 / step, 1 - _USUAL))
     return (trusted / promise.clamp(min=1e-30)).sqrt().clamp(max=1.0)
 

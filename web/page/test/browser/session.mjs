@@ -14,7 +14,7 @@ export const browser = await chromium.launch({ executablePath: job.chromium, arg
 
 export async function open(address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
-  context.setDefaultTimeout(MINUTE);
+  context.setDefaultTimeout(5 * MINUTE);
   const page = await context.newPage();
   page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
   page.on("pageerror", (error) => seen.errors.push(String(error)));

@@ -83,6 +83,7 @@ def test_round_trip() -> None:
         ({"network": {"m": 5, "scale": 7}}, "scale 7 does not exist"),
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
         ({"training": {"learning_rate": math.inf}}, "learning_rate must be a number above 0"),
+        ({"training": {"teacher_precision": "bfloat16"}}, "teacher_precision is a teacher's; name one"),
         ({"training": NEWTON}, "gauss-newton needs loss rmse or l2"),
         ({"training": NEWTON | {"loss": "l2", "quant_w": True}}, "gauss-newton cannot train for int8"),
         ({"training": NEWTON | {"loss": "rmse", "quant_a": True}}, "gauss-newton cannot train for int8"),
@@ -115,6 +116,12 @@ def test_int8_networks_have_names_of_their_own() -> None:
     ):
         assert parse_recipe(relu | {"training": training}).stem == stem
     assert with_options(Recipe(), {"quant_w": True, "quant_a": True, "activation": "relu"}).stem == "m5-int8_x2"
+
+
+def test_without_a_teacher_its_settings_are_gone() -> None:
+    taught = parse_recipe({"training": {"teacher": "xl", "teacher_share": 0.5, "teacher_precision": "bfloat16"}})
+    training = with_options(taught, {"teacher": "none"}).training
+    assert (training.teacher, training.teacher_share, training.teacher_precision) == ("", 1, "")
 
 
 def test_int8_of_a_recipes_network_is_another_network() -> None:

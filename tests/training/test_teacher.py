@@ -92,6 +92,17 @@ def test_a_share_mixes_answers_and_hr(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mixed.dtype == torch.int16
 
 
+def test_a_teacher_answers_in_a_precision_of_its_own() -> None:
+    """In bfloat16 for a learner in floats: other answers than in floats, by less than a gray level."""
+    given, network = planes(), teacher()
+    exact, coarse = (
+        teach(given, network, TrainingRecipe(teacher="t", teacher_precision=each), CPU).hr for each in ("", "bfloat16")
+    )
+    assert not torch.equal(exact, coarse)
+    assert torch.equal(coarse, teach(given, network, TrainingRecipe(precision="bfloat16"), CPU).hr)
+    assert (exact - coarse).abs().max() < FINE
+
+
 def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And made anew for other weights, pictures or precisions; a damaged file is made again."""
     given, network = planes(), teacher()
@@ -114,6 +125,7 @@ def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert times(given, network, plain) == 0
     assert times(given, network, TrainingRecipe(teacher="t", teacher_share=0.5)) == 0
     assert times(given, network, TrainingRecipe(precision="bfloat16")) == 2
+    assert times(given, network, TrainingRecipe(teacher="t", teacher_precision="bfloat16")) == 0
     assert times(dataclasses.replace(given, lr=given.lr + 1), network, plain) == 2
     with torch.no_grad():
         network.body[0].bias[0] += 1  # type: ignore[index, operator]

@@ -76,6 +76,8 @@ class TrainingRecipe:
             network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
             the learner does: if LR is degraded, name a teacher for such pictures.
         teacher_share: share of the answers in the targets, above 0; the rest is HR.
+        teacher_precision: ``bfloat16`` for a teacher that answers in it, whatever the learner computes in; nothing is
+            the learner's `precision`. Stages of one teacher and precision share its answers in the cache.
         validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
     """
@@ -101,6 +103,7 @@ class TrainingRecipe:
     init_from: str = ""
     teacher: str = ""
     teacher_share: Share = 1.0
+    teacher_precision: Literal["", "bfloat16"] = ""
     validate_every: CountOrZero = 0
     checkpoint_minutes: NotNegative = 3.0
 
@@ -164,6 +167,7 @@ class Recipe:
             ),
             "[training] precision must be float32 to train for int8": training.precision == "float32" or not quantized,
             "[training] teacher_share is a teacher's; name one": training.teacher or training.teacher_share == 1,
+            "[training] teacher_precision is a teacher's; name one": training.teacher or not training.teacher_precision,
             "a stage before the last has stages of its own; put all into one row": not any(
                 stage.earlier for stage in self.earlier
             ),

@@ -68,14 +68,14 @@ def teach(
     Args:
         planes: a training set.
         teacher: a network of the same scale; the order of its weights in memory is changed.
-        recipe: its `teacher_share` and `precision`.
+        recipe: its `teacher_share`, `teacher_precision` and `precision`.
         device: device that the teacher runs on.
         cache: folder to keep the answers in for the next time; None keeps nothing.
         quiet: print nothing; for all but the first of several processes.
     """
     teacher = teacher.to(device)
     convert_conv2d_weight_memory_format(teacher, torch.channels_last)  # a fifth faster in bfloat16
-    precision = recipe.precision
+    precision = recipe.teacher_precision or recipe.precision
 
     def make() -> LumaPlanes:
         if not quiet:

@@ -21,7 +21,7 @@ from sesr.network.quantized import load_quantized
 from sesr.training import run, stages
 from sesr.training.checkpoint import load_run
 from sesr.training.learner import Learner
-from sesr.training.optimizers import gauss_newton
+from sesr.training.optimizers import curvature
 from sesr.training.recipe import CardRecipe, Recipe, join_stages
 from sesr.training.recipe_file import load_recipe
 from sesr.training.run import resume
@@ -387,7 +387,7 @@ def test_later_stages_pictures_are_checked_before_the_first(
 def test_room_for_a_later_stages_curvature_is_checked_before_the_first(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gauss_newton, "free_memory", lambda: 1_000_000)
+    monkeypatch.setattr(curvature, "free_memory", lambda: 1000)
     with pytest.raises(TrainingError, match=r"gauss-newton for .* weights needs"):
         train(TWO, drawn, None, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -30,6 +30,7 @@ from sesr.training import run
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers.gauss_newton import GaussNewton
+from sesr.training.optimizers.inverse import MatrixInverse
 from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.sources import Sources
@@ -101,7 +102,8 @@ def learner_of(recipe: Recipe, *, record: bool, device: Processes = ALONE, compi
         draw = torch.Generator().manual_seed(5)
         count = sum(parameter.numel() for parameter in learner.parameters)
         rows = torch.randn(2 * count, count, generator=draw)
-        learner.optimizer.set_curvature((rows.T @ rows / len(rows)).to(device.device))  # type: ignore[attr-defined]
+        assert isinstance(learner.optimizer, GaussNewton)
+        learner.optimizer.inverse = MatrixInverse((rows.T @ rows / len(rows)).to(device.device), recipe.training.damping)
     return learner
 
 
@@ -290,8 +292,9 @@ def test_a_step_asks_nothing_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # unknown on that device
     learner = Learner(recipe, Processes(nowhere), compile_step=False, record=True)
     count = sum(parameter.numel() for parameter in learner.parameters)
-    prepared = [torch.zeros(count, count, device=nowhere), torch.zeros(count, device=nowhere)]
-    monkeypatch.setattr(GaussNewton, "prepared", prepared)
+    inverse = MatrixInverse.__new__(MatrixInverse)  # none can be computed there
+    inverse.tensors = [torch.zeros(count, count, device=nowhere), torch.zeros(count, device=nowhere)]
+    monkeypatch.setattr(GaussNewton, "inverse", inverse, raising=False)
     sampler, watching = sampler_of(recipe), Watching()
     sampler.planes = sampler.planes.to(nowhere)  # which positions there are was read from them before
     steps = RecordedSteps(learner, sampler, watching)

@@ -24,7 +24,9 @@ from tqdm import tqdm
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
-from sesr.training.optimizers.gauss_newton import CROP, CROPS_AT_ONCE, LEAST_SQUARE, GaussNewton, curvature
+from sesr.training.optimizers.curvature import CROP, CROPS_AT_ONCE, LEAST_SQUARE, measured_inverse
+from sesr.training.optimizers.gauss_newton import GaussNewton
+from sesr.training.optimizers.inverse import Inverse
 from sesr.training.optimizers.soap import SOAP
 from sesr.training.processes import Processes
 from sesr.training.quantization import QuantizedSESR
@@ -60,7 +62,7 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     if recordable:  # PyTorch wants float32 on a GPU; on a CPU a number must stay exactly what it is
         rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
     if recipe.optimizer == "gauss-newton":
-        return GaussNewton(parameters, rate, betas[0], recipe.damping)
+        return GaussNewton(parameters, rate, betas[0])
     if recipe.optimizer == "soap":
         return SOAP(parameters, recipe.learning_rate, betas)
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
@@ -216,17 +218,19 @@ class Learner:
         if isinstance(self.optimizer, GaussNewton):
             if fresh:
                 self._start = [parameter.detach().clone() for parameter in self.parameters]
-            self.optimizer.set_curvature(self._curvature(crops))
-            self.processes.share(self.optimizer.prepared)
+            self.optimizer.inverse = self._inverse(crops)
+            self.processes.share(self.optimizer.inverse.tensors)
 
-    def _curvature(self, crops: Crops) -> Tensor:
+    def _inverse(self, crops: Crops) -> Inverse:
         """Measure the curvature at the weights where the run started, so that a resumed run finds the same."""
+        training = self.recipe.training
         network = CollapsedSESR(self.recipe.network).to(self.processes.device)
         with torch.no_grad():
             torch._foreach_copy_(list[Tensor](network.parameters()), self._start)
-        batches = -(-self.recipe.training.curvature_crops // CROPS_AT_ONCE)
-        torch.manual_seed(self.recipe.training.seed)
-        return curvature(network, crops(CROP, CROPS_AT_ONCE, batches), self.recipe.training.loss)
+        batches = -(-training.curvature_crops // CROPS_AT_ONCE)
+        measured_on = crops(CROP, CROPS_AT_ONCE, batches)
+        torch.manual_seed(training.seed)
+        return measured_inverse(network, measured_on, batches * CROPS_AT_ONCE, training.loss, training.damping)
 
     @torch.no_grad()
     def mean_model(self) -> Narrow:

@@ -51,7 +51,7 @@ from sesr.training.learner import Crops, Learner
 from sesr.training.loop import LOG_EVERY, Loop
 from sesr.training.machine import abandon_compilation, forget_compiled_steps, keep_freed_memory, missing_compiler
 from sesr.training.monitor import Monitor
-from sesr.training.optimizers.gauss_newton import expect_room
+from sesr.training.optimizers.curvature import expect_room
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe
 from sesr.training.recipe_file import to_toml
@@ -265,7 +265,7 @@ class Run:
             check_pictures(Path(self.sources.data), scale, recipe.data)
         if recipe.training.optimizer == "gauss-newton":
             weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
-            expect_room(weights, self.processes.device)
+            expect_room(weights, recipe.training.curvature_crops, self.processes.device)
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""

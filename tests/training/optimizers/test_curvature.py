@@ -1,0 +1,108 @@
+"""The curvature against derivatives taken one by one, in both forms, and the memory that it needs."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor
+
+from sesr.errors import TrainingError
+from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.network.variants import Activation
+from sesr.training.optimizers import curvature
+from sesr.training.optimizers.curvature import CROPS_AT_ONCE, crop_gradients, expect_room, keeps_gradients, measured_inverse
+from sesr.training.optimizers.inverse import GradientsInverse, MatrixInverse
+
+CPU = torch.device("cpu")
+
+
+def network(activation: Activation = "prelu") -> CollapsedSESR:
+    torch.manual_seed(2)
+    made = SESR(m=1, f=2, feature_size=4, activation=activation).collapse().train()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
+    return made
+
+
+def jacobian(made: CollapsedSESR, lr: Tensor) -> Tensor:
+    """Derivatives of all output pixels by all weights, (pixels, P)."""
+    parameters = dict(made.named_parameters())
+
+    def run(*values: Tensor) -> Tensor:
+        return torch.func.functional_call(made, dict(zip(parameters, values, strict=True)), lr).flatten()  # type: ignore[no-any-return]
+
+    parts = torch.autograd.functional.jacobian(run, tuple(parameters.values()))  # type: ignore[no-untyped-call]
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+@pytest.mark.parametrize("activation", ["prelu", "relu"])
+@pytest.mark.parametrize("loss", ["l2", "rmse"])
+def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: str) -> None:
+    """Random signs give it on average: with many, each entry comes within a few hundredths of the diagonal's size."""
+    made = network(activation)
+    lr, hr = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8)
+    exact = jacobian(made, lr)
+    exact = exact.T @ exact * 2 / 64
+    if loss == "rmse":
+        with torch.no_grad():
+            exact /= 2 * (made(lr) - hr).square().mean().sqrt()
+    torch.manual_seed(0)
+    found = curvature.curvature(made, [(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1))] * 60, loss)
+    size = exact.diagonal().clamp(min=1e-9).sqrt()
+    difference = ((found - exact) / size[:, None] / size).tril()
+    assert float(difference.abs().max()) < 0.08
+    assert float(difference.abs().mean()) < 0.01
+
+
+@pytest.mark.parametrize("loss", ["l2", "rmse"])
+def test_kept_gradients_have_the_matrix_as_their_mean_product(loss: str) -> None:
+    made = network()
+    torch.manual_seed(4)
+    batches = [(torch.rand(3, 1, 6, 6), torch.rand(3, 1, 12, 12)) for _ in range(4)]
+    torch.manual_seed(5)
+    matrix = curvature.curvature(made, batches, loss)
+    torch.manual_seed(5)
+    rows = crop_gradients(made, batches, 12, loss).double()
+    size = matrix.diagonal().clamp(min=1e-12).sqrt().double()
+    difference = ((rows.T @ rows / 12 - matrix) / size[:, None] / size).tril()
+    assert float(difference.abs().max()) < 2**-7  # bfloat16
+
+
+def test_the_form_is_the_smaller_one() -> None:
+    """By weights for M11, by crops for XL at both scales, and for a few crops always."""
+    assert not keeps_gradients(25_600, 24_576)
+    assert keeps_gradients(105_000, 24_576)
+    assert keeps_gradients(115_000, 16_384)
+    made, lr, hr = network(), torch.rand(CROPS_AT_ONCE, 1, 4, 4), torch.rand(CROPS_AT_ONCE, 1, 8, 8)
+    for batches, form in ((1, GradientsInverse), (10, MatrixInverse)):
+        found = measured_inverse(made, [(lr, hr)] * batches, batches * CROPS_AT_ONCE, "rmse", 0.1)
+        assert isinstance(found, form)
+
+
+def test_memory_that_is_not_known_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curvature, "free_memory", lambda: None)
+    curvature.expect_room(10**9, 10**9, torch.device("cpu"))
+
+
+def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curvature, "free_memory", lambda: 1_000_000)
+    with pytest.raises(TrainingError, match=r"gauss-newton for 296 weights needs .* of memory"):
+        expect_room(296, 10_000, CPU)
+    monkeypatch.setattr(curvature, "free_memory", lambda: 100_000_000)
+    with pytest.raises(TrainingError, match="are free; lower curvature_crops, or use soap or adam"):
+        expect_room(100_000, 5000, CPU)
+
+
+def test_memory_that_pytorch_keeps_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is what it has reserved and not given to a tensor."""
+    count, device = 1000, torch.device("cuda")
+    needed = 4 * count * (count + 3 * 2048)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (needed - 300, 10 * needed))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 5000)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5300)
+    expect_room(count, 10**6, device)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 5299)
+    with pytest.raises(TrainingError, match="needs"):
+        expect_room(count, 10**6, device)

@@ -103,7 +103,9 @@ def learner_of(recipe: Recipe, *, record: bool, device: Processes = ALONE, compi
         count = sum(parameter.numel() for parameter in learner.parameters)
         rows = torch.randn(2 * count, count, generator=draw)
         assert isinstance(learner.optimizer, GaussNewton)
-        learner.optimizer.inverse = MatrixInverse((rows.T @ rows / len(rows)).to(device.device), recipe.training.damping)
+        learner.optimizer.inverse = MatrixInverse(
+            (rows.T @ rows / len(rows)).to(device.device), recipe.training.damping
+        )
     return learner
 
 

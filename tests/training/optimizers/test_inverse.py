@@ -20,13 +20,16 @@ def exact(gradients: torch.Tensor, damping: float, right: torch.Tensor) -> torch
     diagonal = matrix.diagonal() + 1e-3 * matrix.diagonal().median()
     scale = diagonal.rsqrt()
     scaled = matrix * scale * scale[:, None] + damping * torch.eye(len(matrix))
-    return scale * torch.linalg.solve(scaled, scale * right.double())
+    solution: torch.Tensor = torch.linalg.solve(scaled, scale * right.double())
+    return scale * solution
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_GPU)])
 @pytest.mark.parametrize("damping", [0.5, 0.01])
 @pytest.mark.parametrize(("crops", "weights"), [(7, 23), (16, 64), (30, 11)])
-def test_both_forms_solve(crops: int, weights: int, damping: float, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_forms_solve(
+    crops: int, weights: int, damping: float, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In blocks that fill the matrices exactly, or do not, and with weights of very different scales."""
     for name, value in {"BLOCK": 4, "_AT_ONCE": 50, "_AT_ONCE_ON_GPU": 50}.items():
         monkeypatch.setattr(inverse, name, value)

@@ -105,9 +105,7 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
     return matrix.div_(crops)
 
 
-def crop_gradients(
-    network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], crops: int, loss: str
-) -> Tensor:
+def crop_gradients(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], crops: int, loss: str) -> Tensor:
     """Return the gradients whose outer products have the matrix as their mean, (crops, P), in bfloat16."""
     count = sum(weight.numel() for weight in network.parameters())
     gradients = torch.empty(crops, count, dtype=torch.bfloat16, device=network.head.weight.device)

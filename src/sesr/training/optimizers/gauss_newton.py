@@ -99,5 +99,3 @@ def _shortened(state: dict[str, Any], promise: Tensor) -> Tensor:
 def _gradient(parameter: Tensor) -> Tensor:
     assert parameter.grad is not None
     return parameter.grad
-
-

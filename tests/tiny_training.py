@@ -12,9 +12,9 @@ from sesr.network.variants import SESRConfig
 from sesr.training.learner import Learner
 from sesr.training.processes import Processes
 from sesr.training.recipe import CardRecipe, Recipe, TrainingRecipe
-from sesr.training.run import RunOptions
 from sesr.training.run import train as train_from
 from sesr.training.sources import Sources
+from sesr.training.stage_run import RunOptions
 
 RECIPE = Recipe(
     SESRConfig(m=1, f=4, feature_size=8),

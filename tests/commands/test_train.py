@@ -148,7 +148,7 @@ def test_quantized_training_trains(tmp_path: Path, pictures: str, capsys: Captur
     )
     quantized = ["--quant-w", "--quant-a", "--activation", "relu"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sesr.training.run.missing_compiler", lambda _: "compiler")
+        patch.setattr("sesr.training.stage_run.missing_compiler", lambda _: "compiler")
         assert main(["train", str(tmp_path / "r.toml"), *arguments, *quantized]) == 0
     path = run / "sesr_m1f2-int8_x2.safetensors"
     *_, litert, openvino, last = capsys.readouterr().out.splitlines()

@@ -18,7 +18,7 @@ from tests.tiny_training import EAGER, RECIPE, Killed, column, train, with_train
 from sesr.errors import DataError, TrainingError, UsageError
 from sesr.network.checkpoint import Checkpoint, load_checkpoint
 from sesr.network.quantized import load_quantized
-from sesr.training import run, stages
+from sesr.training import stage_run, stages
 from sesr.training.checkpoint import load_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers import curvature
@@ -149,7 +149,7 @@ def test_a_run_killed_while_its_network_is_written(
     stage: int, unbroken: Path, drawn: Path, tmp_path: Path, train_until: Callable[..., None]
 ) -> None:
     """All steps of the stage are done and saved."""
-    train_until(stage - 1, TWO, drawn, drawn, tmp_path / "run", owner=run.Run, name="finish")
+    train_until(stage - 1, TWO, drawn, drawn, tmp_path / "run", owner=stage_run.StageRun, name="finish")
     resume(tmp_path / "run", EAGER)
     assert_same(tmp_path / "run", unbroken)
 

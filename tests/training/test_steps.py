@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 from sesr.data.crops import CropSampler
 from sesr.data.planes import FINE, LumaPlanes
 from sesr.network.quantized import QuantizedNetwork
-from sesr.training import run
+from sesr.training import stage_run
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.learner import Learner
 from sesr.training.optimizers.gauss_newton import GaussNewton
@@ -157,7 +157,7 @@ def test_a_whole_run_is_the_same(pictures: Path, tmp_path: Path, monkeypatch: py
     files = [train(recipe, pictures, pictures, tmp_path / "single")]
     learn, keeping = Learner.__init__, Keeping()
     monkeypatch.setattr(Learner, "__init__", lambda *args, **options: learn(*args, **options, record=True))
-    monkeypatch.setattr(run, "choose_steps", lambda learner, sampler: RecordedSteps(learner, sampler, keeping))
+    monkeypatch.setattr(stage_run, "choose_steps", lambda learner, sampler: RecordedSteps(learner, sampler, keeping))
     files.append(train(recipe, pictures, pictures, tmp_path / "recorded"))
     assert keeping.recorded == 1
     assert files[0].read_bytes() == files[1].read_bytes()

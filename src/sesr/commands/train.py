@@ -83,11 +83,11 @@ def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: Arguments) -> int:
     try:
         from sesr.data.cache import default_cache
+        from sesr.training import RunOptions, resume, train
         from sesr.training.named import RUNS
         from sesr.training.recipe import Recipe
         from sesr.training.recipe_file import load_recipe
         from sesr.training.recipe_options import OPTIONS, with_options
-        from sesr.training.run import RunOptions, resume, train
         from sesr.training.sources import Sources
     except ModuleNotFoundError as error:
         raise EngineError(f"training needs {error.name}; pip install 'sesr[train]'") from error

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sesr.training.recipe import Recipe
     from sesr.training.recipe_file import load_recipe
-    from sesr.training.run import RunOptions, resume, train
+    from sesr.training.run import resume, train
     from sesr.training.sources import Sources
+    from sesr.training.stage_run import RunOptions
 
 __all__ = ["Recipe", "RunOptions", "Sources", "load_recipe", "resume", "train"]
 
 _HOMES = {
     "Recipe": "sesr.training.recipe",
-    "RunOptions": "sesr.training.run",
+    "RunOptions": "sesr.training.stage_run",
     "Sources": "sesr.training.sources",
     "load_recipe": "sesr.training.recipe_file",
     "resume": "sesr.training.run",

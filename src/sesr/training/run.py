@@ -20,67 +20,21 @@ processes (`sesr.training.processes`), of which the first does all the writing.
 """
 
 import contextlib
-import dataclasses
-import functools
-import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from sesr.atomic import writing
-from sesr.data.cache import load_planes
-from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
-from sesr.data.pairs import Split
-from sesr.data.planes import LumaPlanes, check_pictures, fingerprint
-from sesr.errors import TrainingError
 from sesr.export.check import check_export
 from sesr.export.tflite import TFLite
-from sesr.network.sesr import CollapsedSESR
-from sesr.tflite.writer import Layout, export_tflite, write_tflite
-from sesr.training.card import network_card
-from sesr.training.checkpoint import RunProgress, restore_run, save_run
-from sesr.training.initial import start_from
-from sesr.training.layout import RECIPE, TEACHER, holding_run
-from sesr.training.learner import Crops, Learner
-from sesr.training.loop import LOG_EVERY, Loop
-from sesr.training.machine import abandon_compilation, forget_compiled_steps, keep_freed_memory, missing_compiler
-from sesr.training.monitor import Monitor
-from sesr.training.optimizers.curvature import expect_room
+from sesr.training.layout import holding_run
+from sesr.training.machine import abandon_compilation, forget_compiled_steps, keep_freed_memory
 from sesr.training.processes import Processes, join_processes
 from sesr.training.recipe import Recipe
-from sesr.training.recipe_file import to_toml
-from sesr.training.sources import DIV2K, Sources, source_folder
-from sesr.training.stages import Stages, begin, network_file, network_files, pick_up, tflite_of_size
-from sesr.training.steps import choose_steps
-from sesr.training.teacher import identity, load_teacher, teach
-from sesr.training.validation import Validation
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of a run that do not change its result (except for rounding).
-
-    Attributes:
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-        threads: CPU threads; None leaves PyTorch's choice.
-        compile_step: compile the step. Needs a C++ compiler; was 1.6 times as fast for M5 on two cores.
-        cache: folder for pictures ready to train on, and for downloads; None keeps nothing but downloads.
-        tflite_size: height and width of LR for a second `.tflite`; None writes none.
-        check_export: run the finished `.tflite` in the installed runtimes and compare.
-    """
-
-    device: str = "auto"
-    threads: int | None = None
-    compile_step: bool = True
-    cache: Path | None = None
-    tflite_size: tuple[int, int] | None = None
-    check_export: bool = True
+from sesr.training.sources import Sources
+from sesr.training.stage_run import RunOptions, StageRun
+from sesr.training.stages import Stages, begin, network_file, network_files, pick_up
 
 
 def train(
@@ -131,7 +85,7 @@ def _train_stages(stages: Stages, sources: Sources, options: RunOptions) -> Path
         torch.set_num_threads(options.threads)
     with _stopping_quickly(), join_processes(options.device) as processes:
         runs = [
-            Run(stage.recipe, sources, stage.folder, options, processes, stage.initial, stage.teacher, stage.saved)
+            StageRun(stage.recipe, sources, stage.folder, options, processes, stage.initial, stage.teacher, stage.saved)
             for stage in stages.todo
         ]
         for run in runs:
@@ -143,7 +97,7 @@ def _train_stages(stages: Stages, sources: Sources, options: RunOptions) -> Path
     return path
 
 
-def _execute(runs: list["Run"], stages: Stages, processes: Processes, options: RunOptions) -> Path:
+def _execute(runs: list[StageRun], stages: Stages, processes: Processes, options: RunOptions) -> Path:
     """Train one stage after the other. Return the path of the last one's network, or of its copy as the run's."""
     recipes = list(stages.recipe.stages)
     path = network_file(stages.folder, stages.recipe)
@@ -178,226 +132,3 @@ def _check_exports(path: Path, size: tuple[int, int] | None) -> None:
     for file in network_files(path, size)[1:]:
         for line in check_export(file, path, TFLite()):
             tqdm.write(f"{file.name}: {line}")
-
-
-@dataclass
-class Run:
-    """One process's part in the run of one stage.
-
-    Attributes:
-        recipe: what is trained and how; its length is in steps as soon as the pictures are known.
-        sources: the pictures.
-        folder: the run's folder.
-        options: device and the like.
-        processes: this process among all.
-        initial: run or network to start from; None starts from fresh weights.
-        teacher_file: network to learn from; None learns from HR alone.
-        saved: content of the checkpoint to continue from; None starts the run.
-        teacher: the network to learn from, once it is loaded.
-    """
-
-    recipe: Recipe
-    sources: Sources
-    folder: Path
-    options: RunOptions
-    processes: Processes
-    initial: Path | None = None
-    teacher_file: Path | None = None
-    saved: dict[str, Any] | None = None
-    teacher: CollapsedSESR | None = field(default=None, init=False)
-
-    @property
-    def trained(self) -> bool:
-        """True if all steps are done and saved; the network's files may still be missing."""
-        return self.saved is not None and self.saved["step"] == self.recipe.training.steps
-
-    def execute(self, earlier: Sequence[Recipe] = (), opened: Callable[[], None] | None = None) -> Path:
-        """Train, from the pictures to the network's files, after `check`. Return the path of the safetensors.
-
-        Args:
-            earlier: recipes of the stages before, for the network's card.
-            opened: called by the first process when the run's folder has been made.
-        """
-        if self.saved and self.trained:
-            if opened and self.processes.first:
-                opened()
-            return self.finish_trained(self.saved, earlier)
-        teacher = self.teacher
-        learner = self.make_learner()
-        validation = self.read_validation()
-        planes = self.load_planes()
-        images = self.identify(planes, teacher)
-        targets = self.teach(planes, teacher)
-        sampler = self.make_sampler(targets)
-        self.recipe = learner.recipe = self.recipe.with_steps(sampler.steps_per_epoch)
-        progress = restore_run(self.saved, learner, images, self.folder) if self.saved else RunProgress()
-        self.processes.agree("pictures, another recipe or another checkpoint", [images, self.recipe, progress.step])
-        learner.prepare(self.crops_to_measure_on(targets), fresh=self.saved is None)
-        self.processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
-        self.open_folder(learner)
-        if opened and self.processes.first:
-            opened()
-        with self.monitoring(validation, progress) as monitor:
-            save = functools.partial(save_run, self.folder, learner, progress, self.sources, images)
-            Loop(learner, choose_steps(learner, sampler), progress, monitor, save).run()
-        return self.finish(learner, progress, earlier)
-
-    def finish_trained(self, saved: dict[str, Any], earlier: Sequence[Recipe]) -> Path:
-        """Write the network's files from the last checkpoint, without pictures; return the safetensors' path."""
-        self._say(f"{self.folder}: all {self.recipe.training.steps:,} steps are done")
-        learner = Learner(self.recipe, self.processes, compile_step=False)
-        return self.finish(learner, restore_run(saved, learner, saved["data"], self.folder), earlier)
-
-    def check(self) -> None:
-        """Load the teacher, and find early what would stop the run late. Raises `DataError`, `TrainingError`."""
-        if not self.trained:
-            self._check_training()
-        place = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise TrainingError(f"{self.folder}: cannot be made, or not be written to; name another --run")
-
-    def _check_training(self) -> None:
-        recipe, scale = self.recipe, self.recipe.network.scale
-        share_of(recipe.training.batch, self.processes.rank, self.processes.ranks)
-        self.teacher = self.load_teacher()
-        self.sources.check(scale)
-        if self.sources.data != DIV2K:  # which may not be downloaded yet
-            check_pictures(Path(self.sources.data), scale, recipe.data)
-        if recipe.training.optimizer == "gauss-newton":
-            weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
-            expect_room(weights, recipe.training.curvature_crops, self.processes.device)
-
-    def load_teacher(self) -> CollapsedSESR | None:
-        """Load the recipe's teacher, if it has one."""
-        path = self.teacher_file
-        if path is None:
-            return None
-        if path == self.folder / TEACHER and not path.exists():
-            raise TrainingError(f"{path}: the run's teacher is missing; put {self.recipe.training.teacher} back there")
-        return load_teacher(path, self.recipe.network.scale)
-
-    def make_learner(self) -> Learner:
-        """Make the network and its optimizer, with the weights to start from."""
-        learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
-        if self.initial is not None:
-            if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
-                start_from(learner.network, self.initial)
-            self.processes.share([parameter.detach() for parameter in learner.parameters])
-            learner.reset_mean()
-            self._say(f"starting from {self.initial}")
-        elif self.saved is None:
-            self._say("starting from nothing: fresh weights")
-        return learner
-
-    def read_validation(self) -> dict[str, Validation]:
-        """Read the sets of pictures to measure with, by their names; only the first process does."""
-        if not self.processes.first:
-            return {}
-        return {
-            name: Validation(self._source_folder(source, "validation"), self.recipe.network.scale, self.recipe.data)
-            for name, source in self.sources.sets().items()
-        }
-
-    def load_planes(self) -> LumaPlanes:
-        """Load the pictures to train on."""
-
-        def load() -> LumaPlanes:
-            folder, data = self._source_folder(self.sources.data, "train"), self.recipe.data
-            quiet = not self.processes.first
-            planes = load_planes(folder, self.recipe.network.scale, data, self.options.cache, quiet=quiet)
-            self._say(f"{len(planes.sizes)} images, {planes.megapixels:.0f} megapixels, from {folder}")
-            for pattern in idle_patterns(planes, data):
-                self._say(f"[data] weights: {pattern} is the first match of none of these images, and has no effect")
-            return planes
-
-        return self._in_turn(load)
-
-    def identify(self, planes: LumaPlanes, teacher: CollapsedSESR | None) -> list[int]:
-        """Return a fingerprint of all that decides batches: pictures, and weights of names and a teacher if used."""
-        weights = [zlib.crc32(drawing_weights(planes, self.recipe.data).tobytes())] if self.recipe.data.weights else []
-        return fingerprint(planes) + weights + ([identity(teacher)] if teacher else [])
-
-    def teach(self, planes: LumaPlanes, teacher: CollapsedSESR | None) -> LumaPlanes:
-        """Put the teacher's answers in the place of HR, if there is a teacher."""
-        if teacher is None:
-            return planes
-        training, device, quiet = self.recipe.training, self.processes.device, not self.processes.first
-
-        def answer() -> LumaPlanes:
-            name = "" if str(self.teacher_file) == training.teacher else f" ({training.teacher})"
-            self._say(f"learning from {self.teacher_file}{name}")
-            return teach(planes, teacher, training, device, self.options.cache, quiet=quiet)
-
-        return self._in_turn(answer)
-
-    def make_sampler(self, targets: LumaPlanes) -> CropSampler:
-        """Make the sampler of this process's share of each batch."""
-        training, processes = self.recipe.training, self.processes
-        planes = targets.to(processes.device)
-        return CropSampler(planes, self.recipe.data, training.batch, training.seed, processes.rank, processes.ranks)
-
-    def crops_to_measure_on(self, targets: LumaPlanes) -> Crops:
-        """Return a source of crops, the same in every process, other than those that steps are taken with."""
-
-        def crops(side: int, batch: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-            data = dataclasses.replace(self.recipe.data, crop=side)
-            sampler = CropSampler(targets.to(self.processes.device), data, batch, self.recipe.training.seed + 1)
-            hidden = None if count > LOG_EVERY and self.processes.first else True
-            yield from map(sampler, tqdm(range(count), "measuring curvature", leave=False, disable=hidden))
-
-        return crops
-
-    def open_folder(self, learner: Learner) -> None:
-        """Make the run's folder, with its recipe and teacher."""
-        if not self.processes.first:
-            return
-        write_tflite(learner.mean_network())  # a missing package is found now, not after hours
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with writing(self.folder / RECIPE) as temporary:
-            temporary.write_text(to_toml(self.recipe), encoding="utf-8")
-        if self.teacher:
-            self.teacher.to_checkpoint({}).save(self.folder / TEACHER)
-
-    @contextlib.contextmanager
-    def monitoring(self, validation: dict[str, Validation], progress: RunProgress) -> Iterator[Monitor | None]:
-        """Yield the first process's monitor; None in the others."""
-        if not self.processes.first:
-            yield None
-            return
-        with contextlib.closing(Monitor(self.folder, validation, progress.step)) as monitor:
-            yield monitor
-
-    def finish(self, learner: Learner, progress: RunProgress, earlier: Sequence[Recipe]) -> Path:
-        """Write the collapsed network as safetensors and as .tflite; return the path of the former."""
-        path = network_file(self.folder, self.recipe)
-        if not self.processes.first:
-            return path
-        card = network_card([*earlier, self.recipe], self.sources, progress)
-        network = dataclasses.replace(learner.mean_network(), card=card)
-        network.save(path)
-        export_tflite(network, path.with_suffix(".tflite"))
-        size = self.options.tflite_size
-        if size:
-            export_tflite(network, tflite_of_size(path, size), Layout(*size))
-        return path
-
-    def _can_compile(self) -> bool:
-        lacking = missing_compiler(self.processes.device)
-        if lacking:
-            self._say(f"no {lacking} found: steps are not compiled, which is slower by half or more")
-        return not lacking
-
-    def _in_turn(self, load: Callable[[], LumaPlanes]) -> LumaPlanes:
-        """Let the first process download, read and compute; the others find its work in the cache."""
-        for turn in (self.processes.first, not self.processes.first):
-            if turn:
-                planes = load()
-            self.processes.wait()
-        return planes
-
-    def _source_folder(self, name: str, split: Split) -> Path:
-        return source_folder(name, split, self.recipe.network.scale, self.options.cache)
-
-    def _say(self, line: str) -> None:
-        if self.processes.first:
-            tqdm.write(line)

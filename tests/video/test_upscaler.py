@@ -17,8 +17,10 @@ from sesr.engines.planes import Plane
 from sesr.errors import UsageError
 from sesr.imaging.resize import imresize
 from sesr.imaging.sited import SitedResizing, upscale_sited
+from sesr.network import zoo
 from sesr.network.quantized import load_network
-from sesr.network.zoo import find_network
+from sesr.network.zoo import find_network, list_networks
+from sesr.video import upscaler
 from sesr.video.planes import ChromaSiting, PlaneFormat, Planes, Subsampling
 from sesr.video.upscaler import VideoUpscaler
 
@@ -220,7 +222,10 @@ def test_full_range_keeps_black_and_white() -> None:
     assert (full != limited).any()
 
 
-def test_which_network() -> None:
+def test_which_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [network for network in list_networks() if network.name != "m7-int8"]
+    for module in (zoo, upscaler):
+        monkeypatch.setattr(module, "list_networks", lambda *_: kept)
     form = PlaneFormat(24, 16, Subsampling.GRAY)
     planes = frame(form)
 

@@ -39,7 +39,7 @@ optimizer = "gauss-newton"
 amsgrad = false
 loss = "rmse"
 damping = 0.5
-curvature_crops = 64
+curvature_crops = 320
 """
 
 
@@ -63,7 +63,9 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.mark.needs("export")
 @pytest.mark.slow
-@pytest.mark.parametrize(("teacher", "newton"), [("none", ""), ("m5", ""), ("none", NEWTON)])
+@pytest.mark.parametrize(
+    ("teacher", "newton"), [("none", ""), ("m5", ""), ("none", NEWTON), ("none", NEWTON.replace("320", "64"))]
+)
 def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE.replace("[card]", f"{newton}[card]"))
     states = []

@@ -34,10 +34,11 @@ from sesr.imaging.metrics import psnr
 from sesr.network.checkpoint import load_checkpoint
 from sesr.network.quantized import load_quantized
 from sesr.network.reference import run_int8
-from sesr.network.sesr import SESR
+from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import write_tflite
 from sesr.training.learner import Learner
+from sesr.training.optimizers.curvature import keeps_gradients
 from sesr.training.recipe import CardRecipe, TrainingRecipe
 from sesr.training.recipe_file import load_recipe
 from sesr.training.run import resume
@@ -298,7 +299,8 @@ def test_a_tflite_of_the_asked_size(pictures: Path, tmp_path: Path) -> None:
     assert path.with_name("sesr_tiny_x2_30x40.tflite").is_file()
 
 
-NEWTON = {"optimizer": "gauss-newton", "loss": "rmse", "curvature_crops": 2, "learning_rate": 1e-3, "warmup": 0}
+NEWTON = {"optimizer": "gauss-newton", "loss": "rmse", "learning_rate": 1e-3, "warmup": 0}
+BY_WEIGHTS, BY_CROPS = 320, 64
 
 
 @pytest.mark.parametrize("activation", ["relu", "prelu"])
@@ -345,13 +347,13 @@ def test_an_int8_run_resumes_exactly(
     assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("killed_at", [1, 17])
+@pytest.mark.parametrize(("killed_at", "crops"), [(1, BY_WEIGHTS), (17, BY_WEIGHTS), (17, BY_CROPS)])
 def test_a_gauss_newton_run_resumes_exactly(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int, crops: int
 ) -> None:
     """Its curvature is measured where the run started, from another run's weights here."""
     first = train(with_training(steps=3, warmup=0), pictures, None, tmp_path / "first")
-    recipe = with_training(**NEWTON, init_from=str(tmp_path / "first"))
+    recipe = with_training(**NEWTON | {"curvature_crops": crops}, init_from=str(tmp_path / "first"))
     whole = train(recipe, pictures, pictures, tmp_path / "whole")
     train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch)
     resumed = resume(tmp_path / "broken", EAGER)
@@ -362,12 +364,19 @@ def test_a_gauss_newton_run_resumes_exactly(
     )
 
 
-def test_gauss_newton_learns(pictures: Path, tmp_path: Path) -> None:
+def test_the_number_of_crops_decides_in_which_form_the_curvature_is_kept() -> None:
+    """In these tests, as for real networks."""
+    weights = sum(weight.numel() for weight in CollapsedSESR(RECIPE.network).parameters())
+    assert [keeps_gradients(weights, crops) for crops in (BY_WEIGHTS, BY_CROPS)] == [False, True]
+
+
+@pytest.mark.parametrize("crops", [BY_WEIGHTS, BY_CROPS])
+def test_gauss_newton_learns(pictures: Path, tmp_path: Path, crops: int) -> None:
     """From a network that Adam trained a little, in steps that Adam would need many times as many for."""
     adam = with_training(steps=40, warmup=0, checkpoint_minutes=9, validate_every=40, learning_rate=1e-3)
     train(adam, pictures, pictures, tmp_path / "adam")
     newton = with_training(
-        **NEWTON | {"learning_rate": 0.1, "curvature_crops": 256},
+        **NEWTON | {"learning_rate": 0.1, "curvature_crops": crops},
         validate_every=30,
         ema=0.8,
         init_from=str(tmp_path / "adam"),

@@ -29,8 +29,9 @@ from sesr.network.quantized import QuantizedNetwork
 from sesr.training import stage_run
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.learner import Learner
+from sesr.training.optimizers.curvature import keeps_gradients
 from sesr.training.optimizers.gauss_newton import GaussNewton
-from sesr.training.optimizers.inverse import MatrixInverse
+from sesr.training.optimizers.inverse import GradientsInverse, Inverse, MatrixInverse
 from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.sources import Sources
@@ -82,12 +83,17 @@ def with_data(recipe: Recipe, **changes: object) -> Recipe:
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, **changes))  # type: ignore[arg-type]
 
 
+def with_training_of(recipe: Recipe, **changes: object) -> Recipe:
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))  # type: ignore[arg-type]
+
+
 SMALL = with_data(with_training(steps=300), crop=8)
 NEWTON = with_data(with_training(optimizer="gauss-newton", loss="rmse", steps=300, damping=0.2), crop=8)
 RECIPES = {
     "adam": SMALL,
     "amsgrad": with_data(with_training(steps=300, amsgrad=True), crop=8),
     "newton": NEWTON,
+    "newton by crops": with_training_of(NEWTON, curvature_crops=64),
     "images": with_data(SMALL, sampling="images", crops_per_image=5),
     "detail": with_data(SMALL, sampling="pixels", detail=1.5),
     "weights": with_data(SMALL, sampling="pixels", weights=(("b.png", 7.0),)),
@@ -101,11 +107,13 @@ def learner_of(recipe: Recipe, *, record: bool, device: Processes = ALONE, compi
     if recipe.training.optimizer == "gauss-newton":
         draw = torch.Generator().manual_seed(5)
         count = sum(parameter.numel() for parameter in learner.parameters)
-        rows = torch.randn(2 * count, count, generator=draw)
+        crops = recipe.training.curvature_crops
+        by_crops = keeps_gradients(count, crops)
+        rows = torch.randn(crops if by_crops else 2 * count, count, generator=draw).to(device.device)
         assert isinstance(learner.optimizer, GaussNewton)
-        learner.optimizer.inverse = MatrixInverse(
-            (rows.T @ rows / len(rows)).to(device.device), recipe.training.damping
-        )
+        damping = recipe.training.damping
+        matrix = MatrixInverse(rows.T @ rows / len(rows), damping)
+        learner.optimizer.inverse = GradientsInverse(rows.bfloat16(), damping) if by_crops else matrix
     return learner
 
 
@@ -285,6 +293,20 @@ class Descent(torch.optim.Optimizer):
             parameter.sub_(parameter.grad * group["lr"])
 
 
+def inverse_nowhere(count: int, recipe: Recipe) -> Inverse:
+    """An inverse of the recipe's form on PyTorch's device without memory, where none can be computed."""
+    crops, scale = recipe.training.curvature_crops, torch.zeros(count, device="meta")
+    if not keeps_gradients(count, crops):
+        by_weights = MatrixInverse.__new__(MatrixInverse)
+        by_weights.tensors = [torch.zeros(count, count, device="meta"), scale]
+        return by_weights
+    by_crops = GradientsInverse.__new__(GradientsInverse)
+    by_crops.damping = recipe.training.damping
+    gradients = torch.zeros(crops, count, device="meta", dtype=torch.bfloat16)
+    by_crops.tensors = [gradients, torch.zeros(crops, crops, device="meta"), scale]
+    return by_crops
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_asks_nothing_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph would keep what it got from the CPU when it was recorded. So the step runs on PyTorch's device without
@@ -294,9 +316,7 @@ def test_a_step_asks_nothing_of_the_cpu(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # unknown on that device
     learner = Learner(recipe, Processes(nowhere), compile_step=False, record=True)
     count = sum(parameter.numel() for parameter in learner.parameters)
-    inverse = MatrixInverse.__new__(MatrixInverse)  # none can be computed there
-    inverse.tensors = [torch.zeros(count, count, device=nowhere), torch.zeros(count, device=nowhere)]
-    monkeypatch.setattr(GaussNewton, "inverse", inverse, raising=False)
+    monkeypatch.setattr(GaussNewton, "inverse", inverse_nowhere(count, recipe), raising=False)
     sampler, watching = sampler_of(recipe), Watching()
     sampler.planes = sampler.planes.to(nowhere)  # which positions there are was read from them before
     steps = RecordedSteps(learner, sampler, watching)

@@ -24,7 +24,14 @@ from tqdm import tqdm
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
-from sesr.training.optimizers.curvature import CROP, CROPS_AT_ONCE, LEAST_SQUARE, measured_inverse
+from sesr.training.optimizers.curvature import (
+    CROP,
+    CROPS_AT_ONCE,
+    LEAST_SQUARE,
+    expect_room,
+    measured_inverse,
+    whole_batches,
+)
 from sesr.training.optimizers.gauss_newton import GaussNewton
 from sesr.training.optimizers.inverse import Inverse
 from sesr.training.optimizers.soap import SOAP
@@ -62,6 +69,7 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     if recordable:  # PyTorch wants float32 on a GPU; on a CPU a number must stay exactly what it is
         rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
     if recipe.optimizer == "gauss-newton":
+        expect_room(sum(map(Tensor.numel, parameters)), whole_batches(recipe.curvature_crops), device)
         return GaussNewton(parameters, rate, betas[0])
     if recipe.optimizer == "soap":
         return SOAP(parameters, recipe.learning_rate, betas)
@@ -227,10 +235,10 @@ class Learner:
         network = CollapsedSESR(self.recipe.network).to(self.processes.device)
         with torch.no_grad():
             torch._foreach_copy_(list[Tensor](network.parameters()), self._start)
-        batches = -(-training.curvature_crops // CROPS_AT_ONCE)
-        measured_on = crops(CROP, CROPS_AT_ONCE, batches)
+        count = whole_batches(training.curvature_crops)
         torch.manual_seed(training.seed)
-        return measured_inverse(network, measured_on, batches * CROPS_AT_ONCE, training.loss, training.damping)
+        measured_on = crops(CROP, CROPS_AT_ONCE, count // CROPS_AT_ONCE)
+        return measured_inverse(network, measured_on, count, training.loss, training.damping)
 
     @torch.no_grad()
     def mean_model(self) -> Narrow:

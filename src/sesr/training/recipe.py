@@ -63,7 +63,8 @@ class TrainingRecipe:
             the root of each crop's mean squared error: hard crops count less than in ``l2``, as they do when PSNR is
             averaged over pictures.
         damping: Gauss-Newton's.
-        curvature_crops: crops that Gauss-Newton's curvature is measured on.
+        curvature_crops: crops that Gauss-Newton's curvature is measured on, in batches of 64. Fewer than about 0.41
+            times the weights take less memory than the weights' matrix (`sesr.training.optimizers.inverse`).
         quant_w: trains for weights of 8 bits (`sesr.training.quantization`).
         quant_a: trains for features of 8 bits; with both, the run's network is int8.
         form: which of the equal ways the blocks compute while training.

@@ -33,7 +33,7 @@ from sesr.training.learner import Crops, Learner
 from sesr.training.loop import LOG_EVERY, Loop
 from sesr.training.machine import missing_compiler
 from sesr.training.monitor import Monitor
-from sesr.training.optimizers.curvature import expect_room
+from sesr.training.optimizers.curvature import expect_room, whole_batches
 from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.recipe_file import to_toml
@@ -150,7 +150,7 @@ class StageRun:
             check_pictures(Path(self.sources.data), scale, recipe.data)
         if recipe.training.optimizer == "gauss-newton":
             weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
-            expect_room(weights, recipe.training.curvature_crops, self.processes.device)
+            expect_room(weights, whole_batches(recipe.training.curvature_crops), self.processes.device)
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""

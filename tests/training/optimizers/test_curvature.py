@@ -76,15 +76,38 @@ def test_kept_gradients_have_the_matrix_as_their_mean_product(loss: str) -> None
     assert float(difference.abs().max()) < 2**-7  # bfloat16
 
 
-def test_the_form_is_the_smaller_one() -> None:
-    """By weights for M11, by crops for XL at both scales, and for a few crops always."""
+def test_few_crops_are_kept_themselves() -> None:
+    """By weights for M11 and for XL on a GPU, by crops for XL on few of them."""
     assert not keeps_gradients(27_716, 24_576)
     assert keeps_gradients(106_116, 24_576)
     assert keeps_gradients(115_728, 16_384)
-    made, lr, hr = network(), torch.rand(CROPS_AT_ONCE, 1, 4, 4), torch.rand(CROPS_AT_ONCE, 1, 8, 8)
-    for batches, form in ((1, GradientsInverse), (10, MatrixInverse)):
-        found = measured_inverse(made, [(lr, hr)] * batches, batches * CROPS_AT_ONCE, "rmse", 0.1)
-        assert isinstance(found, form)
+    assert not keeps_gradients(106_116, 65_536)
+    assert [curvature.whole_batches(crops) for crops in (1, 64, 65, 24_576)] == [64, 64, 128, 24_576]
+
+
+@pytest.mark.parametrize(("batches", "form"), [(1, GradientsInverse), (10, MatrixInverse)])
+@pytest.mark.parametrize("damping", [0.5, 0.05])
+def test_what_is_measured_is_inverted(batches: int, form: type, damping: float) -> None:
+    """Against float64, in the form that the number of crops asks for."""
+    made, count = network(), batches * CROPS_AT_ONCE
+    crops = [(torch.rand(CROPS_AT_ONCE, 1, 4, 4), torch.rand(CROPS_AT_ONCE, 1, 8, 8)) for _ in range(batches)]
+    torch.manual_seed(6)
+    rows = crop_gradients(made, crops, count, "rmse").double()
+    matrix = rows.T @ rows / count
+    scale = (matrix.diagonal() + 1e-3 * matrix.diagonal().median()).rsqrt()
+    right = torch.randn(len(scale))
+    damped = matrix * scale * scale[:, None] + damping * torch.eye(len(scale))
+    wanted = scale * torch.linalg.solve(damped, scale * right)
+    torch.manual_seed(6)
+    found = measured_inverse(made, crops, count, "rmse", damping)
+    assert isinstance(found, form)
+    assert float((found(right) - wanted).norm() / wanted.norm()) < 0.02
+
+
+def test_crops_that_are_not_as_many_as_said_are_refused() -> None:
+    batches = [(torch.rand(3, 1, 4, 4), torch.rand(3, 1, 8, 8))]
+    with pytest.raises(AssertionError):
+        crop_gradients(network(), batches, 4, "l2")
 
 
 def test_memory_that_is_not_known_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +121,16 @@ def test_more_weights_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -
         expect_room(296, 10_000, CPU)
     monkeypatch.setattr(curvature, "free_memory", lambda: 100_000_000)
     with pytest.raises(TrainingError, match="are free; lower curvature_crops, or use soap or adam"):
+        expect_room(100_000, 5000, CPU)
+
+
+def test_memory_for_gradients_of_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They themselves, two blocks of them in floats, and the matrix of their products."""
+    needed = 2 * 100_000 * 5000 + 2 * 4 * 100_000 * 1024 + 4 * 5000 * 5000
+    monkeypatch.setattr(curvature, "free_memory", lambda: needed)
+    expect_room(100_000, 5000, CPU)
+    monkeypatch.setattr(curvature, "free_memory", lambda: needed - 1)
+    with pytest.raises(TrainingError, match="needs"):
         expect_room(100_000, 5000, CPU)
 
 

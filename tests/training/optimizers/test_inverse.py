@@ -13,6 +13,22 @@ from sesr.training.optimizers.inverse import GradientsInverse, MatrixInverse
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
+@pytest.mark.parametrize("damping", [1e-1, 1e-3, 1e-5, 1e-7])
+def test_damping_is_refused_or_leaves_steps_downhill(damping: float) -> None:
+    """Of gradients that are nearly the same, so that one eigenvalue holds nearly everything."""
+    torch.manual_seed(0)
+    gradients = (torch.randn(3000) + 0.05 * torch.randn(64, 3000)).bfloat16()
+    try:
+        inverse = GradientsInverse(gradients, damping)
+    except TrainingError:
+        assert damping < 1e-3
+        return
+    assert damping > 1e-7
+    for right in torch.randn(50, 3000):
+        assert float(right @ inverse(right)) > 0
+        assert float(gradients[0].float() @ inverse(gradients[0].float())) > 0
+
+
 def exact(gradients: torch.Tensor, damping: float, right: torch.Tensor) -> torch.Tensor:
     """Solve ``(A + damping D) x = right`` in float64, D being A's diagonal with a thousandth of its median added."""
     rows = gradients.double()

@@ -3,8 +3,8 @@
 For a loss that is a mean of squared errors, weighted by crop, the Gauss-Newton matrix is the mean of J^T J, with J the
 derivative of all output pixels by all weights. J itself would be far too large. But for random signs v, one for each
 output pixel, J^T v is a single backward pass, and the mean of its outer products is J^T J. The matrix is therefore a
-sum over tens of thousands of small crops with the gradient of each. Either the matrix is summed up, or, for large
-networks, the gradients are kept as they are; whatever is less to read in a step (`sesr.training.optimizers.inverse`).
+sum over tens of thousands of small crops with the gradient of each. Either the matrix is summed up, or, if there are
+far fewer crops than weights, the gradients are kept as they are (`sesr.training.optimizers.inverse`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,43 +37,47 @@ def measured_inverse(
     Args:
         network: the network whose weights it is measured at.
         batches: crops, LR and HR, as in training; all crops count equally.
-        crops: how many they are, over all batches.
+        crops: how many they are, over all batches, as `whole_batches` returns it.
         loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
             left out.
         damping: fraction of the matrix's diagonal that is added to it.
 
-    Raises `TrainingError` if memory is too small for it, or if it cannot be inverted.
+    Raises `TrainingError` if it cannot be inverted.
     """
-    count, device = sum(weight.numel() for weight in network.parameters()), network.head.weight.device
-    expect_room(count, crops, device)
-    if keeps_gradients(count, crops):
+    if keeps_gradients(_weights(network), crops):
         return GradientsInverse(crop_gradients(network, batches, crops, loss), damping)
     return MatrixInverse(curvature(network, batches, loss), damping)
 
 
+def whole_batches(crops: int) -> int:
+    """Return the number of crops that curvature is measured on where a recipe asks for `crops`: batches are full."""
+    return -(-crops // CROPS_AT_ONCE) * CROPS_AT_ONCE
+
+
 def keeps_gradients(count: int, crops: int) -> bool:
-    """Tell whether a step reads less if the gradients of all crops are kept than with the matrix of all weights."""
-    return crops * (count + crops) < count**2
+    """Tell whether a step takes less time with the gradients of all crops than with the matrix of all weights.
+
+    A step reads the gradients twice, in bfloat16, and the lower halves of the matrices twice, in float32. Turning
+    bfloat16 into floats takes as long again as reading it (measured on one thread of a Zen 4). So the gradients are
+    kept if the crops are fewer than about 0.41 times the weights. Memory is less then, too.
+    """
+    return crops * (2 * count + crops) < count**2
 
 
 def expect_room(count: int, crops: int, device: torch.device) -> None:
-    """Raise `TrainingError` if measuring the curvature needs more than the free memory.
-
-    Pictures, and other processes of the machine, are not counted.
+    """Raise `TrainingError` if measuring the curvature needs more than the memory that is free now.
 
     Args:
         count: number of weights.
         crops: number of crops that it is measured on.
         device: device that it lies on.
     """
-    by_crops = keeps_gradients(count, crops)
-    needed = _bytes_of_gradients(count, crops) if by_crops else _bytes_of_matrix(count)
+    needed = _bytes_of_gradients(count, crops) if keeps_gradients(count, crops) else _bytes_of_matrix(count)
     free = _free_on_gpu(device) if device.type == "cuda" else free_memory()
     if free is not None and needed > free:
-        fewer = "lower curvature_crops, or " if by_crops else ""
         raise TrainingError(
             f"gauss-newton for {count:,} weights needs {gigabytes(needed)} of memory, {gigabytes(free)} are free; "
-            f"{fewer}use soap or adam"
+            "lower curvature_crops, or use soap or adam"
         )
 
 
@@ -95,7 +99,7 @@ def _free_on_gpu(device: torch.device) -> int:
 
 def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Tensor:
     """Return the matrix, (P, P), of which the lower triangle is filled. Arguments as for `measured_inverse`."""
-    count = sum(weight.numel() for weight in network.parameters())
+    count = _weights(network)
     matrix = torch.zeros(count, count, device=network.head.weight.device)
     crops = 0
     for gradients in _gathered(network, batches, loss):
@@ -107,7 +111,7 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
 
 def crop_gradients(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], crops: int, loss: str) -> Tensor:
     """Return the gradients whose outer products have the matrix as their mean, (crops, P), in bfloat16."""
-    count = sum(weight.numel() for weight in network.parameters())
+    count = _weights(network)
     gradients = torch.empty(crops, count, dtype=torch.bfloat16, device=network.head.weight.device)
     start = 0
     for lr, hr in batches:
@@ -115,6 +119,10 @@ def crop_gradients(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tenso
         start += len(lr)
     assert start == crops
     return gradients
+
+
+def _weights(network: CollapsedSESR) -> int:
+    return sum(weight.numel() for weight in network.parameters())
 
 
 def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:

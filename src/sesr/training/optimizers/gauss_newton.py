@@ -80,8 +80,10 @@ class GaussNewton(torch.optim.Optimizer):
         torch._foreach_sub_(parameters, changes, alpha=float(rate))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a state. Checkpoints of earlier versions hold the number of steps as a number."""
+        """Restore a state. Checkpoints of earlier versions hold the damping, and the number of steps as a number."""
         super().__setstate__(state)
+        for group in self.param_groups:
+            group.pop("damping", None)
         for kept in self.state.values():
             kept["step"] = torch.as_tensor(kept["step"], dtype=kept["mean"].dtype, device=kept["mean"].device)
 

@@ -363,7 +363,7 @@ def int8_data() -> Data:
 
 def draw_int8(figure: "Figure", theme: Theme, data: Data) -> None:
     """Draw losses as bars: a group a network, a pair of bars a set."""
-    figure.set_size_inches(10, 3.6)
+    figure.set_size_inches(10, 4)
     axes = figure.subplots()
     step = len(SETS) + 1
     for shift, index, color, label in (
@@ -374,7 +374,7 @@ def draw_int8(figure: "Figure", theme: Theme, data: Data) -> None:
         axes.bar(places, [loss for line in data for loss in line[index]], 0.38, color=color, label=label)
     axes.axhline(0.05, color=theme.text, linestyle=":", linewidth=1)
     ticks = [group * step + number for group in range(len(data)) for number in range(len(SETS))]
-    axes.set_xticks(ticks, [*SETS] * len(data), fontsize=8)
+    axes.set_xticks(ticks, [*SETS] * len(data), fontsize=8, rotation=90)
     for group, (name, *_) in enumerate(data):
         middle = group * step + (len(SETS) - 1) / 2
         below: dict[str, Any] = {
@@ -383,7 +383,7 @@ def draw_int8(figure: "Figure", theme: Theme, data: Data) -> None:
             "ha": "center",
             "va": "top",
         }
-        axes.annotate(name, (middle, 0), (0, -17), fontsize=9, fontweight="bold", **below)
+        axes.annotate(name, (middle, 0), (0, -44), fontsize=9, fontweight="bold", **below)
     axes.grid(visible=False, axis="x")
     axes.set_title("What int8 loses against the same network in float, dB; dotted: the aim")
     axes.legend(labelcolor=theme.text)

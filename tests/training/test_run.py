@@ -38,6 +38,7 @@ from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
 from sesr.tflite.writer import write_tflite
 from sesr.training.learner import Learner
+from sesr.training.optimizers import curvature
 from sesr.training.optimizers.curvature import keeps_gradients
 from sesr.training.recipe import CardRecipe, TrainingRecipe
 from sesr.training.recipe_file import load_recipe
@@ -362,6 +363,20 @@ def test_a_gauss_newton_run_resumes_exactly(
     assert not np.array_equal(
         load_checkpoint(first).tensors["head.weight"], load_checkpoint(whole).tensors["head.weight"]
     )
+
+
+def test_a_finished_gauss_newton_run_needs_no_room(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are written again on a machine whose memory is too small for its curvature, where none can start."""
+    recipe = with_training(**NEWTON, steps=2)
+    path = train(recipe, pictures, None, tmp_path / "run")
+    content = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(curvature, "free_memory", lambda: 1000)
+    assert resume(tmp_path / "run", EAGER).read_bytes() == content
+    with pytest.raises(TrainingError, match=r"gauss-newton for .* weights needs"):
+        train(recipe, pictures, None, tmp_path / "another")
 
 
 def test_the_number_of_crops_decides_in_which_form_the_curvature_is_kept() -> None:

@@ -28,7 +28,6 @@ from sesr.training.optimizers.curvature import (
     CROP,
     CROPS_AT_ONCE,
     LEAST_SQUARE,
-    expect_room,
     measured_inverse,
     whole_batches,
 )
@@ -69,7 +68,6 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     if recordable:  # PyTorch wants float32 on a GPU; on a CPU a number must stay exactly what it is
         rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
     if recipe.optimizer == "gauss-newton":
-        expect_room(sum(map(Tensor.numel, parameters)), whole_batches(recipe.curvature_crops), device)
         return GaussNewton(parameters, rate, betas[0])
     if recipe.optimizer == "soap":
         return SOAP(parameters, recipe.learning_rate, betas)

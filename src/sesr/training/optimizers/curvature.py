@@ -58,8 +58,8 @@ def keeps_gradients(count: int, crops: int) -> bool:
     """Tell whether a step takes less time with the gradients of all crops than with the matrix of all weights.
 
     A step reads the gradients twice, in bfloat16, and the lower halves of the matrices twice, in float32. Turning
-    bfloat16 into floats takes as long again as reading it (measured on one thread of a Zen 4). So the gradients are
-    kept if the crops are fewer than about 0.41 times the weights. Memory is less then, too.
+    bfloat16 into floats takes about as long again as reading it. So the gradients are kept if the crops are fewer than
+    about 0.41 times the weights. Memory is less then, too.
     """
     return crops * (2 * count + crops) < count**2
 

@@ -12,9 +12,9 @@ weights and n crops.
 
   This is the same solution. It suits networks of far more weights than crops. For SESR-XL x2, of 106,000 weights, and
   16,384 crops 4.5 GB are kept, with a matrix 45. The gradients are kept in bfloat16. That changes the curvature a
-  little: for M3 x2 and 1,024 crops a step by 0.25 %. All products read the same rounded numbers, so the identity holds
-  for them. What is left is float32's rounding where the difference in brackets is small: it is `damping` divided by the
-  curvature's largest eigenvalue. Damping too low for that is refused.
+  little, but all products read the same rounded numbers, so the identity holds for them. What is left is float32's
+  rounding where the difference in brackets is small: it is `damping` divided by the curvature's largest eigenvalue.
+  Damping too low for that is refused.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """The learner: its rates, losses and steps, in every form and precision."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -99,6 +100,21 @@ def test_losses_are_what_they_are_called() -> None:
             error = (learner.network(lr) - hr).abs().pow(power)
             expected = error.mean((1, 2, 3)).pow(1 / root).mean()
         assert float(learner.step(0, lr, hr)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "power"), [("log-l1", 1), ("log-l2", 2)])
+def test_logarithms_of_crops_errors(loss: str, power: int) -> None:
+    """They end at a quarter of a gray level, and a crop without error moves nothing out of bounds."""
+    learner = Learner(with_training(loss=loss), ALONE, compile_step=False)
+    lr, hr = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)
+    with torch.no_grad():
+        errors = (learner.network(lr) - hr).abs().double().pow(power)
+    expected = [math.log(float(error.mean()) + 1e-3**power) for error in errors]
+    assert float(learner.step(0, lr, hr)) == pytest.approx(sum(expected) / 2, rel=1e-5)
+    with torch.no_grad():
+        exact = learner.network(lr)
+    assert float(learner.step(1, lr, exact)) == pytest.approx(power * math.log(1e-3), rel=1e-5)
+    assert all(bool(parameter.isfinite().all()) for parameter in learner.parameters)
 
 
 def test_gradients_keep_their_place() -> None:

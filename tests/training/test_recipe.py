@@ -84,7 +84,7 @@ def test_round_trip() -> None:
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
         ({"training": {"learning_rate": math.inf}}, "learning_rate must be a number above 0"),
         ({"training": {"teacher_precision": "bfloat16"}}, "teacher_precision is a teacher's; name one"),
-        ({"training": NEWTON}, "gauss-newton needs loss rmse or l2"),
+        ({"training": NEWTON}, "gauss-newton needs loss log-l2, rmse or l2"),
         ({"training": NEWTON | {"loss": "l2", "quant_w": True}}, "gauss-newton cannot train for int8"),
         ({"training": NEWTON | {"loss": "rmse", "quant_a": True}}, "gauss-newton cannot train for int8"),
         ({"training": {"quant_w": True, "precision": "bfloat16"}}, "precision must be float32 to train for int8"),
@@ -100,7 +100,7 @@ def test_refusals(tables: dict[str, Any], message: str) -> None:
         parse_recipe(tables)
 
 
-@pytest.mark.parametrize("loss", ["l2", "rmse"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2"])
 def test_gauss_newton_with_a_loss_that_it_can(loss: str) -> None:
     recipe = parse_recipe({"training": NEWTON | {"loss": loss, "damping": 1}})
     assert (recipe.training.optimizer, recipe.training.loss, recipe.training.damping) == ("gauss-newton", loss, 1.0)
@@ -264,7 +264,7 @@ KEYS = {
     "learning_rate": strategies.floats(1e-12, 1e3),
     "betas": strategies.tuples(*[strategies.floats(0, 0.999)] * 2),
     "teacher": strategies.text(max_size=9),
-    "loss": strategies.sampled_from(["l1", "l2", "rmse"]),
+    "loss": strategies.sampled_from(["l1", "l2", "rmse", "log-l1", "log-l2"]),
     "data": strategies.fixed_dictionaries(
         {"pictures": strategies.lists(strategies.text(max_size=5), min_size=1, max_size=3)}
     ),
@@ -289,7 +289,7 @@ def test_any_stages_survive_being_written(stages: list[dict[str, Any]]) -> None:
         (with_stage(2, steps=-3), r"stage 2: \[training\] steps must be a whole number of 0 or more"),
         (with_stage(1, data={"crops": 3}), r"stage 1: \[data\] unknown key 'crops': did you mean 'crop'"),
         (with_stage(1, data=3), "stage 1: data must be a table, not 3"),
-        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss rmse or l2"),
+        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss log-l2, rmse or l2"),
         (with_stage(2, amsgrad=True), "stage 2: .* amsgrad is Adam's"),
         (with_stage(2, steps=5), "stage 2: .* warmup must not be above steps"),
         (

@@ -27,6 +27,7 @@ from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.training.optimizers.curvature import (
     CROP,
     CROPS_AT_ONCE,
+    LEAST_SEEN,
     LEAST_SQUARE,
     measured_inverse,
     whole_batches,
@@ -79,10 +80,22 @@ def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
+def _log_l1(prediction: Tensor, hr: Tensor) -> Tensor:
+    """Return the mean over crops of the logarithm of the mean absolute error."""
+    return (prediction - hr).abs().mean((1, 2, 3)).add(LEAST_SEEN).log().mean()
+
+
+def _log_l2(prediction: Tensor, hr: Tensor) -> Tensor:
+    """Return the mean over crops of the logarithm of the mean squared error: 10 / ln 10 of it are minus PSNR in dB."""
+    return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SEEN**2).log().mean()
+
+
 CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": functional.l1_loss,
     "l2": functional.mse_loss,
     "rmse": _rmse,
+    "log-l1": _log_l1,
+    "log-l2": _log_l2,
 }
 
 

@@ -25,6 +25,10 @@ CROP, CROPS_AT_ONCE = 24, 64
 LEAST_SQUARE = 1e-7
 """Added to a crop's mean square before the root is taken, to keep the gradients of flat crops finite."""
 
+LEAST_SEEN = 1e-3
+"""Added to a crop's mean error before the logarithm is taken, its square to the mean square. A quarter of a gray level
+is hardly seen, and what an exact crop weighs must end somewhere."""
+
 _GATHERED = 2048
 """Crops whose gradients are multiplied at once."""
 
@@ -38,8 +42,8 @@ def measured_inverse(
         network: the network whose weights it is measured at.
         batches: crops, LR and HR, as in training; all crops count equally.
         crops: how many they are, over all batches, as `whole_batches` returns it.
-        loss: ``l2`` or ``rmse``, as in a recipe. The root's second part, which would need the errors' derivative, is
-            left out.
+        loss: ``l2``, ``rmse`` or ``log-l2``, as in a recipe. The second part of the root and of the logarithm, which
+            would need the errors' derivative, is left out.
         damping: fraction of the matrix's diagonal that is added to it.
 
     Raises `TrainingError` if it cannot be inverted.
@@ -190,5 +194,7 @@ def _root_weight(prediction: Tensor, hr: Tensor, loss: str) -> Tensor:
     pixels = hr[0].numel()
     if loss == "l2":
         return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)
-    squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True).add(LEAST_SQUARE)
-    return (pixels * squares.sqrt()).rsqrt()
+    squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True)
+    if loss == "log-l2":
+        return (pixels * squares.add(LEAST_SEEN**2) / 2).rsqrt()
+    return (pixels * squares.add(LEAST_SQUARE).sqrt()).rsqrt()

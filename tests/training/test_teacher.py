@@ -136,6 +136,31 @@ def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert times(given, network, plain) == 0
 
 
+def test_a_stopped_teacher_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pictures answered before are not asked for again, and the answers are the same; then the journal is gone."""
+    given, network = planes(), teacher()
+    wanted = teach(given, network, TrainingRecipe(), CPU).hr
+    asked: list[tuple[int, ...]] = []
+
+    def stopped(network: CollapsedSESR, luma: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(luma.shape[2:]))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return mean_answer(network, luma)
+
+    monkeypatch.setattr("sesr.training.teacher.mean_answer", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        teach(given, network, TrainingRecipe(), CPU, tmp_path)
+    assert len(list((tmp_path / "planes").glob("*.journal"))) == 1
+    capsys.readouterr()
+    assert torch.equal(teach(given, network, TrainingRecipe(), CPU, tmp_path).hr, wanted)
+    assert asked == [(9, 12), (10, 7), (10, 7)]
+    assert "asking the teacher, once for these pictures; 1 are answered already" in capsys.readouterr().out
+    assert {path.suffix for path in (tmp_path / "planes").iterdir()} <= {".safetensors", ".lock"}
+
+
 def test_refusals(tmp_path: Path) -> None:
     path = tmp_path / "x3.safetensors"
     teacher(3).to_checkpoint({}).save(path)

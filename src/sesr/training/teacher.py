@@ -7,14 +7,16 @@ all that the small network can learn anyway. With a teacher, SESR-M11 is better 
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
 crops have. They are planes that take the place of HR, finer than 8 bits (`FINE`), in the same cache. XL's answers to
-260 megapixels at x2 take some ten minutes on one core. If that is interrupted, it starts again from the beginning. A
-picture is turned and mirrored in the eight ways of a square, and the eight answers, turned back, are averaged. The mean
-is nearer to the truth than one answer, and right for crops however they are turned.
+260 megapixels at x2 take some ten minutes on one core. Each picture's is kept as soon as it is there, so a run that is
+stopped meanwhile goes on (`sesr.data.journal`). A picture is turned and mirrored in the eight ways of a square, and the
+eight answers, turned back, are averaged. The mean is nearer to the truth than one answer, and right for crops however
+they are turned.
 
 With a `share` below 1, targets are the weighted mean of answer and HR. The teacher's errors then count less, and the
 noise counts more.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -27,6 +29,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from tqdm import tqdm
 
 from sesr.data.cache import cached_planes
+from sesr.data.journal import Journal
 from sesr.data.planes import FINE, LumaPlanes, luma_scale
 from sesr.errors import TrainingError, WeightsError
 from sesr.network.checkpoint import load_checkpoint
@@ -77,13 +80,18 @@ def teach(
     convert_conv2d_weight_memory_format(teacher, torch.channels_last)  # a fifth faster in bfloat16
     precision = recipe.teacher_precision or recipe.precision
 
-    def make() -> LumaPlanes:
-        if not quiet:
-            tqdm.write("asking the teacher, once for these pictures")
-        return dataclasses.replace(planes, hr=_answers(planes, teacher, bfloat16=precision == "bfloat16", quiet=quiet))
-
     path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, precision)}.safetensors"
+    unfinished = None if path is None else path.with_suffix(".journal")
+
+    def make() -> LumaPlanes:
+        with Journal(unfinished) as journal:
+            hr = _answers(planes, teacher, journal, bfloat16=precision == "bfloat16", quiet=quiet)
+        return dataclasses.replace(planes, hr=hr)
+
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
+    if path is not None and unfinished is not None and path.is_file():
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
 
 
@@ -103,23 +111,40 @@ def _key(planes: LumaPlanes, teacher: CollapsedSESR, precision: str) -> str:
 
 
 @torch.inference_mode()
-def _answers(planes: LumaPlanes, teacher: CollapsedSESR, *, bfloat16: bool, quiet: bool) -> Tensor:
+def _answers(planes: LumaPlanes, teacher: CollapsedSESR, journal: Journal, *, bfloat16: bool, quiet: bool) -> Tensor:
     """Return the answers to all LR planes, end to end, as int16 in steps of 1 / `FINE` gray level."""
     answers = torch.empty(planes.hr.numel(), dtype=torch.int16)
-    device, start, area = teacher.head.weight.device, 0, planes.scale**2
+    area = planes.scale**2
+    ends = planes.sizes.prod(axis=1).cumsum().tolist()
+    places = [slice(start * area, end * area) for start, end in zip([0, *ends], ends, strict=False)]
+    missing = _without_kept(answers, places, journal)
+    if not quiet:
+        kept = len(places) - len(missing)
+        tqdm.write("asking the teacher, once for these pictures" + (f"; {kept:,} are answered already" if kept else ""))
     hidden = True if quiet else None  # None: shown on a terminal
-    pictures = list(zip(planes.sizes.tolist(), planes.limited.tolist(), strict=True))
-    for (height, width), limited in tqdm(pictures, "asking the teacher", unit="image", leave=False, disable=hidden):
-        end = start + height * width
-        gain, black = luma_scale(limited)
-        lr = planes.lr[start:end].view(1, 1, height, width).to(device).float().mul(gain).add(black).div(255)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            luma = mean_answer(teacher, lr)
+    for number in tqdm(missing, "asking the teacher", unit="image", leave=False, disable=hidden):
+        height, width = planes.sizes[number].tolist()
+        gain, black = luma_scale(bool(planes.limited[number]))
+        end = ends[number]
+        lr = planes.lr[end - height * width : end].view(1, 1, height, width)
+        luma = lr.to(teacher.head.weight.device).float().mul(gain).add(black).div(255)
+        with torch.autocast(luma.device.type, torch.bfloat16, enabled=bfloat16):
+            luma = mean_answer(teacher, luma)
         gray = luma.mul(255).sub(black).div(gain)
-        fine = gray.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short()
-        answers[start * area : end * area] = fine.flatten().cpu()
-        start = end
+        fine = gray.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short().flatten().cpu()
+        answers[places[number]] = fine
+        journal.keep(number, fine.numpy().tobytes())
     return answers
+
+
+def _without_kept(answers: Tensor, places: list[slice], journal: Journal) -> list[int]:
+    """Fill in the answers that a journal has kept. Return the numbers of the pictures that lack one."""
+    missing = dict.fromkeys(range(len(places)))
+    for number, values in journal.kept():
+        if number in missing and len(values) == 2 * (places[number].stop - places[number].start):
+            answers[places[number]] = torch.frombuffer(bytearray(values), dtype=torch.int16)
+            del missing[number]
+    return list(missing)
 
 
 def mean_answer(network: CollapsedSESR, luma: Tensor) -> Tensor:

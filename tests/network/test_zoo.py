@@ -68,8 +68,8 @@ def test_found_by_name_and_scale(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "scale", "message"),
     [
-        ("m55", 2, "network 'm55' is unknown (did you mean m5?): use one of m11, m3, m5, or the path of a "),
-        ("resnet", 2, "network 'resnet' is unknown: use one of m11, m3, m5, or the path of a network's file"),
+        ("m55", 2, "network 'm55' is unknown (did you mean m5?): use one of m3, m5, m11, or the path of a "),
+        ("resnet", 2, "network 'resnet' is unknown: use one of m3, m5, m11, or the path of a network's file"),
         ("m5", 3, "network m5 comes for x2 and x4, not for x3"),
         ("m11", 4, "network m11 comes for x2, not for x4"),
     ],

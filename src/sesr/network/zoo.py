@@ -81,7 +81,7 @@ def resolve(name: str, folder: Path = WEIGHTS, *, int8: bool = False, photo: boo
         return name
     if int8 and photo:
         raise UsageError("--int8 and --photo: there is no such network yet; take one of them")
-    known = sorted({network.name for network in list_networks(folder)})
+    known = list(dict.fromkeys(network.name for network in list_networks(folder)))  # small ones first
     wanted, suffix = name.lower(), PHOTO if photo else INT8 if int8 else ""
     if not wanted.endswith(suffix):
         base = wanted.removesuffix("-relu")

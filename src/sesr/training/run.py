@@ -84,10 +84,7 @@ def _train_stages(stages: Stages, sources: Sources, options: RunOptions) -> Path
     if options.threads:
         torch.set_num_threads(options.threads)
     with _stopping_quickly(), join_processes(options.device) as processes:
-        runs = [
-            StageRun(stage.recipe, sources, stage.folder, options, processes, stage.initial, stage.teacher, stage.saved)
-            for stage in stages.todo
-        ]
+        runs = [StageRun(stage, sources, options, processes) for stage in stages.todo]
         for run in runs:
             run.check()
         with holding_run(stages.folder) if processes.first else contextlib.nullcontext():

@@ -38,7 +38,7 @@ from sesr.training.processes import Processes
 from sesr.training.recipe import Recipe
 from sesr.training.recipe_file import to_toml
 from sesr.training.sources import DIV2K, Sources, source_folder
-from sesr.training.stages import network_file, tflite_of_size
+from sesr.training.stages import Stage, network_file, tflite_of_size
 from sesr.training.steps import choose_steps
 from sesr.training.teacher import identity, load_teacher, teach
 from sesr.training.validation import Validation
@@ -70,31 +70,23 @@ class StageRun:
     """One process's part in the run of one stage.
 
     Attributes:
-        recipe: what is trained and how; its length is in steps as soon as the pictures are known.
+        stage: what is trained, where, and from what.
         sources: the pictures.
-        folder: the run's folder.
         options: device and the like.
         processes: this process among all.
-        initial: run or network to start from; None starts from fresh weights.
-        teacher_file: network to learn from; None learns from HR alone.
-        saved: content of the checkpoint to continue from; None starts the run.
+        recipe: the stage's; its length is in steps as soon as the pictures are known.
         teacher: the network to learn from, once it is loaded.
     """
 
-    recipe: Recipe
+    stage: Stage
     sources: Sources
-    folder: Path
     options: RunOptions
     processes: Processes
-    initial: Path | None = None
-    teacher_file: Path | None = None
-    saved: dict[str, Any] | None = None
+    recipe: Recipe = field(init=False)
     teacher: CollapsedSESR | None = field(default=None, init=False)
 
-    @property
-    def trained(self) -> bool:
-        """True if all steps are done and saved; the network's files may still be missing."""
-        return self.saved is not None and self.saved["step"] == self.recipe.training.steps
+    def __post_init__(self) -> None:
+        self.recipe = self.stage.recipe
 
     def execute(self, earlier: Sequence[Recipe] = (), opened: Callable[[], None] | None = None) -> Path:
         """Train, from the pictures to the network's files, after `check`. Return the path of the safetensors.
@@ -103,10 +95,10 @@ class StageRun:
             earlier: recipes of the stages before, for the network's card.
             opened: called by the first process when the run's folder has been made.
         """
-        if self.saved and self.trained:
+        if self.stage.saved and self.stage.trained:
             if opened and self.processes.first:
                 opened()
-            return self.finish_trained(self.saved, earlier)
+            return self.finish_trained(self.stage.saved, earlier)
         teacher = self.teacher
         learner = self.make_learner()
         validation = self.read_validation()
@@ -115,31 +107,33 @@ class StageRun:
         targets = self.teach(planes, teacher)
         sampler = self.make_sampler(targets)
         self.recipe = learner.recipe = self.recipe.with_steps(sampler.steps_per_epoch)
-        progress = restore_run(self.saved, learner, images, self.folder) if self.saved else RunProgress()
+        saved, folder = self.stage.saved, self.stage.folder
+        progress = restore_run(saved, learner, images, folder) if saved else RunProgress()
         self.processes.agree("pictures, another recipe or another checkpoint", [images, self.recipe, progress.step])
-        learner.prepare(self.crops_to_measure_on(targets), fresh=self.saved is None)
+        learner.prepare(self.crops_to_measure_on(targets), fresh=saved is None)
         self.processes.share([*(parameter.detach() for parameter in learner.parameters), *learner.mean])
         self.open_folder(learner)
         if opened and self.processes.first:
             opened()
         with self.monitoring(validation, progress) as monitor:
-            save = functools.partial(save_run, self.folder, learner, progress, self.sources, images)
+            save = functools.partial(save_run, folder, learner, progress, self.sources, images)
             Loop(learner, choose_steps(learner, sampler), progress, monitor, save).run()
         return self.finish(learner, progress, earlier)
 
     def finish_trained(self, saved: dict[str, Any], earlier: Sequence[Recipe]) -> Path:
         """Write the network's files from the last checkpoint, without pictures; return the safetensors' path."""
-        self._say(f"{self.folder}: all {self.recipe.training.steps:,} steps are done")
+        self._say(f"{self.stage.folder}: all {self.recipe.training.steps:,} steps are done")
         learner = Learner(self.recipe, self.processes, compile_step=False)
-        return self.finish(learner, restore_run(saved, learner, saved["data"], self.folder), earlier)
+        return self.finish(learner, restore_run(saved, learner, saved["data"], self.stage.folder), earlier)
 
     def check(self) -> None:
         """Load the teacher, and find early what would stop the run late. Raises `DataError`, `TrainingError`."""
-        if not self.trained:
+        if not self.stage.trained:
             self._check_training()
-        place = next(place for place in (self.folder.absolute(), *self.folder.absolute().parents) if place.exists())
+        folder = self.stage.folder.absolute()
+        place = next(place for place in (folder, *folder.parents) if place.exists())
         if not place.is_dir() or not os.access(place, os.W_OK):
-            raise TrainingError(f"{self.folder}: cannot be made, or not be written to; name another --run")
+            raise TrainingError(f"{self.stage.folder}: cannot be made, or not be written to; name another --run")
 
     def _check_training(self) -> None:
         recipe, scale = self.recipe, self.recipe.network.scale
@@ -154,23 +148,23 @@ class StageRun:
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""
-        path = self.teacher_file
+        path = self.stage.teacher
         if path is None:
             return None
-        if path == self.folder / TEACHER and not path.exists():
+        if path == self.stage.folder / TEACHER and not path.exists():
             raise TrainingError(f"{path}: the run's teacher is missing; put {self.recipe.training.teacher} back there")
         return load_teacher(path, self.recipe.network.scale)
 
     def make_learner(self) -> Learner:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
-        if self.initial is not None:
+        if self.stage.initial is not None:
             if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
-                start_from(learner.network, self.initial)
+                start_from(learner.network, self.stage.initial)
             self.processes.share([parameter.detach() for parameter in learner.parameters])
             learner.reset_mean()
-            self._say(f"starting from {self.initial}")
-        elif self.saved is None:
+            self._say(f"starting from {self.stage.initial}")
+        elif self.stage.saved is None:
             self._say("starting from nothing: fresh weights")
         return learner
 
@@ -209,8 +203,8 @@ class StageRun:
         training, device, quiet = self.recipe.training, self.processes.device, not self.processes.first
 
         def answer() -> LumaPlanes:
-            name = "" if str(self.teacher_file) == training.teacher else f" ({training.teacher})"
-            self._say(f"learning from {self.teacher_file}{name}")
+            name = "" if str(self.stage.teacher) == training.teacher else f" ({training.teacher})"
+            self._say(f"learning from {self.stage.teacher}{name}")
             return teach(planes, teacher, training, device, self.options.cache, quiet=quiet)
 
         return self._in_turn(answer)
@@ -237,11 +231,11 @@ class StageRun:
         if not self.processes.first:
             return
         write_tflite(learner.mean_network())  # a missing package is found now, not after hours
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with writing(self.folder / RECIPE) as temporary:
+        self.stage.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.stage.folder / RECIPE) as temporary:
             temporary.write_text(to_toml(self.recipe), encoding="utf-8")
         if self.teacher:
-            self.teacher.to_checkpoint({}).save(self.folder / TEACHER)
+            self.teacher.to_checkpoint({}).save(self.stage.folder / TEACHER)
 
     @contextlib.contextmanager
     def monitoring(self, validation: dict[str, Validation], progress: RunProgress) -> Iterator[Monitor | None]:
@@ -249,12 +243,12 @@ class StageRun:
         if not self.processes.first:
             yield None
             return
-        with contextlib.closing(Monitor(self.folder, validation, progress.step)) as monitor:
+        with contextlib.closing(Monitor(self.stage.folder, validation, progress.step)) as monitor:
             yield monitor
 
     def finish(self, learner: Learner, progress: RunProgress, earlier: Sequence[Recipe]) -> Path:
         """Write the collapsed network as safetensors and as .tflite; return the path of the former."""
-        path = network_file(self.folder, self.recipe)
+        path = network_file(self.stage.folder, self.recipe)
         if not self.processes.first:
             return path
         card = network_card([*earlier, self.recipe], self.sources, progress)

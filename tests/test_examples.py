@@ -75,3 +75,22 @@ def test_sharpened_picture(tmp_path: Path) -> None:
     none, some, much = (float(line.split()[-2]) for line in printed.splitlines() if line.endswith("dB"))
     assert none > some > much > none - 2
     assert (tmp_path / "out.png").is_file()
+
+
+def test_pages_of_text(tmp_path: Path) -> None:
+    """Gray pages with dark and light in them, the same each time; those to validate on are others."""
+    pytest.importorskip("matplotlib")
+    for name, options in (("one", []), ("again", []), ("validation", ["--validation"])):
+        command = [sys.executable, str(EXAMPLES / "pages.py"), str(tmp_path / name), *options]
+        subprocess.run(command, check=True, capture_output=True)
+    one, again, validation = (sorted((tmp_path / name).iterdir()) for name in ("one", "again", "validation"))
+    assert [len(pages) for pages in (one, again, validation)] == [150, 150, 24]
+    assert {path.name for path in validation}.isdisjoint(path.name for path in one)
+    contents = [path.read_bytes() for path in one]
+    assert contents == [path.read_bytes() for path in again]
+    assert len({*contents, *(path.read_bytes() for path in validation)}) == 174
+    for path in validation:
+        with Image.open(path) as page:
+            assert (page.mode, page.size) == ("L", (480, 480))
+            darkest, lightest = page.getextrema()
+            assert lightest - darkest > 70

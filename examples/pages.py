@@ -1,13 +1,14 @@
 """Draws pages of text, tables, boxes and lines, as slides and screens have them: pictures to train and to validate on.
 
     python examples/pages.py FOLDER
-    python examples/pages.py FOLDER --validation
+    python examples/pages.py ANOTHER --validation
 
-The first writes 150 gray PNG of 480 x 480 pixels, ``pages_000.png`` and so on, to be trained on beside photographs. The
-second writes 24 others, ``pages_validation_000.png``, in typefaces that the first does not use. The same arguments draw
-the same pages, with the same versions of Pillow and Matplotlib, whose typefaces are used: `pip install '.[train]'`.
+The first writes 150 gray PNG files of 480 x 480 pixels, ``pages_000.png`` and so on, to be trained on beside
+photographs. The second writes 24 others, ``heldout_000.png``, to another folder: other words, in cuts of typefaces that
+the first does not use. The same arguments draw the same pages, with the same versions of Pillow, its library Raqm, and
+Matplotlib, whose typefaces are used: `pip install '.[train]'`.
 
-A page is drawn four times as large and made smaller, so that edges of letters and lines fall anywhere between pixels.
+A page is drawn four times as large and made smaller, so that letters have soft edges.
 """
 
 import argparse
@@ -176,7 +177,7 @@ def main() -> None:
     parser.add_argument("--validation", action="store_true", help="the pages to validate on")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    name, faces = ("pages_validation", FACES_OF_VALIDATION) if given.validation else ("pages", FACES)
+    name, faces = ("heldout", FACES_OF_VALIDATION) if given.validation else ("pages", FACES)
     for number in range(VALIDATION if given.validation else TRAINING):
         draw_page(number + 1000 * given.validation, faces).save(given.folder / f"{name}_{number:03d}.png")
 

@@ -78,19 +78,16 @@ def test_sharpened_picture(tmp_path: Path) -> None:
 
 
 def test_pages_of_text(tmp_path: Path) -> None:
-    """Gray pages with dark and light in them, the same each time; those to validate on are others."""
+    """Gray pages with dark and light in them, no two alike, the same each time."""
     pytest.importorskip("matplotlib")
-    for name in ("one", "again", "validation"):
-        options = ["--validation"] if name == "validation" else []
-        command = [sys.executable, str(EXAMPLES / "pages.py"), str(tmp_path / name), *options]
+    for name in ("one", "again"):
+        command = [sys.executable, str(EXAMPLES / "pages.py"), str(tmp_path / name), "--validation"]
         subprocess.run(command, check=True, capture_output=True)
-    one, again, validation = (sorted((tmp_path / name).iterdir()) for name in ("one", "again", "validation"))
-    assert [len(pages) for pages in (one, again, validation)] == [150, 150, 24]
-    assert {path.name for path in validation}.isdisjoint(path.name for path in one)
-    contents = [path.read_bytes() for path in one]
-    assert contents == [path.read_bytes() for path in again]
-    assert len({*contents, *(path.read_bytes() for path in validation)}) == 174
-    for path in validation:
+    one, again = (sorted((tmp_path / name).iterdir()) for name in ("one", "again"))
+    assert [path.name for path in one] == [f"heldout_{number:03d}.png" for number in range(24)]
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in again]
+    assert len({path.read_bytes() for path in one}) == 24
+    for path in one:
         with Image.open(path) as page:
             assert (page.mode, page.size) == ("L", (480, 480))
             assert np.ptp(np.asarray(page)) > 70

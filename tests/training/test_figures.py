@@ -70,6 +70,21 @@ def test_curves_from_a_log(tmp_path: Path, printed: list[str]) -> None:
     assert not printed
 
 
+@pytest.mark.parametrize(("first", "last"), [(-3.0, -5.0), (0.5, -0.5)])
+def test_losses_that_are_logarithms(tmp_path: Path, printed: list[str], first: float, last: float) -> None:
+    """They are below zero, or cross it; all of them are drawn, and the means are plain ones."""
+    losses = np.linspace(first, last, 41)
+    lines = [f"{step},{loss},0.001,,{step}.0" for step, loss in enumerate(losses, 1)]
+    (tmp_path / "log.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    draw_curves(tmp_path)
+    assert pixels(tmp_path / "curves.png").ndim == 3
+    assert not printed
+    steps = np.arange(1.0, 42)
+    smooth = figures.smoothed(steps, losses)
+    assert smooth[20] == pytest.approx((first + last) / 2)
+    assert np.all(np.diff(smooth) < 0)
+
+
 def test_every_validation_set_has_a_panel(tmp_path: Path, printed: list[str]) -> None:
     heights = []
     for names in ([], ["validation"], ["validation", "$a_b"]):

@@ -157,7 +157,7 @@ def test_a_stopped_teacher_goes_on(
     capsys.readouterr()
     assert torch.equal(teach(given, network, TrainingRecipe(), CPU, tmp_path).hr, wanted)
     assert asked == [(9, 12), (10, 7), (10, 7)]
-    assert "asking the teacher, once for these pictures; 1 are answered already" in capsys.readouterr().out
+    assert "asking the teacher, once for these pictures; answered already: 1" in capsys.readouterr().out
     assert {path.suffix for path in (tmp_path / "planes").iterdir()} <= {".safetensors", ".lock"}
 
 

@@ -8,6 +8,9 @@ there, and the folder may be emptied at any time. A set is not cached if a pictu
 pass, such as a disk that did not answer, or if a file changed meanwhile. The answers of a teacher
 (`sesr.training.teacher`) are cached next to the set, twice as large; their key is a hash over LR and the teacher.
 
+While a teacher answers, ``KEY.journal`` holds the answers so far (`sesr.data.journal`). One that is left behind by a
+run that nobody goes on with stays there too.
+
 A cache file is renamed into place when it is complete, so several processes may write the same one at once. Answers
 take long to make: the first process that needs them makes them, and the others wait for its file. A checksum over the
 whole file is verified at each start, against disks and copies that lose bytes. That reads the file once from end to

@@ -1,9 +1,12 @@
 """A journal: the results of long work, each kept as soon as it is there, so that work that was stopped goes on.
 
-It is one file of records. Each holds a result's number, its bytes and a checksum, and is appended whole. What a kill, a
-full disk or a power cut leaves of the last ones is cut off when the journal is opened again, and made again. Two
-processes that write the same results, where the file system has no locks, do no harm: a result that is there twice is
-the same.
+It is one file of records. Each holds a result's number, its length, a checksum and its bytes, and is appended whole.
+What a kill or a power cut leaves of the last ones is cut off when the journal is opened again, and made again. Whoever
+has all results removes the journal and keeps them elsewhere. So does a journal that cannot be written to, since on a
+full disk others need the room.
+
+One process at a time should write a journal. Where there are no locks, two may lose results that were kept, but a
+checksum that fits shows none that is wrong.
 """
 
 import contextlib
@@ -15,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from sesr.data.planes import say
+
 _NUMBERS = struct.Struct("<QQ")
 """A record's number, and the length of its bytes."""
 
@@ -25,15 +30,20 @@ _CHECKSUM = struct.Struct("<I")
 class Journal:
     """Results by number, kept in a file; close it by ``with``.
 
+    If the file cannot be made or written to, a line says so, and nothing is kept: as without a journal, results are
+    lost with the process.
+
     Args:
-        path: the file; its folder is made. None keeps nothing, and neither does a file that cannot be written to:
-            results are lost with the process then, as without a journal.
+        path: the file; its folder is made. None keeps nothing.
+        most: bytes of the largest result.
+        quiet: print nothing.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, most: int, *, quiet: bool = False) -> None:
+        self._path, self._most, self._quiet = path, most, quiet
         self._file: IO[bytes] | None = None
         if path is not None:
-            with contextlib.suppress(OSError):
+            with self._doing_without():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("a+b")
 
@@ -52,41 +62,54 @@ class Journal:
                 return
             self._file.seek(0)
             end = 0
-            while (record := _read_record(self._file)) is not None:
+            while (record := _read_record(self._file, self._most)) is not None:
                 end = self._file.tell()
                 yield record
-            self._file.truncate(end)
+            if os.fstat(self._file.fileno()).st_size > end:
+                self._file.truncate(end)
 
     def keep(self, number: int, result: bytes) -> None:
-        """Append a result. If that fails, no more are kept."""
+        """Append a result. If that fails, the file is removed and no more are kept."""
         with self._doing_without():
             if self._file is not None:
                 numbers = _NUMBERS.pack(number, len(result))
                 self._file.write(numbers + _CHECKSUM.pack(_checksum(numbers, result)) + result)
                 self._file.flush()
 
+    def remove(self) -> None:
+        """Remove the file."""
+        self._close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _doing_without(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            self._close()
+        except OSError as error:
+            say(
+                f"{self._path}: cannot keep what is made ({error.strerror}); a run that is stopped makes it again",
+                self._quiet,
+            )
+            self.remove()
 
     def _close(self) -> None:
-        if self._file is not None:
+        file, self._file = self._file, None
+        if file is not None:
             with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+                file.close()
 
 
-def _read_record(file: IO[bytes]) -> tuple[int, bytes] | None:
+def _read_record(file: IO[bytes], most: int) -> tuple[int, bytes] | None:
     """Return the next record's number and bytes; None at the end, and where no whole record is."""
     numbers, checksum = file.read(_NUMBERS.size), file.read(_CHECKSUM.size)
     if len(checksum) < _CHECKSUM.size:
         return None
     number, length = _NUMBERS.unpack(numbers)
-    left = os.fstat(file.fileno()).st_size - file.tell()  # a damaged length may be anything
-    result = file.read(min(length, left))
+    if length > most:  # damaged; it might not even fit into memory
+        return None
+    result = file.read(length)
     whole = len(result) == length and _CHECKSUM.pack(_checksum(numbers, result)) == checksum
     return (number, result) if whole else None
 

@@ -104,12 +104,15 @@ def _draw_loss(panel: "Axes", loss: Curve) -> None:
     smooth = smoothed(steps, values)
     panel.plot(steps, values, color=FAINT, linewidth=0.8)
     panel.plot(steps, smooth, color=LOSS, linewidth=1.8)
-    panel.set(ylabel="training loss (luma 0 to 1)", yscale="log")
     shown = np.concatenate([smooth, values[steps >= EARLY * steps[-1]]])
-    panel.set_ylim(shown.min() / 1.02, shown.max() * 1.02)
-    if shown.max() < 5 * shown.min():  # a log axis labels powers of ten, of which there may be none
-        panel.yaxis.set_major_locator(MaxNLocator(6))
-        panel.yaxis.set_minor_locator(NullLocator())
+    if values.min() <= 0:
+        panel.set_ylabel("training loss (a logarithm)")
+    else:
+        panel.set(ylabel="training loss (luma 0 to 1)", yscale="log")
+        panel.set_ylim(shown.min() / 1.02, shown.max() * 1.02)
+        if shown.max() < 5 * shown.min():  # a log axis labels powers of ten, of which there may be none
+            panel.yaxis.set_major_locator(MaxNLocator(6))
+            panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter("{x:.4g}")
     title = f"{smooth[0]:.4f} at first, {smooth[-1]:.4f} now (means over {SMOOTH:.0%} of the steps)"
     panel.set_title(title, loc="right", fontsize=9, color=LOSS)
@@ -129,14 +132,18 @@ def _draw_psnr(panel: "Axes", psnr_db: Curve, label: str) -> None:
 
 
 def smoothed(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the geometric mean over the steps around each line. A line counts for all steps that it stands for."""
+    """Return the geometric mean over the steps around each line, or the plain mean of values that may be below zero.
+
+    A line counts for all steps that it stands for.
+    """
     weights = np.diff(steps, prepend=0).clip(1)
-    sums = np.concatenate([[0.0], np.cumsum(weights * np.log(values))])
+    positive = bool(values.min() > 0)
+    sums = np.concatenate([[0.0], np.cumsum(weights * (np.log(values) if positive else values))])
     counts = np.concatenate([[0.0], np.cumsum(weights)])
     start = np.searchsorted(steps, steps - SMOOTH / 2 * steps[-1])
     stop = np.searchsorted(steps, steps + SMOOTH / 2 * steps[-1], side="right")
-    smooth: NDArray[np.float64] = np.exp((sums[stop] - sums[start]) / (counts[stop] - counts[start]))
-    return smooth
+    means: NDArray[np.float64] = (sums[stop] - sums[start]) / (counts[stop] - counts[start])
+    return np.exp(means) if positive else means
 
 
 def _read_log(path: Path) -> list[dict[str, str]]:
@@ -147,7 +154,7 @@ def _read_log(path: Path) -> list[dict[str, str]]:
 def _curve(rows: list[dict[str, str]], column: str) -> Curve:
     """Return steps and values of a column, without empty cells and values that cannot be drawn."""
     points = [(float(row["step"]), float(row[column])) for row in rows if row.get(column)]
-    kept = np.array([point for point in points if math.isfinite(point[1]) and point[1] > 0]).reshape(-1, 2)
+    kept = np.array([point for point in points if math.isfinite(point[1])]).reshape(-1, 2)
     return kept[:, 0], kept[:, 1]
 
 

@@ -39,7 +39,9 @@ def find_initial(recipe: Recipe) -> Path | None:
             return _finished_run_or_shipped(name, scale)
         except UsageError as error:
             reason = error
-    raise UsageError(f"no network to start from: {reason}; or --init-from none (in a recipe init_from = '')")
+    raise UsageError(
+        f"no network to start from: {reason}; or start from nothing: --init-from none, in a recipe init_from = ''"
+    )
 
 
 def initial_networks(recipe: Recipe) -> list[tuple[str, int]]:

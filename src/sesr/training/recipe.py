@@ -61,8 +61,8 @@ class TrainingRecipe:
         ema: decay per step of the running mean of the weights; the mean is what is validated and kept.
         loss: ``l1``, the mean absolute error; ``l2``, the mean squared error; ``rmse``, the mean over crops of the root
             of their mean squared error; or ``log-l1`` and ``log-l2``, the mean over crops of the logarithm of their
-            mean absolute or squared error. In ``l2`` hard crops count most; the logarithms let all crops count alike,
-            as PSNR in dB, averaged over pictures, lets all pictures.
+            mean absolute or squared error. In ``l2`` hard crops count most; with the logarithms all crops count alike,
+            as all pictures do in a mean of PSNR.
         damping: Gauss-Newton's.
         curvature_crops: crops that Gauss-Newton's curvature is measured on, in batches of 64. Fewer than about 0.41
             times the weights take less memory than the weights' matrix (`sesr.training.optimizers.inverse`).

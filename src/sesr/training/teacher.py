@@ -7,7 +7,7 @@ all that the small network can learn anyway. With a teacher, SESR-M11 is better 
 
 Answers do not depend on the network that learns, so they are made once, for whole pictures, without the borders that
 crops have. They are planes that take the place of HR, finer than 8 bits (`FINE`), in the same cache. XL's answers to
-260 megapixels at x2 take some ten minutes on one core. Each picture's is kept as soon as it is there, so a run that is
+260 megapixels at x2 take some ten minutes on one core. Each answer is kept as soon as it is there, so a run that is
 stopped meanwhile goes on (`sesr.data.journal`). A picture is turned and mirrored in the eight ways of a square, and the
 eight answers, turned back, are averaged. The mean is nearer to the truth than one answer, and right for crops however
 they are turned.
@@ -16,7 +16,6 @@ With a `share` below 1, targets are the weighted mean of answer and HR. The teac
 noise counts more.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -81,17 +80,15 @@ def teach(
     precision = recipe.teacher_precision or recipe.precision
 
     path = None if cache is None else cache / "planes" / f"{_key(planes, teacher, precision)}.safetensors"
-    unfinished = None if path is None else path.with_suffix(".journal")
+    largest = 2 * planes.scale**2 * int(planes.sizes.prod(axis=1).max())
 
     def make() -> LumaPlanes:
-        with Journal(unfinished) as journal:
+        with Journal(None if path is None else path.with_suffix(".journal"), largest, quiet=quiet) as journal:
             hr = _answers(planes, teacher, journal, bfloat16=precision == "bfloat16", quiet=quiet)
+            journal.remove()  # before the answers are stored, so that both need no room at once
         return dataclasses.replace(planes, hr=hr)
 
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
-    if path is not None and unfinished is not None and path.is_file():
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
 
 
@@ -120,7 +117,7 @@ def _answers(planes: LumaPlanes, teacher: CollapsedSESR, journal: Journal, *, bf
     missing = _without_kept(answers, places, journal)
     if not quiet:
         kept = len(places) - len(missing)
-        tqdm.write("asking the teacher, once for these pictures" + (f"; {kept:,} are answered already" if kept else ""))
+        tqdm.write("asking the teacher, once for these pictures" + (f"; answered already: {kept:,}" if kept else ""))
     hidden = True if quiet else None  # None: shown on a terminal
     for number in tqdm(missing, "asking the teacher", unit="image", leave=False, disable=hidden):
         height, width = planes.sizes[number].tolist()

@@ -10,6 +10,7 @@ from torch import Tensor
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation
+from sesr.training.learner import CRITERIA
 from sesr.training.optimizers import curvature
 from sesr.training.optimizers.curvature import (
     CROPS_AT_ONCE,
@@ -60,6 +61,16 @@ def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: s
     difference = ((found - exact) / size[:, None] / size).tril()
     assert float(difference.abs().max()) < 0.08
     assert float(difference.abs().mean()) < 0.01
+
+
+def test_small_errors_weigh_in_the_curvature_as_in_the_loss() -> None:
+    """The derivative of ``log-l2`` by a pixel is its error times the weight of the crop, however small the error."""
+    prediction = torch.rand(3, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    for size in (0, 1e-4, 1e-3, 1e-1):
+        hr = (prediction + size * torch.randn_like(prediction)).detach()
+        (slope,) = torch.autograd.grad(CRITERIA["log-l2"](prediction, hr), prediction)
+        weight = curvature._root_weight(prediction.detach(), hr, "log-l2").square() / len(prediction)
+        torch.testing.assert_close(slope, weight * (prediction - hr).detach())
 
 
 @pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2"])

@@ -27,7 +27,7 @@ LEAST_SQUARE = 1e-7
 
 LEAST_SEEN = 1e-3
 """Added to a crop's mean error before the logarithm is taken, its square to the mean square. A quarter of a gray level
-is hardly seen, and what an exact crop weighs must end somewhere."""
+is hardly seen, and the weight of an exact crop must have a limit."""
 
 _GATHERED = 2048
 """Crops whose gradients are multiplied at once."""

@@ -68,7 +68,7 @@ def test_a_record_that_claims_to_be_huge_is_no_record(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """None, a folder that is a file, a folder in the file's place: all as without a journal, and the latter two say so."""
+    """None, a folder that is a file, a folder in the file's place: as without a journal; the latter two say so."""
     (tmp_path / "file").write_text("")
     for path in (None, tmp_path / "file" / "a.journal", tmp_path):
         keep(path, RESULTS)

@@ -115,7 +115,7 @@ def test_a_teachers_folder_holds_one_network(count: int) -> None:
 def test_what_does_not_exist_is_reported_with_a_remedy() -> None:
     with pytest.raises(
         UsageError,
-        match=r"no network to start from: no finished run runs/m9f16_x2; .*start from nothing: --init-from none",
+        match=r"no network to start from: no finished run runs/m9f16_x2; .*: --init-from none",
     ):
         find_initial(recipe(4, init_from="m9f16"))
     with pytest.raises(UsageError, match=r"no network to learn from: no finished run runs/m9_x2; .*--teacher none"):

@@ -124,3 +124,6 @@ def test_what_does_not_exist_is_reported_with_a_remedy() -> None:
         find_teacher(recipe(teacher="runs/m9_x2"))
     with pytest.raises(UsageError, match=r"runs/m9_x2: no such run to start from; train recipes/m9_x2\.toml"):
         find_initial(recipe(init_from="runs/m9_x2"))
+    stage = r"runs/m9_x2/stage2: no such stage to start from; train recipes/m9_x2\.toml --stage 2, or --init-from"
+    with pytest.raises(UsageError, match=stage):
+        find_initial(recipe(init_from="runs/m9_x2/stage2"))

@@ -80,9 +80,15 @@ def _is_path(name: str) -> bool:
 
 
 def _checked(path: Path, purpose: str, instead: str) -> Path:
-    """Refuse the run of a recipe that has not been trained. Other missing paths are reported when they are read."""
-    if path.parent.name == RUNS.name and not path.exists():
+    """Refuse a recipe's run or stage that is not there. Other missing paths are reported when they are read."""
+    if path.exists():
+        return path
+    if path.parent.name == RUNS.name:
         raise UsageError(f"{path}: no such run to {purpose} from; train recipes/{path.name}.toml, or {instead}")
+    stage = re.fullmatch(r"stage(\d+)", path.name)
+    if stage and path.parent.parent.name == RUNS.name:
+        recipe = f"recipes/{path.parent.name}.toml --stage {stage[1]}"
+        raise UsageError(f"{path}: no such stage to {purpose} from; train {recipe}, or {instead}")
     return path
 
 

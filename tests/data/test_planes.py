@@ -13,7 +13,7 @@ from PIL import Image
 from tests.pictures import noise, save
 
 from sesr.data.cache import load_planes
-from sesr.data.planes import LumaPlanes, fingerprint
+from sesr.data.planes import LumaPlanes, check_pictures, fingerprint
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError
 from sesr.imaging.resize import downscale
@@ -41,6 +41,17 @@ def test_patterns_choose_pictures(folder: Path) -> None:
     assert planes.sizes.tolist() == [[15, 20]]
     with pytest.raises(DataError, match=rf"{folder}: no file name of its 3 images matches nothing\*, \*\.tif;"):
         load_planes(folder, 2, DataRecipe(crop=6, pictures=("nothing*", "*.tif")))
+
+
+def test_patterns_that_match_nothing_are_named(folder: Path, capsys: Captured) -> None:
+    """A stage an hour later may need those pictures; so the check before the first step says it."""
+    recipe = DataRecipe(crop=6, pictures=("a.*", "pages_*"))
+    check_pictures(folder, 2, recipe)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"{folder}: no image's name matches pages_*; training goes on without such pictures"]
+    check_pictures(folder, 2, recipe, quiet=True)
+    check_pictures(folder, 2, DataRecipe(crop=6))
+    assert not capsys.readouterr().out
 
 
 def test_nothing_as_large_as_a_crop(tmp_path: Path) -> None:

@@ -87,13 +87,17 @@ def find_matching(source: Path, scale: int, recipe: DataRecipe) -> list[Pair]:
     return pairs
 
 
-def check_pictures(source: Path, scale: int, recipe: DataRecipe) -> None:
+def check_pictures(source: Path, scale: int, recipe: DataRecipe, *, quiet: bool = False) -> None:
     """Raise the `DataError` that `read_planes` would end with, as far as file names and headers tell.
 
-    Headers are read until one says that its picture is as large as a crop, or does not say how large it is.
+    Headers are read until one says that its picture is as large as a crop, or does not say how large it is. Patterns
+    that no file name matches are named in a line each, unless `quiet`.
     """
-    side = scale * recipe.crop
-    sizes = (picture_size(pair.hr) for pair in find_matching(source, scale, recipe))
+    side, pairs = scale * recipe.crop, find_matching(source, scale, recipe)
+    for pattern in recipe.pictures:
+        if not any(fnmatch(pair.hr.name, pattern) for pair in pairs):
+            say(f"{source}: no image's name matches {pattern}; training goes on without such pictures", quiet)
+    sizes = (picture_size(pair.hr) for pair in pairs)
     if not any(size is None or min(size) >= side for size in sizes):
         raise _none_is_large_enough(source, scale, recipe)
 

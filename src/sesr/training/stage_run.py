@@ -141,7 +141,7 @@ class StageRun:
         self.teacher = self.load_teacher()
         self.sources.check(scale)
         if self.sources.data != DIV2K:  # which may not be downloaded yet
-            check_pictures(Path(self.sources.data), scale, recipe.data)
+            check_pictures(Path(self.sources.data), scale, recipe.data, quiet=not self.processes.first)
         if recipe.training.optimizer == "gauss-newton":
             weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
             expect_room(weights, whole_batches(recipe.training.curvature_crops), self.processes.device)

@@ -4,9 +4,9 @@
     python examples/pages.py ANOTHER --validation
 
 The first writes 150 gray PNG files of 480 x 480 pixels, ``pages_000.png`` and so on, to be trained on beside
-photographs. The second writes 24 others, ``heldout_000.png``, to another folder: other words, in cuts of typefaces that
-the first does not use. The same arguments draw the same pages, with the same versions of Pillow, its library Raqm, and
-Matplotlib, whose typefaces are used: `pip install '.[train]'`.
+photographs. The second writes 24 others, ``heldout_000.png``, to another folder: other texts of the same words, in
+typefaces or cuts that the first does not use. The same arguments draw the same pages, with the same versions of Pillow,
+its library Raqm, and Matplotlib, whose typefaces are used: `pip install '.[train]'`.
 
 A page is drawn four times as large and made smaller, so that letters have soft edges.
 """

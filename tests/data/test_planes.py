@@ -45,10 +45,10 @@ def test_patterns_choose_pictures(folder: Path) -> None:
 
 def test_patterns_that_match_nothing_are_named(folder: Path, capsys: Captured) -> None:
     """A stage an hour later may need those pictures; so the check before the first step says it."""
-    recipe = DataRecipe(crop=6, pictures=("a.*", "pages_*"))
+    recipe = DataRecipe(crop=6, pictures=("a.*", "pages_*", "b_*"))
     check_pictures(folder, 2, recipe)
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"{folder}: no image's name matches pages_*; training goes on without such pictures"]
+    assert said == [f"{folder}: no image's name matches pages_*, b_*; training goes on without such pictures"]
     check_pictures(folder, 2, recipe, quiet=True)
     check_pictures(folder, 2, DataRecipe(crop=6))
     assert not capsys.readouterr().out

@@ -91,12 +91,13 @@ def check_pictures(source: Path, scale: int, recipe: DataRecipe, *, quiet: bool 
     """Raise the `DataError` that `read_planes` would end with, as far as file names and headers tell.
 
     Headers are read until one says that its picture is as large as a crop, or does not say how large it is. Patterns
-    that no file name matches are named in a line each, unless `quiet`.
+    that no file name matches are named in a line, unless `quiet`.
     """
     side, pairs = scale * recipe.crop, find_matching(source, scale, recipe)
-    for pattern in recipe.pictures:
-        if not any(fnmatch(pair.hr.name, pattern) for pair in pairs):
-            say(f"{source}: no image's name matches {pattern}; training goes on without such pictures", quiet)
+    names = [pair.hr.name for pair in pairs]
+    unmatched = [pattern for pattern in recipe.pictures if not any(fnmatch(name, pattern) for name in names)]
+    if unmatched:
+        say(f"{source}: no image's name matches {', '.join(unmatched)}; training goes on without such pictures", quiet)
     sizes = (picture_size(pair.hr) for pair in pairs)
     if not any(size is None or min(size) >= side for size in sizes):
         raise _none_is_large_enough(source, scale, recipe)

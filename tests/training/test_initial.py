@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -34,12 +34,19 @@ def network(seed: int, **changes: object) -> SESR:
     return built
 
 
-def save_run(folder: Path, trained: SESR) -> Path:
+def save_checkpoint(
+    folder: Path, config: SESRConfig, parameters: Iterable[torch.Tensor], step: int = 7, **training: object
+) -> Path:
+    """Write a run of 7 steps, as it is after `step` of them."""
     folder.mkdir()
-    recipe = json.dumps({"network": dataclasses.asdict(trained.config)})
-    mean = [parameter.detach() for parameter in trained.parameters()]
-    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
+    recipe = json.dumps({"network": dataclasses.asdict(config), "training": {"steps": 7, **training}})
+    mean = [parameter.detach() for parameter in parameters]
+    torch.save({"recipe": recipe, "sources": "{}", "mean": mean, "step": step}, folder / "checkpoint.pt")
     return folder
+
+
+def save_run(folder: Path, trained: SESR, step: int = 7) -> Path:
+    return save_checkpoint(folder, trained.config, trained.parameters(), step)
 
 
 def save_file(folder: Path, trained: SESR) -> Path:
@@ -107,23 +114,15 @@ def test_a_network_with_slopes_cannot_start_from_one_without(tmp_path: Path) -> 
 
 def save_newton_run(folder: Path, trained: SESR) -> Path:
     """A run of narrow convolutions, as Gauss-Newton's are."""
-    folder.mkdir()
-    training = {"optimizer": "gauss-newton", "amsgrad": False, "loss": "l2"}
-    recipe = json.dumps({"network": dataclasses.asdict(trained.config), "training": training})
-    mean = [parameter.detach() for parameter in trained.collapse().parameters()]
-    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
-    return folder
+    parameters = trained.collapse().parameters()
+    return save_checkpoint(folder, trained.config, parameters, optimizer="gauss-newton", amsgrad=False, loss="l2")
 
 
 def save_int8_run(folder: Path, trained: SESR) -> Path:
     """A run of linear blocks, the learned ranges of int8 after them."""
-    folder.mkdir()
-    training = {"quant_w": True, "quant_a": True}
-    recipe = json.dumps({"network": dataclasses.asdict(trained.config), "training": training})
-    mean = [parameter.detach() for parameter in QuantizedSESR(trained).parameters()]
-    assert len(mean) > len(list(trained.parameters()))
-    torch.save({"recipe": recipe, "sources": "{}", "mean": mean}, folder / "checkpoint.pt")
-    return folder
+    parameters = list(QuantizedSESR(trained).parameters())
+    assert len(parameters) > len(list(trained.parameters()))
+    return save_checkpoint(folder, trained.config, parameters, quant_w=True, quant_a=True)
 
 
 SAVES = [save_run, save_newton_run, save_int8_run]
@@ -188,6 +187,22 @@ def test_an_int8_file_is_refused(tmp_path: Path) -> None:
     random_network(SESRConfig(m=2, f=4)).save(path)
     with pytest.raises(TrainingError, match=r"cannot start from .*int8\.safetensors: an int8 network, where a float"):
         start_from(network(1), path)
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"run: has done 6 of 7 steps; finish it by --resume .*run, or start"):
+        start_from(network(2), save_run(tmp_path / "run", network(1), step=6))
+
+
+def test_a_run_with_stages_left_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    start = save_run(tmp_path / "run" / "stage1", network(1))
+    (tmp_path / "run" / "recipe.toml").write_text("[network]\nm = 2\n[[stage]]\nsteps = 7\n[[stage]]\nsteps = 7\n")
+    start_from(network(2), start)
+    with pytest.raises(TrainingError, match="run: has done 1 of 2 stages; finish it by --resume"):
+        start_from(network(2), tmp_path / "run")
+    save_run(tmp_path / "run" / "stage2", network(3))
+    start_from(network(2), tmp_path / "run")
 
 
 def test_nothing_to_start_from(tmp_path: Path) -> None:

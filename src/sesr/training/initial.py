@@ -13,6 +13,7 @@ after a few thousand steps than one trained from nothing.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,9 +24,10 @@ from sesr.network.linear_block import LinearBlock
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import load_run
-from sesr.training.layout import latest
+from sesr.training.layout import RECIPE, begun_stages, latest
 from sesr.training.learner import build_network
-from sesr.training.recipe_file import parse_recipe
+from sesr.training.recipe import Recipe
+from sesr.training.recipe_file import load_recipe, parse_recipe
 
 
 def start_from(network: SESR | CollapsedSESR, source: Path) -> None:
@@ -33,9 +35,10 @@ def start_from(network: SESR | CollapsedSESR, source: Path) -> None:
 
     Args:
         network: changed in place; keeps its own last block if the other's scale differs.
-        source: a run's folder, or a network's `.safetensors`.
+        source: the folder of a finished run or stage, or a network's `.safetensors`.
 
-    Raises `TrainingError` if there is nothing to start from, or a network with other hyper-parameters.
+    Raises `TrainingError` if there is nothing to start from, a run that is not finished, or a network with other
+    hyper-parameters.
     """
     if source.is_dir():
         _from_run(network, source)
@@ -47,6 +50,7 @@ def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
     saved = load_run(latest(run))
     recipe = parse_recipe(saved["recipe"])
     check_fits(network.config, recipe.network, run)
+    _check_finished(run, saved, recipe)
     other = build_network(recipe)
     own = list[Tensor](other.parameters())  # the ranges of an int8 run come after them
     with torch.no_grad():
@@ -60,6 +64,17 @@ def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
             network.get_submodule(name).load_state_dict(other.get_submodule(name).state_dict())
         if network.config.activation == other.config.activation:
             network.slopes.load_state_dict(other.slopes.state_dict())
+
+
+def _check_finished(run: Path, saved: dict[str, Any], recipe: Recipe) -> None:
+    """Refuse to start from a run that has steps or stages left, which would train to another network unnoticed."""
+    done, begun = f"{saved['step']:,} of {recipe.training.steps:,} steps", begun_stages(run)
+    if saved["step"] == recipe.training.steps:
+        count = len(load_recipe(run / RECIPE).stages) if begun and (run / RECIPE).exists() else 1
+        if not begun or max(begun) >= count:
+            return
+        done = f"{max(begun)} of {count} stages"
+    raise TrainingError(f"{run}: has done {done}; finish it by --resume {run}, or start from a .safetensors")
 
 
 def _from_file(network: SESR | CollapsedSESR, path: Path) -> None:

@@ -91,3 +91,19 @@ def test_pages_of_text(tmp_path: Path) -> None:
         with Image.open(path) as page:
             assert (page.mode, page.size) == ("L", (480, 480))
             assert np.ptp(np.asarray(page)) > 70
+
+
+def test_covers(tmp_path: Path) -> None:
+    """Gray covers, no two alike, the same each time, with shades between dark and light."""
+    pytest.importorskip("matplotlib")
+    for name in ("one", "again"):
+        command = [sys.executable, str(EXAMPLES / "covers.py"), str(tmp_path / name), "--count", "3"]
+        subprocess.run(command, check=True, capture_output=True)
+    one, again = (sorted((tmp_path / name).iterdir()) for name in ("one", "again"))
+    assert [path.name for path in one] == [f"covers_{number:03d}.png" for number in range(3)]
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in again]
+    assert len({path.read_bytes() for path in one}) == 3
+    for path in one:
+        with Image.open(path) as cover:
+            assert (cover.mode, cover.size) == ("L", (480, 480))
+            assert len(np.unique(np.asarray(cover))) > 100

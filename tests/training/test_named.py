@@ -92,6 +92,10 @@ def test_a_path_that_leads_nowhere_is_reported_with_the_folder_it_counts_from(tm
         find_initial(recipe(init_from="recipes/start/none.safetensors"))
     with pytest.raises(UsageError, match=r"no such network to start from; name another with --init-from$"):
         find_initial(recipe(init_from=str(tmp_path / "none.safetensors")))
+    with pytest.raises(
+        UsageError, match=r"such network to learn from in .*; run from the project's root, or .*--teacher$"
+    ):
+        find_teacher(recipe(teacher="recipes/start/none.safetensors"))
 
 
 def test_a_run_in_the_working_directory() -> None:

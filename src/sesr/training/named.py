@@ -28,12 +28,7 @@ def find_initial(recipe: Recipe) -> Path | None:
     if not name:
         return None
     if _is_path(name):
-        path = _checked(Path(name), "start", "--init-from NAME or none")
-        if not path.exists():
-            where = "" if path.is_absolute() else f" in {Path.cwd()}, the working directory"
-            run = "" if path.is_absolute() else "run from the project's root, or "
-            raise UsageError(f"{path}: no such network to start from{where}; {run}name another with --init-from")
-        return path
+        return _checked(Path(name), "start", "--init-from", "NAME")
     for name, scale in initial_networks(recipe):
         try:
             return _finished_run_or_shipped(name, scale)
@@ -66,7 +61,7 @@ def find_teacher(recipe: Recipe) -> Path | None:
         path = Path(name) if is_path else _finished_run_or_shipped(name, recipe.network.scale)
     except UsageError as error:
         raise UsageError(f"no network to learn from: {error}; or --teacher none") from error
-    if not _checked(path, "learn", "--teacher xl or none").is_dir():
+    if not _checked(path, "learn", "--teacher", "xl").is_dir():
         return path
     files = sorted(path.glob("sesr_*.safetensors"))
     if len(files) != 1:
@@ -79,17 +74,20 @@ def _is_path(name: str) -> bool:
     return path.name != name or bool(path.suffix) or is_run(path)
 
 
-def _checked(path: Path, purpose: str, instead: str) -> Path:
-    """Refuse a recipe's run or stage that is not there. Other missing paths are reported when they are read."""
+def _checked(path: Path, purpose: str, option: str, example: str) -> Path:
+    """Return a path that a recipe names, or refuse it with what makes it or what to name instead."""
     if path.exists():
         return path
+    instead = f"{option} {example} or none"
     if path.parent.name == RUNS.name:
         raise UsageError(f"{path}: no such run to {purpose} from; train recipes/{path.name}.toml, or {instead}")
     stage = re.fullmatch(r"stage(\d+)", path.name)
     if stage and path.parent.parent.name == RUNS.name:
         recipe = f"recipes/{path.parent.name}.toml --stage {stage[1]}"
         raise UsageError(f"{path}: no such stage to {purpose} from; train {recipe}, or {instead}")
-    return path
+    where = "" if path.is_absolute() else f" in {Path.cwd()}, the working directory"
+    run = "" if path.is_absolute() else "run from the project's root, or "
+    raise UsageError(f"{path}: no such network to {purpose} from{where}; {run}name another with {option}")
 
 
 def _finished_run_or_shipped(name: str, scale: int) -> Path:

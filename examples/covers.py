@@ -27,11 +27,12 @@ SIDE, FINE = 480, 3
 """Pixels of a side, and how many times larger a cover is drawn."""
 
 LARGE = SIDE * FINE
-"""Pixels of a side while a cover is drawn. Places and lengths below are fractions of this side."""
+"""Pixels of a side while a cover is drawn. """
 
 COVERS = 150
 """Number of covers."""
 
+# DejaVuSerif is a typeface of the pages to validate on too: a mistake, kept since networks learned from these covers.
 FACES = (
     "DejaVuSans",
     "DejaVuSans-Bold",
@@ -110,7 +111,7 @@ def _words(chance: random.Random, lines: int) -> str:
 
 
 def _text(cover: Cover, size: int, lines: int) -> Image.Image:
-    """Draw lines of text of `size` pixels, up to twice as narrow as their typeface is, some of them turned."""
+    """Draw lines of text of `size` pixels, up to twice as narrow as their typeface is, some turned, long ones cut."""
     chance = cover.chance
     fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
     font = ImageFont.truetype(fonts / f"{chance.choice(FACES)}.ttf", size * FINE)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -197,11 +198,19 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_with_stages_left_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     start = save_run(tmp_path / "run" / "stage1", network(1))
+    with pytest.raises(
+        TrainingError, match=r"recipe\.toml: is missing, so the run's stages are not known; name a stage"
+    ):
+        start_from(network(2), tmp_path / "run")
     (tmp_path / "run" / "recipe.toml").write_text("[network]\nm = 2\n[[stage]]\nsteps = 7\n[[stage]]\nsteps = 7\n")
     start_from(network(2), start)
     with pytest.raises(TrainingError, match="run: has done 1 of 2 stages; finish it by --resume"):
         start_from(network(2), tmp_path / "run")
-    save_run(tmp_path / "run" / "stage2", network(3))
+    second = save_run(tmp_path / "run" / "stage2", network(3), step=6)
+    with pytest.raises(TrainingError, match="run: has done 6 of 7 steps in stage 2; finish it by --resume"):
+        start_from(network(2), tmp_path / "run")
+    shutil.rmtree(second)
+    save_run(second, network(3))
     start_from(network(2), tmp_path / "run")
 
 

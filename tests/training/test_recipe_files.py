@@ -102,6 +102,18 @@ def test_recipes_say_how_to_run_them(stem: str) -> None:
             assert 0 < text.find(f"sesr train recipes/{name}.toml ") < own, source
 
 
+@pytest.mark.parametrize(
+    "path", sorted(REPOSITORY.glob("recipes/start/*_stage*.safetensors")), ids=lambda path: path.stem
+)
+def test_stages_that_others_learned_from_are_those_of_their_recipes(path: Path) -> None:
+    stem, count = path.stem.removeprefix("sesr_").split("_stage")
+    config, card = read_header(path)
+    recipe = RECIPES[stem]
+    assert config == recipe.network
+    assert card["stages"] == describe_stages(recipe.stages[: int(count)])
+    assert card["init_from"] == recipe.stages[0].training.init_from
+
+
 @pytest.mark.parametrize("stem", RECIPES)
 def test_recipes_are_named_as_their_networks(stem: str) -> None:
     """So a network has exactly one."""

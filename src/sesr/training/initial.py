@@ -24,7 +24,7 @@ from sesr.network.linear_block import LinearBlock
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import SESRConfig
 from sesr.training.checkpoint import load_run
-from sesr.training.layout import RECIPE, begun_stages, latest
+from sesr.training.layout import CHECKPOINT, RECIPE, begun_stages, latest
 from sesr.training.learner import build_network
 from sesr.training.recipe import Recipe
 from sesr.training.recipe_file import load_recipe, parse_recipe
@@ -68,13 +68,21 @@ def _from_run(network: SESR | CollapsedSESR, run: Path) -> None:
 
 def _check_finished(run: Path, saved: dict[str, Any], recipe: Recipe) -> None:
     """Refuse to start from a run that has steps or stages left, which would train to another network unnoticed."""
-    done, begun = f"{saved['step']:,} of {recipe.training.steps:,} steps", begun_stages(run)
-    if saved["step"] == recipe.training.steps:
-        count = len(load_recipe(run / RECIPE).stages) if begun and (run / RECIPE).exists() else 1
-        if not begun or max(begun) >= count:
-            return
-        done = f"{max(begun)} of {count} stages"
-    raise TrainingError(f"{run}: has done {done}; finish it by --resume {run}, or start from a .safetensors")
+    steps, begun = recipe.training.steps, begun_stages(run)
+    if saved["step"] < steps:
+        stage = f" in stage {max(begun)}" if begun else ""
+        raise _unfinished(run, f"{saved['step']:,} of {steps:,} steps{stage}")
+    if not begun or (run / CHECKPOINT).exists():
+        return
+    if not (run / RECIPE).exists():
+        raise TrainingError(f"{run / RECIPE}: is missing, so the run's stages are not known; name a stage's folder")
+    count = len(load_recipe(run / RECIPE).stages)
+    if max(begun) < count:
+        raise _unfinished(run, f"{max(begun)} of {count} stages")
+
+
+def _unfinished(run: Path, done: str) -> TrainingError:
+    return TrainingError(f"{run}: has done {done}; finish it by --resume {run}, or start from a .safetensors")
 
 
 def _from_file(network: SESR | CollapsedSESR, path: Path) -> None:

@@ -71,9 +71,9 @@ class TrainingRecipe:
         form: which of the equal ways the blocks compute while training.
         precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
             ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
-        init_from: a network to start from: its name (``m5`` for x2, ``m5_x4`` for x4), its `.safetensors`, or a run's
-            folder; nothing draws fresh weights. If the network has another scale, all but the last block is taken. For
-            the first stage alone.
+        init_from: a network to start from: its name (``m5`` for x2, ``m5_x4`` for x4), its `.safetensors`, or a
+            finished run's folder; nothing draws fresh weights. If the network has another scale, all but the last block
+            is taken. For the first stage alone.
         teacher: a network of the same scale whose answers stand in for HR (`sesr.training.teacher`): a shipped
             network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
             the learner does: if LR is degraded, name a teacher for such pictures.

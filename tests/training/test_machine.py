@@ -13,7 +13,13 @@ pytest.importorskip("torch")
 
 import torch
 
-from sesr.training.machine import abandon_compilation, keep_freed_memory, missing_compiler, return_freed_memory
+from sesr.training.machine import (
+    abandon_compilation,
+    has_bfloat16,
+    keep_freed_memory,
+    missing_compiler,
+    return_freed_memory,
+)
 
 
 def test_missing_compilers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +29,17 @@ def test_missing_compilers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_compiler(torch.device("cpu")) == "C++ compiler"
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert missing_compiler(torch.device("cuda")) == "Triton"
+
+
+def test_bfloat16_is_asked_for_on_processors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PyTorch without oneDNN, or with another name for the question, has none."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert has_bfloat16(gpu)
+    for answer in (True, False):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=answer: answer)
+        assert has_bfloat16(cpu) == answer
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert not has_bfloat16(cpu)
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,13 +285,28 @@ def test_a_moved_run_continues_with_moved_pictures(
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-def test_precisions_train_nearly_alike(pictures: Path, tmp_path: Path, precision: str) -> None:
+def test_precisions_train_nearly_alike(
+    pictures: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesr.training.learner.has_bfloat16", lambda _: True)
     losses = []
     for kind in ("float32", precision):
         train(with_training(precision=kind), pictures, pictures, tmp_path / kind)
         losses.append(column(tmp_path / kind, "loss"))
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert (losses[0] == losses[1]) == (precision == "tf32")  # a processor knows no tf32
+
+
+def test_floats_take_the_place_of_bfloat16_where_the_processor_has_none(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The steps are those of a run in floats, and a line says so."""
+    for module in ("learner", "stage_run"):
+        monkeypatch.setattr(f"sesr.training.{module}.has_bfloat16", lambda _: False)
+    for kind in ("float32", "bfloat16"):
+        train(with_training(precision=kind), pictures, None, tmp_path / kind)
+        assert ("no instructions for bfloat16" in capsys.readouterr().out) == (kind == "bfloat16")
+    assert column(tmp_path / "float32", "loss") == column(tmp_path / "bfloat16", "loss")
 
 
 def test_a_tflite_of_the_asked_size(pictures: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
+from sesr.training.machine import has_bfloat16
 from sesr.training.optimizers.curvature import (
     CROP,
     CROPS_AT_ONCE,
@@ -136,6 +137,7 @@ class Learner:
         self.recordable = can_record(recipe.training, processes) and (on_gpu if record is None else record)
         self.network = build_network(recipe).to(processes.device)
         self.model = _with_simulation(self.network, recipe.training).to(processes.device)
+        self._bfloat16 = recipe.training.precision == "bfloat16" and has_bfloat16(processes.device)
         torch.backends.cudnn.allow_tf32 = recipe.training.precision == "tf32"
         self.parameters = list(self.model.parameters())
         for parameter in self.parameters:
@@ -164,7 +166,7 @@ class Learner:
         return loss
 
     def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
-        with torch.autocast(lr.device.type, torch.bfloat16, enabled=self.recipe.training.precision == "bfloat16"):
+        with torch.autocast(lr.device.type, torch.bfloat16, enabled=self._bfloat16):
             prediction = self.model(lr)
         return self.criterion(prediction.float(), hr)
 

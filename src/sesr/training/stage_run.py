@@ -31,7 +31,7 @@ from sesr.training.initial import start_from
 from sesr.training.layout import RECIPE, TEACHER
 from sesr.training.learner import Crops, Learner
 from sesr.training.loop import LOG_EVERY, Loop
-from sesr.training.machine import missing_compiler
+from sesr.training.machine import has_bfloat16, missing_compiler
 from sesr.training.monitor import Monitor
 from sesr.training.optimizers.curvature import expect_room, whole_batches
 from sesr.training.processes import Processes
@@ -158,6 +158,9 @@ class StageRun:
     def make_learner(self) -> Learner:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
+        asked = self.recipe.training.precision, self.recipe.training.teacher_precision
+        if "bfloat16" in asked and not has_bfloat16(self.processes.device):
+            self._say("this processor has no instructions for bfloat16: floats take its place")
         if self.stage.initial is not None:
             if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
                 start_from(learner.network, self.stage.initial)

@@ -19,8 +19,9 @@ from sesr.data.settings import DataRecipe
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
+from sesr.training.answers import by_engine, mean_answer
 from sesr.training.recipe import TrainingRecipe
-from sesr.training.teacher import _by_engine, load_teacher, mean_answer, teach
+from sesr.training.teacher import load_teacher, teach
 
 WEIGHTS = Path(sesr.__file__).parent / "weights"
 CPU = torch.device("cpu")
@@ -137,7 +138,7 @@ def test_the_engine_answers_as_pytorch_does(
     with torch.no_grad():
         network.tail.weight *= 3
         wanted = network(luma)
-        answer = _by_engine(network)(luma)
+        answer = by_engine(network)(luma)
     assert wanted.min() < 0 or wanted.max() > 1
     torch.testing.assert_close(answer, wanted, rtol=0, atol=0.33 / FINE / 255)
 
@@ -174,6 +175,38 @@ def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         file.write_bytes(file.read_bytes()[:-1] + b"?")
     assert times(given, network, plain) == 2
     assert times(given, network, plain) == 0
+
+
+def test_answers_to_pictures_of_another_set_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where teacher, LR and the meaning of gray values are the same; they are those that the teacher would give."""
+    given, network = planes(), teacher()
+    first = int(SIZES[0].prod())
+    teach(given, network, TrainingRecipe(), CPU, tmp_path)
+    more = torch.from_numpy(np.random.default_rng(8).integers(0, 256, 50, np.uint8))
+    larger = LumaPlanes(
+        hr=torch.zeros(4 * (50 + len(given.lr)), dtype=torch.uint8),
+        lr=torch.cat([given.lr[first:], more, given.lr[:first]]),
+        sizes=np.array([SIZES[1], [5, 10], SIZES[0]]),
+        limited=np.array([False, False, False]),
+        scale=2,
+        names=("b.png", "c.png", "a.png"),
+    )
+    wanted = teach(larger, network, TrainingRecipe(), CPU).hr
+    asked: list[tuple[int, ...]] = []
+
+    def counted(network: CollapsedSESR, luma: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(luma.shape[2:]))
+        return mean_answer(network, luma)
+
+    monkeypatch.setattr("sesr.training.teacher.mean_answer", counted)
+    assert torch.equal(teach(larger, network, TrainingRecipe(), CPU, tmp_path).hr, wanted)
+    assert asked == [(5, 10)]
+
+    other = dataclasses.replace(larger, limited=np.array([True, False, False]))
+    assert torch.equal(
+        teach(other, network, TrainingRecipe(), CPU, tmp_path).hr, teach(other, network, TrainingRecipe(), CPU).hr
+    )
+    assert asked[1:] == [(10, 7), (10, 7), (5, 10), (9, 12)]
 
 
 def test_a_stopped_teacher_goes_on(

@@ -6,7 +6,7 @@ that decides the content: the picture files with their sizes, times and permissi
 wanted, the meaning of gray values, the degradation of LR, and `FORMAT`. So a stale file is never read. It just stays
 there, and the folder may be emptied at any time. A set is not cached if a picture was left out for a reason that may
 pass, such as a disk that did not answer, or if a file changed meanwhile. The answers of a teacher
-(`sesr.training.teacher`) are cached next to the set, twice as large; their key is a hash over LR and the teacher.
+(`sesr.training.teacher`) are cached next to the set, twice as large; their key is two hashes, over the teacher and LR.
 
 While a teacher answers, ``KEY.journal`` holds the answers so far (`sesr.data.journal`). One that is left behind by a
 run that nobody goes on with stays there too.
@@ -95,6 +95,12 @@ def cached_planes(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = F
     with _holding_lock(path, quiet) if not path.is_file() else contextlib.nullcontext():
         stored = _read(path, quiet)
         return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
+
+
+def stored_planes(path: Path, *, quiet: bool = False) -> LumaPlanes | None:
+    """Return the planes in a cache file. None if it is missing, and, after a line that says so, if it is damaged."""
+    stored = _read(path, quiet)
+    return stored.planes if stored else None
 
 
 @contextlib.contextmanager

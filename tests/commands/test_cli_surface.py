@@ -65,6 +65,7 @@ SURFACE = {
     "video": {
         "input": None,
         "output": None,
+        "-o --output": None,
         "-f --format": "nut",
         "-s --scale": None,
         "--size": None,

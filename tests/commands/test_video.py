@@ -29,6 +29,12 @@ def test_the_new_film_lies_next_to_the_old(film: Path, capsys: pytest.CaptureFix
     assert lines[2].startswith(f"{target}  12 frames, 0.5 s, ")
 
 
+def test_the_new_film_is_named_as_other_commands_name_results(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new.mp4"
+    assert main(["video", str(film), "-o", str(target), "--preset", "ultrafast"]) == 0
+    assert len(frames_of(target)) == 12
+
+
 def test_json(film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "new.mp4"
     assert main(["video", str(film), str(target), "-s", "3", "--json", "--preset", "ultrafast"]) == 0
@@ -84,6 +90,7 @@ def test_a_second_preview_replaces_the_first_if_that_is_asked_for(
         (["--preview", "3", "--duration", "4"], 2, "give one of them"),
         (["-s", "2", "--size", "100x"], 2, "give one of them"),
         (["--codec", "ffv1", "--crf", "3"], 2, "ffv1 has no --crf"),
+        (["new.mkv", "-o", "other.mkv"], 2, "two names for the new film, new.mkv and other.mkv; give one"),
         (["--start", "1:00:00"], 2, "film.mkv: lasts 0.5 s; check --start"),
     ],
 )

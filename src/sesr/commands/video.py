@@ -44,6 +44,7 @@ def add_video(commands: "Commands") -> None:
         metavar="OUT",
         help="the new film, an .mkv, .mp4, .mov or .webm, or - for stdout (default: name_x2 with the suffix of IN)",
     )
+    parser.add_argument("-o", "--output", dest="named_output", metavar="OUT", help="the same, as other commands take it")
     parser.add_argument(
         "-f", "--format", choices=("nut", "y4m"), default="nut", help="container for stdout (default: %(default)s)"
     )
@@ -127,8 +128,11 @@ def _video(arguments: Arguments) -> int:
 
     check_installed()
     settings = _settings(arguments)
+    if arguments.output and arguments.named_output:
+        raise UsageError(f"two names for the new film, {arguments.output} and {arguments.named_output}; give one")
+    named = arguments.output or arguments.named_output
     with quiet_libraries():
-        source, target = arguments.input, arguments.output or _default_target(arguments.input, settings, arguments)
+        source, target = arguments.input, named or _default_target(arguments.input, settings, arguments)
         with reporter(source, target, arguments.json) as report:
             _check_streams(source, target)
             return _enlarge(source, target, settings, arguments, report)

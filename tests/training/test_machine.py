@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import platform
 import shutil
 import subprocess
 import sys
@@ -32,12 +33,20 @@ def test_missing_compilers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bfloat16_is_asked_for_on_processors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PyTorch without oneDNN, or with another name for the question, has none."""
+    """On x86 its instructions count too. A PyTorch without oneDNN, or with another name for the question, has none."""
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert has_bfloat16(gpu)
-    for answer in (True, False):
-        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=answer: answer)
-        assert has_bfloat16(cpu) == answer
+    for machine, known, instructions, expected in (
+        ("x86_64", True, True, True),
+        ("AMD64", True, False, False),
+        ("x86_64", False, True, False),
+        ("aarch64", True, False, True),
+        ("aarch64", False, False, False),
+    ):
+        monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda known=known: known)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda found=instructions: found)
+        assert has_bfloat16(cpu) == expected
     monkeypatch.setattr(torch.ops, "mkldnn", object())
     assert not has_bfloat16(cpu)
 

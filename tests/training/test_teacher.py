@@ -19,7 +19,7 @@ from sesr.data.settings import DataRecipe
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation, SESRConfig
-from sesr.training.answers import by_engine, mean_answer
+from sesr.training.answers import by_engine, by_torch, mean_answer
 from sesr.training.recipe import TrainingRecipe
 from sesr.training.teacher import load_teacher, teach
 
@@ -121,6 +121,7 @@ def test_floats_take_the_place_of_bfloat16_where_the_processor_has_none(
     exact = teach(given, network, TrainingRecipe(), CPU, tmp_path).hr
     for recipe in (TrainingRecipe(precision="bfloat16"), TrainingRecipe(teacher="t", teacher_precision="bfloat16")):
         assert torch.equal(teach(given, network, recipe, CPU, tmp_path).hr, exact)
+    assert torch.equal(teach(given, network, TrainingRecipe(precision="tf32"), CPU, tmp_path).hr, exact)
     assert len(list((tmp_path / "planes").glob("*.safetensors"))) == 1
 
 
@@ -130,7 +131,7 @@ def test_floats_take_the_place_of_bfloat16_where_the_processor_has_none(
 def test_the_engine_answers_as_pytorch_does(
     scale: Literal[2, 3, 4], input_residual: bool, activation: Activation
 ) -> None:
-    """Within a third of a step of the cache, with large weights; and beyond black and white too."""
+    """Within a third of a step of the cache, with large weights; beyond black and white too, one picture at a time."""
     torch.manual_seed(7)
     config = SESRConfig(m=2, f=6, feature_size=8, scale=scale, input_residual=input_residual, activation=activation)
     network = SESR.from_config(config).collapse().train()
@@ -139,6 +140,9 @@ def test_the_engine_answers_as_pytorch_does(
         network.tail.weight *= 3
         wanted = network(luma)
         answer = by_engine(network)(luma)
+        torch.testing.assert_close(by_torch(network, bfloat16=False)(luma), wanted, rtol=0, atol=1e-6)
+        with pytest.raises(ValueError, match="too many values"):
+            by_engine(network)(torch.cat([luma, luma]))
     assert wanted.min() < 0 or wanted.max() > 1
     torch.testing.assert_close(answer, wanted, rtol=0, atol=0.33 / FINE / 255)
 
@@ -177,7 +181,9 @@ def test_answers_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert times(given, network, plain) == 0
 
 
-def test_answers_to_pictures_of_another_set_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_to_pictures_of_another_set_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where teacher, LR and the meaning of gray values are the same; they are those that the teacher would give."""
     given, network = planes(), teacher()
     first = int(SIZES[0].prod())
@@ -201,6 +207,21 @@ def test_answers_to_pictures_of_another_set_are_shared(tmp_path: Path, monkeypat
     monkeypatch.setattr("sesr.training.teacher.mean_answer", counted)
     assert torch.equal(teach(larger, network, TrainingRecipe(), CPU, tmp_path).hr, wanted)
     assert asked == [(5, 10)]
+
+    # a damaged file of another set is passed over without a word, and one that has all is the last to be read
+    (tmp_path / "planes" / f"{next((tmp_path / 'planes').glob('*.safetensors')).name[:16]}-0.safetensors").touch()
+    capsys.readouterr()
+    part = dataclasses.replace(
+        given,
+        hr=given.hr[: 4 * first],
+        lr=given.lr[:first],
+        sizes=SIZES[:1],
+        limited=given.limited[:1],
+        names=given.names[:1],
+    )
+    assert torch.equal(teach(part, network, TrainingRecipe(), CPU, tmp_path).hr, wanted[-4 * first :])
+    assert asked == [(5, 10)]
+    assert "damaged" not in capsys.readouterr().out
 
     other = dataclasses.replace(larger, limited=np.array([True, False, False]))
     assert torch.equal(

@@ -44,7 +44,7 @@ def add_video(commands: "Commands") -> None:
         metavar="OUT",
         help="the new film, an .mkv, .mp4, .mov or .webm, or - for stdout (default: name_x2 with the suffix of IN)",
     )
-    parser.add_argument("-o", "--output", dest="named_output", metavar="OUT", help="the same, as other commands take it")
+    parser.add_argument("-o", "--output", dest="named_output", metavar="OUT", help="OUT, named as in other commands")
     parser.add_argument(
         "-f", "--format", choices=("nut", "y4m"), default="nut", help="container for stdout (default: %(default)s)"
     )

@@ -97,9 +97,9 @@ def cached_planes(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = F
         return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
 
 
-def stored_planes(path: Path, *, quiet: bool = False) -> LumaPlanes | None:
-    """Return the planes in a cache file. None if it is missing, and, after a line that says so, if it is damaged."""
-    stored = _read(path, quiet)
+def stored_planes(path: Path) -> LumaPlanes | None:
+    """Return the planes in a cache file; None if it is missing or damaged."""
+    stored = _read(path, quiet=True)
     return stored.planes if stored else None
 
 

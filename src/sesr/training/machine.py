@@ -4,11 +4,14 @@ import contextlib
 import ctypes
 import gc
 import importlib.util
+import platform
 import shutil
 import sys
 from typing import Any
 
 import torch
+
+_X86 = ("x86_64", "AMD64")
 
 
 def missing_compiler(device: torch.device) -> str | None:
@@ -21,13 +24,15 @@ def missing_compiler(device: torch.device) -> str | None:
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether convolutions in bfloat16 are of use on a device.
 
-    On processors PyTorch leaves them to oneDNN. Where that has no instructions for them, as with AVX2 alone, they run
-    in plain loops: a step of M5 takes twenty times as long as in floats.
+    On processors PyTorch leaves them to oneDNN. Where that does not have them, as with AVX2 alone, they run in plain
+    loops: a step of M5 takes twenty times as long as in floats. With AVX-512 alone oneDNN imitates them in floats.
+    False where PyTorch does not say.
     """
     if device.type != "cpu":
         return True
     try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        known = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return known and (platform.machine() not in _X86 or bool(torch.cpu._is_avx512_bf16_supported()))
     except (AttributeError, RuntimeError):  # built without oneDNN, or a PyTorch that asks in another way
         return False
 

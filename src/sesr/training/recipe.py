@@ -70,7 +70,8 @@ class TrainingRecipe:
         quant_a: trains for features of 8 bits; with both, the run's network is int8.
         form: which of the equal ways the blocks compute while training.
         precision: ``float32``; ``tf32``, which rounds the inputs of convolutions to 11 bits on GPUs that have it; or
-            ``bfloat16`` for features and convolutions. Weights, their collapse and the loss are float32 always.
+            ``bfloat16`` for features and convolutions, or floats on a processor without it. Weights, their collapse and
+            the loss are float32 always.
         init_from: a network to start from: its name (``m5`` for x2, ``m5_x4`` for x4), its `.safetensors`, or a
             finished run's folder; nothing draws fresh weights. If the network has another scale, all but the last block
             is taken. For the first stage alone.
@@ -78,8 +79,9 @@ class TrainingRecipe:
             network's name, its `.safetensors`, or a finished run's folder; nothing learns from HR alone. It sees LR as
             the learner does: if LR is degraded, name a teacher for such pictures.
         teacher_share: share of the answers in the targets, above 0; the rest is HR.
-        teacher_precision: ``bfloat16`` for a teacher that answers in it, whatever the learner computes in; nothing is
-            the learner's `precision`. Stages of one teacher and precision share its answers in the cache.
+        teacher_precision: ``bfloat16`` for a teacher that answers in it, where the processor has it, whatever the
+            learner computes in; nothing is the learner's `precision`. Stages of one teacher and precision share its
+            answers in the cache.
         validate_every: steps between validations; 0 validates after each epoch.
         checkpoint_minutes: minutes between checkpoints.
     """

@@ -159,8 +159,11 @@ class StageRun:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
         asked = self.recipe.training.precision, self.recipe.training.teacher_precision
-        if "bfloat16" in asked and not has_bfloat16(self.processes.device):
-            self._say("this processor has no instructions for bfloat16: floats take its place")
+        if "bfloat16" in asked:
+            fast = has_bfloat16(self.processes.device)
+            self.processes.agree("support of bfloat16 (--precision float32 does without)", fast)
+            if not fast:
+                self._say("this processor has no fast bfloat16: floats take its place")
         if self.stage.initial is not None:
             if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
                 start_from(learner.network, self.stage.initial)

@@ -21,6 +21,7 @@ import hashlib
 import itertools
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -42,6 +43,9 @@ FORMAT = 2
 """To be raised whenever the same teacher would give other answers, or their file would hold other entries."""
 
 _AT_ONCE = 2**24
+
+_Picture = tuple[bytes, int, int, bool]
+"""What tells a picture from others: a hash of its LR, height and width, the meaning of its gray values."""
 
 
 def load_teacher(path: Path, scale: int) -> CollapsedSESR:
@@ -70,30 +74,34 @@ def teach(
 
     Args:
         planes: a training set.
-        teacher: a network of the same scale; it is moved to the device.
+        teacher: a network of the same scale; PyTorch may move it to the device, and order its weights anew.
         recipe: its `teacher_share`, `teacher_precision` and `precision`.
         device: device that the teacher runs on.
         cache: folder to keep the answers in for the next time; None keeps nothing.
         quiet: print nothing; for all but the first of several processes.
     """
-    precision = recipe.teacher_precision or recipe.precision
-    bfloat16 = precision == "bfloat16" and has_bfloat16(device)
-    if precision == "bfloat16" and not bfloat16:
-        precision = "float32"
-
+    precision = _precision(recipe, device)
     path = None if cache is None else cache / "planes" / _file_name(planes, teacher, precision)
     largest = 2 * planes.scale**2 * int(planes.sizes.prod(axis=1).max())
 
     def make() -> LumaPlanes:
         with Journal(None if path is None else path.with_suffix(".journal"), largest, quiet=quiet) as journal:
-            own = device.type == "cpu" and not bfloat16
-            answering = by_engine(teacher) if own else by_torch(teacher, device, bfloat16=bfloat16)
-            hr = _answers(planes, answering, journal, () if path is None else _siblings(path), quiet=quiet)
+            own = device.type == "cpu" and precision == "float32"
+            answering = by_engine(teacher) if own else by_torch(teacher.to(device), bfloat16=precision == "bfloat16")
+            hr = _answers(planes, answering, device, journal, () if path is None else _siblings(path), quiet=quiet)
             journal.remove()  # before the answers are stored, so that both need no room at once
         return dataclasses.replace(planes, hr=hr)
 
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
     return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
+
+
+def _precision(recipe: TrainingRecipe, device: torch.device) -> str:
+    """Return what the teacher computes in on a device."""
+    asked = recipe.teacher_precision or recipe.precision
+    if device.type == "cpu" and not (asked == "bfloat16" and has_bfloat16(device)):
+        return "float32"
+    return asked
 
 
 def identity(teacher: CollapsedSESR) -> int:
@@ -113,20 +121,24 @@ def _file_name(planes: LumaPlanes, teacher: CollapsedSESR, precision: str) -> st
 
 
 def _siblings(path: Path) -> list[Path]:
-    """Return the same teacher's answers to other sets."""
-    return sorted(path.parent.glob(f"{path.name.split('-')[0]}-*.safetensors"))
+    """Return the files of the same teacher's answers to other sets."""
+    return [other for other in sorted(path.parent.glob(f"{path.name.split('-')[0]}-*.safetensors")) if other != path]
 
 
 @torch.inference_mode()
 def _answers(
-    planes: LumaPlanes, teacher: Answering, journal: Journal, other_sets: Sequence[Path], *, quiet: bool
+    planes: LumaPlanes,
+    teacher: Answering,
+    device: torch.device,
+    journal: Journal,
+    other_sets: Sequence[Path],
+    *,
+    quiet: bool,
 ) -> Tensor:
     """Return the answers to all LR planes, end to end, as int16 in steps of 1 / `FINE` gray level."""
     answers = torch.empty(planes.hr.numel(), dtype=torch.int16)
     small, places = _places(planes), _places(planes, planes.scale**2)
-    missing = _without_kept(answers, places, journal)
-    for path in other_sets if missing else ():
-        missing = _without_shared(answers, places, planes, missing, stored_planes(path, quiet=quiet))
+    missing = _without_shared(answers, places, planes, _without_kept(answers, places, journal), other_sets)
     if not quiet:
         kept = len(places) - len(missing)
         tqdm.write("asking the teacher, once for these pictures" + (f"; answered already: {kept:,}" if kept else ""))
@@ -135,7 +147,7 @@ def _answers(
         height, width = planes.sizes[number].tolist()
         gain, black = luma_scale(bool(planes.limited[number]))
         lr = planes.lr[small[number]].view(1, 1, height, width)
-        luma = mean_answer(teacher, lr.float().mul(gain).add(black).div(255))
+        luma = mean_answer(teacher, lr.to(device).float().mul(gain).add(black).div(255))
         gray = luma.mul(255).sub(black).div(gain)
         fine = gray.mul(FINE).round().clamp(-(2**15), 2**15 - 1).short().flatten().cpu()
         answers[places[number]] = fine
@@ -154,17 +166,22 @@ def _without_kept(answers: Tensor, places: list[slice], journal: Journal) -> lis
 
 
 def _without_shared(
-    answers: Tensor, places: list[slice], planes: LumaPlanes, missing: list[int], other: LumaPlanes | None
+    answers: Tensor, places: list[slice], planes: LumaPlanes, missing: list[int], other_sets: Sequence[Path]
 ) -> list[int]:
-    """Fill in the answers to pictures that another set has too. Return the numbers of those that still lack one."""
-    if other is None:
-        return missing
-    found = dict(zip(_pictures(other), _places(other, other.scale**2), strict=True))
-    pictures = list(_pictures(planes))
-    for number in missing:
-        if pictures[number] in found:
-            answers[places[number]] = other.hr[found[pictures[number]]]
-    return [number for number in missing if pictures[number] not in found]
+    """Fill in the answers to pictures that other sets have too. Return the numbers of those that still lack one."""
+    wanted: dict[_Picture, list[int]] = defaultdict(list)
+    if missing and other_sets:
+        pictures = list(_pictures(planes))
+        for number in missing:
+            wanted[pictures[number]].append(number)
+    for path in other_sets:
+        other = stored_planes(path) if wanted else None
+        if other is None:
+            continue
+        for picture, place in zip(_pictures(other), _places(other, other.scale**2), strict=True):
+            for number in wanted.pop(picture, ()):
+                answers[places[number]] = other.hr[place]
+    return sorted(itertools.chain(*wanted.values())) if other_sets else missing
 
 
 def _places(planes: LumaPlanes, area: int = 1) -> list[slice]:
@@ -173,8 +190,8 @@ def _places(planes: LumaPlanes, area: int = 1) -> list[slice]:
     return [slice(start, end) for start, end in itertools.pairwise([0, *ends])]
 
 
-def _pictures(planes: LumaPlanes) -> Iterator[tuple[bytes, int, int, bool]]:
-    """Yield what tells each picture from others: a hash of its LR, its size and the meaning of its gray values."""
+def _pictures(planes: LumaPlanes) -> Iterator[_Picture]:
+    """Yield what tells each picture from others."""
     for place, (height, width), limited in zip(_places(planes), planes.sizes.tolist(), planes.limited, strict=True):
         yield hashlib.sha256(planes.lr[place].numpy().data).digest(), height, width, bool(limited)
 

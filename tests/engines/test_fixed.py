@@ -195,7 +195,7 @@ def test_shipped_networks_stay_near(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_networks_take_fixed_point(path: Path) -> None:
-    assert fix_network(load_checkpoint(path)).overshoot < DARK / 2
+    assert fix_network(load_checkpoint(path)).overshoot < 0.9 * DARK
 
 
 @pytest.mark.parametrize("layer", [0, 1])

@@ -114,7 +114,8 @@ class TestInt8:
         last = f"body.{network.config.m - 1}.q"
         part = onnx.utils.Extractor(model).extract_model([last, "head.q"], ["total.q"])
         session = onnxruntime.InferenceSession(part.SerializeToString())
-        pairs = [axis.reshape(1, 16, 64, 64).astype(np.uint8) for axis in np.meshgrid(np.arange(256), np.arange(256))]
+        shape = 1, network.config.f, 64, 1024 // network.config.f
+        pairs = [axis.reshape(shape).astype(np.uint8) for axis in np.meshgrid(np.arange(256), np.arange(256))]
         (found,) = session.run(None, dict(zip((last, "head.q"), pairs, strict=True)))
         left, right = (plane.astype(np.int32) - 128 for plane in pairs)
         expected = add(left, network.body[-1].output, right, network.head.output, network.residual_sum)

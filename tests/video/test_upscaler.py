@@ -36,7 +36,8 @@ def shipped(name: str, scale: int) -> NativeEngine:
 
 @cache
 def loaded(scale: float, model: str) -> VideoUpscaler:
-    return VideoUpscaler(PlaneFormat(8, 8), scale, model=model)
+    int8 = False if model == "xl" else None
+    return VideoUpscaler(PlaneFormat(8, 8), scale, model=model, int8=int8)
 
 
 def upscaler_of(form: PlaneFormat, scale: float, model: str = "m5") -> VideoUpscaler:

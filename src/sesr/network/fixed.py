@@ -20,10 +20,10 @@ after PReLU, so that rounding cannot wrap around, even in a channel that the dra
 
 **Dark channels.** A channel may stay dark over the drawn picture and fire on another one, so that its largest feature
 says nothing. The conversion knows how large it can become after PReLU whatever its inputs are. In shipped networks that
-is a dozen times the largest feature in most channels, and 424 times in the most extreme, since no picture makes all
-inputs extreme at once. A channel that can become more than `DARK` times as large counts as dark, and holds as much as
-the layer's largest channel. Where that is still less than a share of 1 / `DARK` (the *overshoot*), the engine keeps to
-floats unless it is told not to.
+is one or two dozen times the largest feature in most channels, and 3,336 times in the most extreme, since no picture
+makes all inputs extreme at once. A channel that can become more than `DARK` times as large counts as dark, and holds as
+much as the layer's largest channel. Where that is still less than a share of 1 / `DARK` (the *overshoot*), the engine
+keeps to floats unless it is told not to.
 
 `run_fixed` is the definition in NumPy, which the engine equals in every bit on every processor. The conversion itself
 may differ in a last bit from machine to machine, since NumPy adds in an order of its own.

@@ -217,3 +217,11 @@ def test_listing_is_light() -> None:
     script = "import sys; from sesr.network.zoo import list_networks; list_networks(); print('openvino' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("name", ["m3", "m5", "m7", "m11", "xl"])
+def test_every_network_has_one_in_int8(name: str, scale: int) -> None:
+    shipped = {(network.name, network.config.scale): network for network in list_networks()}
+    assert shipped[f"{name}-int8", scale].int8
+    assert shipped[f"{name}-int8", scale].tflite is not None

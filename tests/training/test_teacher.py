@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import torch
 
 import sesr
+from sesr.data.cache import stored_planes
 from sesr.data.crops import CropSampler
 from sesr.data.planes import FINE, LumaPlanes
 from sesr.data.settings import DataRecipe
@@ -208,7 +209,14 @@ def test_answers_to_pictures_of_another_set_are_shared(
     assert torch.equal(teach(larger, network, TrainingRecipe(), CPU, tmp_path).hr, wanted)
     assert asked == [(5, 10)]
 
-    # a damaged file of another set is passed over without a word, and one that has all is the last to be read
+    # of three other sets, a damaged one is passed over without a word, and one that has all is the last to be read
+    read: list[Path] = []
+
+    def noted(path: Path) -> LumaPlanes | None:
+        read.append(path)
+        return stored_planes(path)
+
+    monkeypatch.setattr("sesr.training.teacher.stored_planes", noted)
     (tmp_path / "planes" / f"{next((tmp_path / 'planes').glob('*.safetensors')).name[:16]}-0.safetensors").touch()
     capsys.readouterr()
     part = dataclasses.replace(
@@ -222,6 +230,7 @@ def test_answers_to_pictures_of_another_set_are_shared(
     assert torch.equal(teach(part, network, TrainingRecipe(), CPU, tmp_path).hr, wanted[-4 * first :])
     assert asked == [(5, 10)]
     assert "damaged" not in capsys.readouterr().out
+    assert len(read) == 2
 
     other = dataclasses.replace(larger, limited=np.array([True, False, False]))
     assert torch.equal(

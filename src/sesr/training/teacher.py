@@ -169,19 +169,22 @@ def _without_shared(
     answers: Tensor, places: list[slice], planes: LumaPlanes, missing: list[int], other_sets: Sequence[Path]
 ) -> list[int]:
     """Fill in the answers to pictures that other sets have too. Return the numbers of those that still lack one."""
+    if not missing or not other_sets:
+        return missing
+    pictures = list(_pictures(planes))
     wanted: dict[_Picture, list[int]] = defaultdict(list)
-    if missing and other_sets:
-        pictures = list(_pictures(planes))
-        for number in missing:
-            wanted[pictures[number]].append(number)
+    for number in missing:
+        wanted[pictures[number]].append(number)
     for path in other_sets:
-        other = stored_planes(path) if wanted else None
+        if not wanted:
+            break
+        other = stored_planes(path)
         if other is None:
             continue
         for picture, place in zip(_pictures(other), _places(other, other.scale**2), strict=True):
             for number in wanted.pop(picture, ()):
                 answers[places[number]] = other.hr[place]
-    return sorted(itertools.chain(*wanted.values())) if other_sets else missing
+    return sorted(itertools.chain(*wanted.values()))
 
 
 def _places(planes: LumaPlanes, area: int = 1) -> list[slice]:

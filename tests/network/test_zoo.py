@@ -222,6 +222,6 @@ def test_listing_is_light() -> None:
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("name", ["m3", "m5", "m7", "m11", "xl"])
 def test_every_network_has_one_in_int8(name: str, scale: int) -> None:
-    shipped = {(network.name, network.config.scale): network for network in list_networks()}
-    assert shipped[f"{name}-int8", scale].int8
-    assert shipped[f"{name}-int8", scale].tflite is not None
+    network = find_network(resolve(name, int8=True), scale)
+    assert (network.name, network.int8) == (f"{name}-int8", True)
+    assert network.tflite is not None

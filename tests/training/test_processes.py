@@ -136,6 +136,27 @@ def test_one_process_that_fails_ends_all_with_a_line_each(tmp_path: Path, pictur
     assert done.stderr.count("Traceback") == done.stderr.count("ChildFailedError:")  # torchrun's own
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["precision", "teacher_precision"])
+def test_processors_that_differ_in_bfloat16(
+    setting: str, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients in bfloat16 and in floats are not mixed: the second process refuses, and names the setting."""
+    only_the_first = "import sesr.training.machine as m\nm.has_bfloat16 = lambda device: os.environ['RANK'] == '0'"
+    (tmp_path / "sitecustomize.py").write_text(f"import os\nif 'RANK' in os.environ:\n    exec({only_the_first!r})")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    monkeypatch.setenv("PYTHONPATH", path)
+    (tmp_path / "tiny.toml").write_text(
+        RECIPE.replace("batch = 6", f'batch = 6\nteacher = "m5"\n{setting} = "bfloat16"')
+    )
+    arguments = ["--data", str(pictures), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    done = torchrun(2, "train", str(tmp_path / "tiny.toml"), *arguments)
+    assert done.returncode != 0
+    message = "process 1 of 2 has other support of bfloat16 than the first; without it they can train together"
+    assert f"{message}: in the recipe take {setting} out" in done.stderr
+    assert not (tmp_path / "run" / "sesr_tiny_x2.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [

@@ -58,7 +58,7 @@ class Processes:
                 for tensor in tensors:
                     distributed.broadcast(tensor, 0)
 
-    def agree(self, what: str, value: object) -> None:
+    def agree(self, what: str, value: object, remedy: str = "give all the same") -> None:
         """Raise `TrainingError` if the value, called `what` in the message, differs from the first process's."""
         if self.ranks == 1:
             return
@@ -66,9 +66,7 @@ class Processes:
         with _reporting_lost_peers():
             distributed.broadcast_object_list(first, 0, device=self.device)
         if first[0] != value:
-            raise TrainingError(
-                f"process {self.rank} of {self.ranks} has other {what} than the first; give all the same"
-            )
+            raise TrainingError(f"process {self.rank} of {self.ranks} has other {what} than the first; {remedy}")
 
     def wait(self) -> None:
         """Wait until all processes are here."""

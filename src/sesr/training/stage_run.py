@@ -158,12 +158,7 @@ class StageRun:
     def make_learner(self) -> Learner:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
-        asked = self.recipe.training.precision, self.recipe.training.teacher_precision
-        if "bfloat16" in asked:
-            fast = has_bfloat16(self.processes.device)
-            self.processes.agree("support of bfloat16 (--precision float32 does without)", fast)
-            if not fast:
-                self._say("this processor has no fast bfloat16: floats take its place")
+        self._look_for_bfloat16()
         if self.stage.initial is not None:
             if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
                 start_from(learner.network, self.stage.initial)
@@ -173,6 +168,18 @@ class StageRun:
         elif self.stage.saved is None:
             self._say("starting from nothing: fresh weights")
         return learner
+
+    def _look_for_bfloat16(self) -> None:
+        """Say it if the recipe asks for bfloat16 in vain. Raises `TrainingError` if processes differ in having it."""
+        asked = {name: getattr(self.recipe.training, name) for name in ("precision", "teacher_precision")}
+        settings = [name for name, value in asked.items() if value == "bfloat16"]
+        if not settings:
+            return
+        fast = has_bfloat16(self.processes.device)
+        remedy = "without it they can train together: in the recipe take {} out".format(" and ".join(settings))
+        self.processes.agree("support of bfloat16", fast, remedy)
+        if not fast:
+            self._say("this processor has no fast bfloat16: floats take its place")
 
     def read_validation(self) -> dict[str, Validation]:
         """Read the sets of pictures to measure with, by their names; only the first process does."""

@@ -210,17 +210,21 @@ def test_photo_is_cached_apart_from_exact_lr(tmp_path: Path) -> None:
         assert not torch.equal(clean.lr, degraded.lr)
 
 
-def test_of_two_that_want_the_same_planes_one_makes_them(folder: Path, tmp_path: Path) -> None:
-    planes, made = load_planes(folder, 2, CROP), []
+@pytest.mark.parametrize("damaged", [False, True])
+def test_of_two_that_want_the_same_planes_one_makes_them(folder: Path, tmp_path: Path, damaged: bool) -> None:
+    planes, made, path = load_planes(folder, 2, CROP), [], tmp_path / "cache" / "answers.safetensors"
+    if damaged:
+        path.parent.mkdir()
+        path.write_bytes(b"damaged")
 
     def make() -> LumaPlanes:
         made.append(threading.get_ident())
-        waiting.wait(0.5)  # long enough for the other to find the file missing too
+        waiting.wait(0.5)  # long enough for the other to find the file missing or damaged too
         return planes
 
     waiting = threading.Event()
     with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(lambda _: cached_planes(tmp_path / "cache" / "answers.safetensors", make), range(2)))
+        found = list(threads.map(lambda _: cached_planes(path, make), range(2)))
     assert len(made) == 1
     assert all(same(each, planes) for each in found)
 

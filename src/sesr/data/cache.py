@@ -92,9 +92,12 @@ def cached_planes(path: Path, make: Callable[[], LumaPlanes], *, quiet: bool = F
 
     Of several processes that want the same file, one makes it and the others wait.
     """
-    with _holding_lock(path, quiet) if not path.is_file() else contextlib.nullcontext():
-        stored = _read(path, quiet)
-        return stored.planes if stored else _stored(path, ReadPlanes(make(), []), quiet)
+    stored = _read(path, quiet)
+    if stored:
+        return stored.planes
+    with _holding_lock(path, quiet):
+        meanwhile = stored_planes(path)  # by another process, which held the lock
+        return _stored(path, ReadPlanes(make(), []), quiet) if meanwhile is None else meanwhile
 
 
 def stored_planes(path: Path) -> LumaPlanes | None:

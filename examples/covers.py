@@ -65,9 +65,9 @@ class Cover:
         """Draw one gray level, or a smooth change between two: along a line, or away from a point, as on a ball."""
         first, second = self.chance.choice([0, 20, 255, 255, self._gray(), self._gray()]), self._gray()
         angle, kind = self.chance.uniform(0, 2 * math.pi), self.chance.random()
-        rows, columns = np.mgrid[0:LARGE, 0:LARGE].astype(np.float32) / LARGE
         if kind < 0.5:
             return np.full((LARGE, LARGE), first, np.float32)
+        rows, columns = (axis / LARGE for axis in _axes())
         if kind < 0.8:
             share = (columns - 0.5) * math.cos(angle) + (rows - 0.5) * math.sin(angle) + 0.5
         else:
@@ -91,6 +91,12 @@ class Cover:
         """Return the cover at its own size."""
         small = Image.Resampling.BOX if self.chance.random() < 0.5 else Image.Resampling.LANCZOS
         return self.image.resize((SIDE, SIDE), small)
+
+
+def _axes() -> tuple[Shades, Shades]:
+    """Return the numbers of all rows, as a column, and of all columns, as a row."""
+    numbers = np.arange(LARGE, dtype=np.float32)
+    return numbers[:, None], numbers
 
 
 def _mask() -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -183,7 +189,7 @@ def stripes(cover: Cover) -> Image.Image:
     """Draw lines side by side, turned by any angle and cut off by a circle."""
     chance = cover.chance
     pitch, angle = chance.uniform(3, 24) * FINE, chance.uniform(0, math.pi)
-    rows, columns = np.mgrid[0:LARGE, 0:LARGE].astype(np.float32)
+    rows, columns = _axes()
     across = columns * math.cos(angle) + rows * math.sin(angle)
     x, y, radius = chance.random() * LARGE, chance.random() * LARGE, chance.uniform(0.05, 0.25) * LARGE
     inside = (across % pitch < pitch * chance.uniform(0.2, 0.6)) & (np.hypot(columns - x, rows - y) < radius)

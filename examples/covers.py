@@ -13,7 +13,7 @@ A cover is drawn three times as large and made smaller, so that edges are soft.
 import argparse
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib as mpl
@@ -67,9 +67,9 @@ class Cover:
         angle, kind = self.chance.uniform(0, 2 * math.pi), self.chance.random()
         if kind < 0.5:
             return np.full((LARGE, LARGE), first, np.float32)
-        rows, columns = (axis / LARGE for axis in _axes())
+        rows, columns = (share / LARGE for share in _axes())
         if kind < 0.8:
-            share = (columns - 0.5) * math.cos(angle) + (rows - 0.5) * math.sin(angle) + 0.5
+            share: NDArray[np.floating] = (columns - 0.5) * math.cos(angle) + (rows - 0.5) * math.sin(angle) + 0.5
         else:
             x, y = self.chance.random(), self.chance.random()
             share = np.hypot(columns - x, rows - y) / self.chance.uniform(0.2, 0.8)
@@ -93,10 +93,11 @@ class Cover:
         return self.image.resize((SIDE, SIDE), small)
 
 
-def _axes() -> tuple[Shades, Shades]:
-    """Return the numbers of all rows, as a column, and of all columns, as a row."""
+def _axes() -> Iterator[Shades]:
+    """Yield the numbers of all rows, as a column, and of all columns, as a row."""
     numbers = np.arange(LARGE, dtype=np.float32)
-    return numbers[:, None], numbers
+    yield numbers[:, None]
+    yield numbers
 
 
 def _mask() -> tuple[Image.Image, ImageDraw.ImageDraw]:

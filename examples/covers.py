@@ -13,7 +13,7 @@ A cover is drawn three times as large and made smaller, so that edges are soft.
 import argparse
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -67,7 +67,7 @@ class Cover:
         angle, kind = self.chance.uniform(0, 2 * math.pi), self.chance.random()
         if kind < 0.5:
             return np.full((LARGE, LARGE), first, np.float32)
-        rows, columns = (share / LARGE for share in _axes())
+        rows, columns = (numbers / LARGE for numbers in _axes())
         if kind < 0.8:
             share: NDArray[np.floating] = (columns - 0.5) * math.cos(angle) + (rows - 0.5) * math.sin(angle) + 0.5
         else:
@@ -93,11 +93,10 @@ class Cover:
         return self.image.resize((SIDE, SIDE), small)
 
 
-def _axes() -> Iterator[Shades]:
-    """Yield the numbers of all rows, as a column, and of all columns, as a row."""
+def _axes() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the numbers of all rows, as a column, and of all columns, as a row."""
     numbers = np.arange(LARGE, dtype=np.float32)
-    yield numbers[:, None]
-    yield numbers
+    return numbers[:, None], numbers
 
 
 def _mask() -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -12,7 +12,7 @@ Between the marks stands what the function of that name returns, in `PARTS` here
 which also has a form for single figures. A figure with a unit outside such marks is a mistake. The few that no command
 measures say where they come from:
 
-    <!-- by hand: the wheel's size, by ls -->3 MB<!-- end -->
+    <!-- by hand: the wheel's size, by ls -->5.5 MB<!-- end -->
 
 ``--check`` writes nothing and fails where a page says something else. The paper's figures come from
 `sesr.evaluation.published`, as everywhere.

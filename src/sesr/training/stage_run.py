@@ -138,6 +138,9 @@ class StageRun:
     def _check_training(self) -> None:
         recipe, scale = self.recipe, self.recipe.network.scale
         share_of(recipe.training.batch, self.processes.rank, self.processes.ranks)
+        if self._asks_for_bfloat16():
+            fast = has_bfloat16(self.processes.device)
+            self.processes.agree("support of bfloat16", fast, self._without_bfloat16())
         self.teacher = self.load_teacher()
         self.sources.check(scale)
         if self.sources.data != DIV2K:  # which may not be downloaded yet
@@ -145,6 +148,17 @@ class StageRun:
         if recipe.training.optimizer == "gauss-newton":
             weights = sum(weight.numel() for weight in CollapsedSESR(recipe.network).parameters())
             expect_room(weights, whole_batches(recipe.training.curvature_crops), self.processes.device)
+
+    def _asks_for_bfloat16(self) -> bool:
+        return "bfloat16" in (self.recipe.training.precision, self.recipe.training.teacher_precision)
+
+    def _without_bfloat16(self) -> str:
+        """Return what to do where only some of the processors have bfloat16."""
+        if self.stage.saved:  # which has its recipe with it
+            return "go on with processors that are alike"
+        remedies = {"precision": "train with --precision float32", "teacher_precision": "take {} out of the recipe"}
+        asked = [name for name in remedies if getattr(self.recipe.training, name) == "bfloat16"]
+        return " and ".join(remedies[name].format(name) for name in asked)
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""
@@ -158,7 +172,8 @@ class StageRun:
     def make_learner(self) -> Learner:
         """Make the network and its optimizer, with the weights to start from."""
         learner = Learner(self.recipe, self.processes, compile_step=self.options.compile_step and self._can_compile())
-        self._look_for_bfloat16()
+        if self._asks_for_bfloat16() and not has_bfloat16(self.processes.device):
+            self._say("this processor has no fast bfloat16: floats take its place")
         if self.stage.initial is not None:
             if self.processes.first:  # a stage before this one may have left its files on the first's machine alone
                 start_from(learner.network, self.stage.initial)
@@ -168,18 +183,6 @@ class StageRun:
         elif self.stage.saved is None:
             self._say("starting from nothing: fresh weights")
         return learner
-
-    def _look_for_bfloat16(self) -> None:
-        """Say it if the recipe asks for bfloat16 in vain. Raises `TrainingError` if processes differ in having it."""
-        asked = {name: getattr(self.recipe.training, name) for name in ("precision", "teacher_precision")}
-        settings = [name for name, value in asked.items() if value == "bfloat16"]
-        if not settings:
-            return
-        fast = has_bfloat16(self.processes.device)
-        remedy = "without it they can train together: in the recipe take {} out".format(" and ".join(settings))
-        self.processes.agree("support of bfloat16", fast, remedy)
-        if not fast:
-            self._say("this processor has no fast bfloat16: floats take its place")
 
     def read_validation(self) -> dict[str, Validation]:
         """Read the sets of pictures to measure with, by their names; only the first process does."""

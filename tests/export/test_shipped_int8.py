@@ -1,7 +1,7 @@
 """The int8 networks in the package keep what is promised of them.
 
-LiteRT gives the reference's bits. OpenVINO, where the processor has VNNI, is three steps off at most for M11 x3 and x4 and XL x4
-and two for the others, with more than one in less than two pixels of 10,000.
+LiteRT gives the reference's bits. OpenVINO, where the processor has VNNI, is three steps off at most for M11 x3 and x4
+and for XL x4, and two for the others, with more than one in less than two pixels of 10,000.
 """
 
 from functools import lru_cache

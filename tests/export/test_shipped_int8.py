@@ -24,7 +24,8 @@ MOST_STEPS = {"sesr_m11-int8_x3": 3, "sesr_m11-int8_x4": 3, "sesr_xl-int8_x4": 3
 """Largest difference of OpenVINO; two for the others."""
 
 SHIPPED = [network for network in list_networks() if network.int8]
-PICTURES = [*drawn_pictures(), *drawn_pictures((240, 321)), *drawn_pictures((300, 190))]
+PICTURES = [*drawn_pictures(), *drawn_pictures((240, 321))[::2], *drawn_pictures((300, 190))[1::2]]
+"""Small ones, and each kind in one of two larger sizes: the reference takes minutes for more."""
 
 
 @lru_cache(maxsize=1)

@@ -156,9 +156,12 @@ class StageRun:
         """Return what to do where only some of the processors have bfloat16."""
         if self.stage.saved:  # which has its recipe with it
             return "go on with processors that are alike"
-        remedies = {"precision": "train with --precision float32", "teacher_precision": "take {} out of the recipe"}
-        asked = [name for name in remedies if getattr(self.recipe.training, name) == "bfloat16"]
-        return " and ".join(remedies[name].format(name) for name in asked)
+        remedies = {
+            "precision": "train with --precision float32",
+            "teacher_precision": "take teacher_precision out of the recipe",
+        }
+        training = self.recipe.training
+        return " and ".join(remedy for name, remedy in remedies.items() if getattr(training, name) == "bfloat16")
 
     def load_teacher(self) -> CollapsedSESR | None:
         """Load the recipe's teacher, if it has one."""

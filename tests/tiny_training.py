@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sesr.data.crops import Batch
 from sesr.data.settings import DataRecipe
 from sesr.network.variants import SESRConfig
 from sesr.training.learner import Learner
@@ -65,10 +66,10 @@ def train_until_killed(
     """Train, with validation, until a given step begins."""
     step = Learner.step
 
-    def dying(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    def dying(self: Learner, number: int, batch: Batch) -> torch.Tensor:
         if number == killed_at:
             raise Killed
-        return step(self, number, lr, hr)
+        return step(self, number, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "step", dying)

@@ -75,7 +75,7 @@ def test_every_crop_lies_somewhere_in_its_picture(tmp_path: Path, scale: int, sa
                 for way, pair in enumerate(pairs):
                     positions[pair] = (index, y, x, way)
     sampler = CropSampler(planes, DataRecipe(crop=6, **sampling), batch=500, seed=3)
-    lr, hr_batch = sampler(0)
+    lr, hr_batch, _ = sampler(0)
     assert lr.shape == (500, 1, 6, 6)
     assert hr_batch.shape == (500, 1, 6 * scale, 6 * scale)
     seen = {positions[low.numpy().tobytes(), high.numpy().tobytes()] for low, high in zip(lr, hr_batch, strict=True)}
@@ -94,7 +94,7 @@ def test_batches_by_pixels_never_change() -> None:
         23_999: "5a05c5ea6e329f20c5b09251abca3e88af9cb4f6ed2af52c5c58bc5f629b38cb",
     }
     for step, digest in expected.items():
-        lr, hr = sampler(step)
+        lr, hr, _ = sampler(step)
         assert hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest() == digest
     places = sampler.places(0)
     assert places.picture[:4].tolist() == [0, 1, 1, 1]
@@ -134,15 +134,15 @@ def test_uneven_shares_are_refused() -> None:
 
 def test_grey_ranges() -> None:
     white = np.full((20, 20), 255, np.uint8)
-    full, _ = CropSampler(planes_of(white), CROP, 1, 0)(0)
-    limited, _ = CropSampler(planes_of(white, limited=True), CROP, 1, 0)(0)
+    full = CropSampler(planes_of(white), CROP, 1, 0)(0).lr
+    limited = CropSampler(planes_of(white, limited=True), CROP, 1, 0)(0).lr
     assert full.numpy() == pytest.approx(235 / 255)
     assert limited.numpy() == pytest.approx(1.0)
 
 
 def test_pictures_are_drawn_in_proportion_to_their_positions() -> None:
     dark, light = np.zeros((2 * 13, 2 * 13), np.uint8), np.full((2 * 23, 2 * 23), 255, np.uint8)
-    lr, _ = CropSampler(planes_of(dark, light), DataRecipe(crop=8, sampling="pixels"), 4000, seed=0)(0)
+    lr = CropSampler(planes_of(dark, light), DataRecipe(crop=8, sampling="pixels"), 4000, seed=0)(0).lr
     share = float((lr.mean(dim=(1, 2, 3)) > 0.5).float().mean())
     assert share == pytest.approx(16**2 / (16**2 + 6**2), abs=0.02)
 
@@ -191,7 +191,7 @@ def test_weighted_batches_never_change() -> None:
     assert places.picture[:6].tolist() == [0, 1, 0, 1, 0, 0]
     assert places.y[:3].tolist() == [58, 41, 62]
     assert places.x[:3].tolist() == [14, 152, 36]
-    lr, hr = sampler(11_999)
+    lr, hr, _ = sampler(11_999)
     digest = hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest()
     assert digest == "552ab3bd5854cadf203261ce9d3ac94af3e2493b5c875402d02920ca68967466"
 

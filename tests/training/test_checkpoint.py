@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 import torch
 from tests.tiny_training import ALONE, RECIPE, with_training
 
+from sesr.data.crops import Batch
 from sesr.errors import TrainingError
 from sesr.training.checkpoint import RunProgress, load_run, restore_run, save_run
 from sesr.training.layout import CHECKPOINT
@@ -24,7 +25,7 @@ def learner(steps: int = 0, optimizer: str = "adam") -> Learner:
     """A learner that took some steps on noise."""
     made = Learner(with_training(optimizer=optimizer, warmup=0), ALONE, compile_step=False)
     for number in range(steps):
-        made.step(number, torch.full((2, 1, 8, 8), number / 9), torch.full((2, 1, 16, 16), 0.3))
+        made.step(number, Batch(torch.full((2, 1, 8, 8), number / 9), torch.full((2, 1, 16, 16), 0.3)))
     return made
 
 
@@ -38,8 +39,8 @@ def test_a_restored_learner_steps_as_the_saved_one(tmp_path: Path, optimizer: st
     assert (progress.step, [float(loss) for loss in progress.losses], progress.validation_psnr) == (3, [0.5], 31.5)
     assert parse_recipe(content["recipe"]) == saved.recipe
     assert Sources(**content["sources"]) == SOURCES
-    batch = torch.full((2, 1, 8, 8), 0.7), torch.full((2, 1, 16, 16), 0.2)
-    assert torch.equal(saved.step(3, *batch), other.step(3, *batch))
+    batch = Batch(torch.full((2, 1, 8, 8), 0.7), torch.full((2, 1, 16, 16), 0.2))
+    assert torch.equal(saved.step(3, batch), other.step(3, batch))
     for one, two in zip([*saved.parameters, *saved.mean], [*other.parameters, *other.mean], strict=True):
         assert torch.equal(one, two)
 

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 import torch
 from tests.tiny_training import ALONE, RECIPE, with_training
 
+from sesr.data.crops import Batch
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.training.learner import Learner, learning_rate
 from sesr.training.processes import Processes
@@ -29,7 +30,7 @@ def test_mean_is_the_running_mean() -> None:
     learner = Learner(with_training(ema=0.75), ALONE, compile_step=False)
     expected = [mean.clone() for mean in learner.mean]
     for number in range(3):
-        learner.step(number, torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16))
+        learner.step(number, Batch(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)))
         weights = [parameter.detach() for parameter in learner.parameters]
         kept = min(0.75, (1 + number) / (10 + number))
         expected = [kept * mean + (1 - kept) * now for mean, now in zip(expected, weights, strict=True)]
@@ -51,12 +52,12 @@ def test_all_forms_reach_the_same_weights(form: str) -> None:
     for learner in learners:
         learner.network.double()
         learner.mean = [mean.double() for mean in learner.mean]
-        learner.criterion = lambda prediction, hr: (prediction.double() - hr).abs().mean()
+        learner.criterion = lambda prediction, hr, _: (prediction.double() - hr).abs().mean()
     for number in range(20):
         torch.manual_seed(number)
         lr, hr = torch.rand(2, 1, 12, 12).double(), torch.rand(2, 1, 24, 24).double()
         for learner in learners:
-            learner.step(number, lr, hr)
+            learner.step(number, Batch(lr, hr))
     for one, other in zip(*(learner.parameters for learner in learners), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
 
@@ -76,7 +77,7 @@ def test_all_forms_reach_the_same_weights_within_rounding(form: str) -> None:
         torch.manual_seed(number)
         lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
         for learner in learners:
-            learner.step(number, lr, hr)
+            learner.step(number, Batch(lr, hr))
     one, other = (collapsed(learner).state_dict() for learner in learners)
     for name in start:
         assert float((one[name] - other[name]).abs().max()) < 0.01 * float((one[name] - start[name]).abs().max()), name
@@ -88,7 +89,7 @@ def test_compiled_step_computes_the_same() -> None:
     for number in range(3):
         torch.manual_seed(number)
         lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
-        losses = [float(learner.step(number, lr, hr)) for learner in learners]
+        losses = [float(learner.step(number, Batch(lr, hr))) for learner in learners]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
@@ -99,7 +100,7 @@ def test_losses_are_what_they_are_called() -> None:
         with torch.no_grad():
             error = (learner.network(lr) - hr).abs().pow(power)
             expected = error.mean((1, 2, 3)).pow(1 / root).mean()
-        assert float(learner.step(0, lr, hr)) == pytest.approx(float(expected), rel=1e-5)
+        assert float(learner.step(0, Batch(lr, hr))) == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize(("loss", "power"), [("log-l1", 1), ("log-l2", 2)])
@@ -110,11 +111,21 @@ def test_logarithms_of_crops_errors(loss: str, power: int) -> None:
     with torch.no_grad():
         errors = (learner.network(lr) - hr).abs().double().pow(power)
     expected = [math.log(float(error.mean()) + 1e-3**power) for error in errors]
-    assert float(learner.step(0, lr, hr)) == pytest.approx(sum(expected) / 2, rel=1e-5)
+    assert float(learner.step(0, Batch(lr, hr))) == pytest.approx(sum(expected) / 2, rel=1e-5)
     with torch.no_grad():
         exact = learner.network(lr)
-    assert float(learner.step(1, lr, exact)) == pytest.approx(power * math.log(1e-3), rel=1e-5)
+    assert float(learner.step(1, Batch(lr, exact))) == pytest.approx(power * math.log(1e-3), rel=1e-5)
     assert all(bool(parameter.isfinite().all()) for parameter in learner.parameters)
+
+
+def test_squared_errors_against_pictures() -> None:
+    """A teacher's error over a picture and a crop's error against its answer add up, then comes the logarithm."""
+    learner = Learner(with_training(loss="psnr", teacher="t"), ALONE, compile_step=False)
+    lr, hr, error = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16), torch.tensor([0.03, 2.0])
+    with torch.no_grad():
+        squares = (learner.network(lr) - hr).double().square().mean((1, 2, 3))
+    expected = (squares + error + 1e-6).log().mean()
+    assert float(learner.step(0, Batch(lr, hr, error))) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_gradients_keep_their_place() -> None:
@@ -122,7 +133,7 @@ def test_gradients_keep_their_place() -> None:
     learner = Learner(RECIPE, ALONE, compile_step=False)
     places = [parameter.grad.data_ptr() for parameter in learner.parameters if parameter.grad is not None]
     for number in range(3):
-        learner.step(number, torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16))
+        learner.step(number, Batch(torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)))
     assert len(places) == len(learner.parameters)
     assert places == [parameter.grad.data_ptr() for parameter in learner.parameters if parameter.grad is not None]
 
@@ -134,7 +145,7 @@ def test_a_gpu_steps_as_a_processor_does() -> None:
         torch.manual_seed(number)
         lr, hr = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 24, 24)
         losses = [
-            float(learner.step(number, *(batch.to(learner.processes.device) for batch in (lr, hr))))
+            float(learner.step(number, Batch(*(batch.to(learner.processes.device) for batch in (lr, hr)))))
             for learner in learners
         ]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
@@ -152,7 +163,7 @@ def test_a_step_that_does_not_compile_is_run_as_it_is(
     monkeypatch.setattr(torch, "compile", broken)
     lr, hr = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16)
     losses = [
-        [float(learner.step(number, lr, hr)) for number in range(3)]
+        [float(learner.step(number, Batch(lr, hr))) for number in range(3)]
         for learner in (Learner(RECIPE, ALONE, compile_step=compiled) for compiled in (True, False))
     ]
     assert losses[0] == losses[1]

@@ -84,7 +84,8 @@ def test_round_trip() -> None:
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
         ({"training": {"learning_rate": math.inf}}, "learning_rate must be a number above 0"),
         ({"training": {"teacher_precision": "bfloat16"}}, "teacher_precision is a teacher's; name one"),
-        ({"training": NEWTON}, "gauss-newton needs loss log-l2, rmse or l2"),
+        ({"training": {"loss": "psnr"}}, "loss psnr needs a teacher, whose errors it counts with; name one, or use log-l2"),
+        ({"training": NEWTON}, "gauss-newton needs loss psnr, log-l2, rmse or l2"),
         ({"training": NEWTON | {"loss": "l2", "quant_w": True}}, "gauss-newton cannot train for int8"),
         ({"training": NEWTON | {"loss": "rmse", "quant_a": True}}, "gauss-newton cannot train for int8"),
         ({"training": {"quant_w": True, "precision": "bfloat16"}}, "precision must be float32 to train for int8"),
@@ -289,7 +290,7 @@ def test_any_stages_survive_being_written(stages: list[dict[str, Any]]) -> None:
         (with_stage(2, steps=-3), r"stage 2: \[training\] steps must be a whole number of 0 or more"),
         (with_stage(1, data={"crops": 3}), r"stage 1: \[data\] unknown key 'crops': did you mean 'crop'"),
         (with_stage(1, data=3), "stage 1: data must be a table, not 3"),
-        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss log-l2, rmse or l2"),
+        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss psnr, log-l2, rmse or l2"),
         (with_stage(2, amsgrad=True), "stage 2: .* amsgrad is Adam's"),
         (with_stage(2, steps=5), "stage 2: .* warmup must not be above steps"),
         (

@@ -28,6 +28,7 @@ from tests.tiny_training import (
 )
 
 import sesr.training
+from sesr.data.crops import Batch
 from sesr.data.settings import DataRecipe
 from sesr.errors import DataError, TrainingError, UsageError
 from sesr.imaging.metrics import psnr
@@ -132,8 +133,8 @@ def test_a_checkpoint_is_never_of_a_diverged_run(
     """Between two lines of the log, long after the first hundred steps."""
     step = Learner.step
 
-    def blown_up(self: Learner, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
-        loss = step(self, number, lr, hr)
+    def blown_up(self: Learner, number: int, batch: Batch) -> torch.Tensor:
+        loss = step(self, number, batch)
         if number == 120:
             with torch.no_grad():
                 self.parameters[0].fill_(torch.nan)

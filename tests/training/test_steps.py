@@ -365,8 +365,8 @@ def test_a_gpu_continues_without_a_recording(capsys: pytest.CaptureFixture[str])
     single, recorded = learner_of(recipe, record=False), learner_of(recipe, record=True, device=gpu)
     criterion = recorded.criterion
 
-    def waiting(prediction: Tensor, hr: Tensor) -> Tensor:
-        loss = criterion(prediction, hr)
+    def waiting(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+        loss = criterion(prediction, hr, error)
         assert float(loss.detach()) >= 0
         return loss
 

@@ -66,7 +66,7 @@ def test_crops_hold_the_answers_to_whole_pictures(limited: bool, scale: int) -> 
     taught = teach(given, network, TrainingRecipe(), CPU)
     assert torch.equal(taught.lr, given.lr)
     sampler = CropSampler(taught, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)
-    lr, target = sampler(0)
+    lr, target, _ = sampler(0)
     places, starts = sampler.places(0), np.cumsum([0, *SIZES.prod(axis=1)])
     for index in range(40):
         picture, y, x, turn = (int(part[index]) for part in (places.picture, places.y, places.x, places.turn))
@@ -83,6 +83,26 @@ def test_crops_hold_the_answers_to_whole_pictures(limited: bool, scale: int) -> 
             answer, low = answer.transpose(2, 3), low.transpose(2, 3)
         torch.testing.assert_close(lr[index], low[0])
         assert (target[index] - answer[0]).abs().max() <= 0.55 / FINE / 255
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("share", [1, 0.4])
+def test_crops_know_how_far_targets_are_from_their_pictures(limited: bool, share: float) -> None:
+    """As the mean square over the whole picture, of luma; it is measured only for the loss that counts with it."""
+    given, network = planes(limited), teacher()
+    recipe = TrainingRecipe(loss="psnr", teacher="t", teacher_share=share)
+    taught = teach(given, network, recipe, CPU)
+    off = (taught.hr.double() / FINE - given.hr.double()) * (1 if limited else 219 / 255) / 255
+    ends = 4 * int(SIZES[0].prod())
+    expected = torch.stack([off[:ends].square().mean(), off[ends:].square().mean()]).float()
+    assert expected.min() > 0
+    sampler = CropSampler(taught, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)
+    pictures = torch.from_numpy(sampler.places(0).picture)
+    assert set(pictures.tolist()) == {0, 1}
+    torch.testing.assert_close(sampler(0).error, expected[pictures])
+    unmeasured = teach(given, network, TrainingRecipe(), CPU)
+    assert unmeasured.errors is None
+    assert not CropSampler(unmeasured, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)(0).error.any()
 
 
 def test_a_share_mixes_answers_and_hr(monkeypatch: pytest.MonkeyPatch) -> None:

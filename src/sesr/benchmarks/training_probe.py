@@ -89,6 +89,7 @@ def make_step(task: Task, form: Form) -> TrainingStep:
     """Return a step of a fresh network in one form, on a batch of noise."""
     import torch
 
+    from sesr.data.crops import Batch
     from sesr.data.settings import DataRecipe
     from sesr.training.learner import Learner
     from sesr.training.processes import Processes
@@ -101,7 +102,7 @@ def make_step(task: Task, form: Form) -> TrainingStep:
     hr = torch.rand(task.batch, 1, *[task.crop * task.config.scale] * 2, device=device)
 
     def run() -> None:
-        learner.step(0, lr, hr)
+        learner.step(0, Batch(lr, hr))
         if device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -28,7 +28,7 @@ teaches less.
 
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -44,6 +44,20 @@ Whole = NDArray[np.int64]
 
 LEAST_DETAIL = 0.25
 """Gray levels added to the measured detail, so that flat places are rare but not impossible."""
+
+
+class Batch(NamedTuple):
+    """Crops to learn from.
+
+    Attributes:
+        lr: (n, 1, crop, crop), luma Y/255, float32.
+        hr: what should come of them, `scale` times as large: pictures, or a teacher's answers.
+        error: (n,), how far `hr` is from the pictures (`LumaPlanes.errors`), over the whole picture that a crop is of.
+    """
+
+    lr: Tensor
+    hr: Tensor
+    error: Tensor = torch.zeros(())
 
 
 @dataclass(frozen=True)
@@ -87,25 +101,28 @@ class CropSampler:
         self._shuffled = (-1, np.empty(0, np.int64))
         areas = planes.sizes.prod(axis=1)
         self._offsets = np.cumsum(areas) - areas
+        pictures = planes.hr.new_zeros(len(areas), dtype=torch.float32)
+        self._errors = pictures if planes.errors is None else planes.errors
 
     @property
     def steps_per_epoch(self) -> float:
         """Steps that draw `crops_per_image` crops per picture on average, whatever the sampling."""
         return self.epoch_length / self.batch
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, step: int) -> Batch:
         """Return this process's share of a step's batch, as `cut` does."""
         return self.cut(to_device(torch.from_numpy(self.table(step)), self.planes.hr.device))
 
     @property
     def table_shape(self) -> tuple[int, int]:
-        """Shape of a step's table: seven numbers for each crop of this process's share."""
-        return 7, self._share.stop - self._share.start
+        """Shape of a step's table: eight numbers for each crop of this process's share."""
+        return 8, self._share.stop - self._share.start
 
     def table(self, step: int) -> Whole:
-        """Draw a step's positions, and return where this process's crops lie, as (7, share) whole numbers.
+        """Draw a step's positions, and return where this process's crops lie, as (8, share) whole numbers.
 
-        Rows 0 to 2 are the walks over LR (`_walk`), rows 3 to 5 those over HR. Row 6 is 1 where values are luma.
+        Rows 0 to 2 are the walks over LR (`_walk`), rows 3 to 5 those over HR. Row 6 is 1 where values are luma, and
+        row 7 the picture.
         """
         places, share = self.places(step), self._share
         picture, turn = places.picture[share], places.turn[share]
@@ -114,19 +131,15 @@ class CropSampler:
         corner_hr = self._offsets[picture] * scale**2 + (scale * y) * (scale * width) + scale * x
         side = self.recipe.crop
         walks = _walk(corner, width, turn, side), _walk(corner_hr, scale * width, turn, scale * side)
-        return np.stack([*walks[0], *walks[1], self.planes.limited[picture]])
+        return np.stack([*walks[0], *walks[1], self.planes.limited[picture], picture])
 
-    def cut(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut the crops of a table that lies on the planes' device.
-
-        Returns:
-            LR (share, 1, crop, crop) and HR, `scale` times as large, as luma Y/255, float32.
-        """
+    def cut(self, table: Tensor) -> Batch:
+        """Cut this process's share of a batch, by a table that lies on the planes' device."""
         walks, side = table[..., None, None], self.recipe.crop
         limited = walks[6] > 0
         lr = _gather(self.planes.lr, walks[:3], side)
         hr = _gather(self.planes.hr, walks[3:6], self.planes.scale * side)
-        return _to_luma(lr, limited), _to_luma(hr, limited)
+        return Batch(_to_luma(lr, limited), _to_luma(hr, limited), self._errors.index_select(0, table[7]))
 
     def places(self, step: int) -> Places:
         """Draw the positions of all crops of a step, for all processes."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from sesr.data.crops import Batch
 from sesr.network.checkpoint import Checkpoint
 from sesr.network.quantized import QuantizedNetwork
 from sesr.network.sesr import SESR, CollapsedSESR
@@ -43,8 +44,8 @@ from sesr.training.recipe import Recipe, TrainingRecipe
 Narrow = CollapsedSESR | QuantizedSESR
 """A network that can be validated: a collapsed one, or one that simulates int8."""
 
-Crops = Callable[[int, int, int], Iterable[tuple[Tensor, Tensor]]]
-"""Source of batches of LR and HR; takes the crops' LR side, crops per batch, and the number of batches."""
+Crops = Callable[[int, int, int], Iterable[Batch]]
+"""Source of batches; takes the crops' LR side, crops per batch, and the number of batches."""
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
@@ -76,28 +77,48 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
 
 
-def _rmse(prediction: Tensor, hr: Tensor) -> Tensor:
+def _l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+    return functional.l1_loss(prediction, hr)
+
+
+def _l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+    return functional.mse_loss(prediction, hr)
+
+
+def _rmse(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
     """Return the mean over crops of the root of the mean squared error."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
-def _log_l1(prediction: Tensor, hr: Tensor) -> Tensor:
+def _log_l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
     """Return the mean over crops of the logarithm of the mean absolute error."""
     return (prediction - hr).abs().mean((1, 2, 3)).add(LEAST_SEEN).log().mean()
 
 
-def _log_l2(prediction: Tensor, hr: Tensor) -> Tensor:
+def _log_l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
     """Return the mean over crops of the logarithm of the mean squared error: 10 / ln 10 of it are minus PSNR in dB."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SEEN**2).log().mean()
 
 
-CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": functional.l1_loss,
-    "l2": functional.mse_loss,
+def _psnr(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+    """Return the mean over crops of the logarithm of the squared error against the picture: of answer and picture, added.
+
+    A trained teacher's answer is the mean of all pictures that fit LR. What the picture has beyond it is then noise to
+    the learner, and the squares add up. The teacher's is taken over the whole picture, as PSNR is, so that a picture's
+    crops count by their squares.
+    """
+    return (prediction - hr).square().mean((1, 2, 3)).add(error + LEAST_SEEN**2).log().mean()
+
+
+CRITERIA: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "l1": _l1,
+    "l2": _l2,
     "rmse": _rmse,
     "log-l1": _log_l1,
     "log-l2": _log_l2,
+    "psnr": _psnr,
 }
+"""Losses by name: of a prediction, HR and the error of HR (`Batch`)."""
 
 
 def _with_simulation(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
@@ -148,38 +169,38 @@ class Learner:
         self.optimizer = _optimizer(self.parameters, recipe.training, recordable=self.recordable)
         self.criterion = CRITERIA[recipe.training.loss]
         self._compile_step = compile_step
-        self._loss: Callable[[Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
+        self._loss: Callable[[Tensor, Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
 
-    def _first_loss(self, lr: Tensor, hr: Tensor) -> Tensor:
+    def _first_loss(self, lr: Tensor, hr: Tensor, error: Tensor) -> Tensor:
         """Compile the loss. If that fails, for a missing header or on a newer GPU, training continues without."""
         graphs_of_its_own = self.processes.device.type == "cuda" and not self.recordable
         mode = "reduce-overhead" if graphs_of_its_own else "default"
         compiled = torch.compile(self._forward, mode=mode)
         try:
-            loss: Tensor = compiled(lr, hr)
+            loss: Tensor = compiled(lr, hr, error)
             self._loss = compiled
-        except Exception as error:  # many kinds; an error of the step itself is raised again below
-            reason = (str(error).split("\n") or [""])[0][:200]
-            tqdm.write(f"steps are not compiled, which is slower: {type(error).__name__}: {reason}")
+        except Exception as problem:  # many kinds; an error of the step itself is raised again below
+            reason = (str(problem).split("\n") or [""])[0][:200]
+            tqdm.write(f"steps are not compiled, which is slower: {type(problem).__name__}: {reason}")
             self._loss = self._forward
-            loss = self._forward(lr, hr)
+            loss = self._forward(lr, hr, error)
         return loss
 
-    def _forward(self, lr: Tensor, hr: Tensor) -> Tensor:
+    def _forward(self, lr: Tensor, hr: Tensor, error: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self._bfloat16):
             prediction = self.model(lr)
-        return self.criterion(prediction.float(), hr)
+        return self.criterion(prediction.float(), hr, error)
 
     def rates(self, number: int) -> tuple[float, float]:
         """Return the learning rate of step 0, 1, ..., and how far the running mean goes to the new weights (0 to 1)."""
         decay = min(self.recipe.training.ema, (1 + number) / (10 + number))  # forgets the first weights soon
         return learning_rate(self.recipe.training, number), 1 - decay
 
-    def step(self, number: int, lr: Tensor, hr: Tensor) -> Tensor:
+    def step(self, number: int, batch: Batch) -> Tensor:
         """Take a gradient step on this process's share of a batch. Return the whole batch's loss."""
-        return self.learn(lr, hr, *self.rates(number))
+        return self.learn(batch, *self.rates(number))
 
-    def learn(self, lr: Tensor, hr: Tensor, rate: float | Tensor, share: float | Tensor) -> Tensor:
+    def learn(self, batch: Batch, rate: float | Tensor, share: float | Tensor) -> Tensor:
         """Take a gradient step at a learning rate; the running mean goes a share of the way to the new weights.
 
         With tensors for `rate` and `share`, nothing here depends on Python's numbers, and the step may be recorded.
@@ -189,7 +210,7 @@ class Learner:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = float(rate)
-        loss = self._loss(lr, hr)
+        loss = self._loss(*batch)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         torch._foreach_copy_(gradients, list(torch.autograd.grad(loss, self.parameters, materialize_grads=True)))
         loss = loss.detach().clone()  # a replayed graph writes the next loss to the same place
@@ -230,11 +251,11 @@ class Learner:
         """Measure what the recipe needs before the first step: int8 ranges, or the curvature of the loss.
 
         Args:
-            crops: source of batches of LR and HR.
+            crops: source of batches.
             fresh: the run starts. A resumed run has its ranges, and measures curvature where it started.
         """
         if isinstance(self.model, QuantizedSESR) and fresh:
-            self.model.start_ranges(lr for lr, _ in crops(self.recipe.data.crop, self.recipe.training.batch, 8))
+            self.model.start_ranges(batch.lr for batch in crops(self.recipe.data.crop, self.recipe.training.batch, 8))
             self.reset_mean()
         if isinstance(self.optimizer, GaussNewton):
             if fresh:

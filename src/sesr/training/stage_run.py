@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from sesr.atomic import writing
 from sesr.data.cache import load_planes
-from sesr.data.crops import CropSampler, drawing_weights, idle_patterns, share_of
+from sesr.data.crops import Batch, CropSampler, drawing_weights, idle_patterns, share_of
 from sesr.data.pairs import Split
 from sesr.data.planes import LumaPlanes, check_pictures, fingerprint
 from sesr.errors import TrainingError
@@ -237,7 +237,7 @@ class StageRun:
     def crops_to_measure_on(self, targets: LumaPlanes) -> Crops:
         """Return a source of crops, the same in every process, other than those that steps are taken with."""
 
-        def crops(side: int, batch: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        def crops(side: int, batch: int, count: int) -> Iterator[Batch]:
             data = dataclasses.replace(self.recipe.data, crop=side)
             sampler = CropSampler(targets.to(self.processes.device), data, batch, self.recipe.training.seed + 1)
             hidden = None if count > LOG_EVERY and self.processes.first else True

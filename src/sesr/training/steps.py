@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sesr.data.crops import CropSampler, Whole, to_device
+from sesr.data.crops import Batch, CropSampler, Whole, to_device
 from sesr.training.learner import Learner
 
 MAX_REPLAYED = 100
@@ -85,12 +85,12 @@ class SingleSteps:
 
     at_once = 1
 
-    def __init__(self, learner: Learner, sampler: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, learner: Learner, sampler: Callable[[int], Batch]) -> None:
         self._learner, self._sampler = learner, sampler
 
     def take(self, first: int, count: int) -> list[Tensor]:
         """Take `count` steps, of which `first` (0, 1, ...) is the first. Return their losses."""
-        return [self._learner.step(step, *self._sampler(step)) for step in range(first, first + count)]
+        return [self._learner.step(step, self._sampler(step)) for step in range(first, first + count)]
 
 
 class GraphRecorder:
@@ -173,8 +173,8 @@ class RecordedSteps:
     def _step(self) -> None:
         """Take the step of the next row. All that it reads and writes lies in the device's memory, always there."""
         rate, share = self._rates.index_select(0, self._next)[0].unbind()
-        lr, hr = self._sampler.cut(self._places.index_select(0, self._next)[0])
-        loss = self._learner.learn(lr, hr, rate, share)
+        batch = self._sampler.cut(self._places.index_select(0, self._next)[0])
+        loss = self._learner.learn(batch, rate, share)
         self._losses.index_copy_(0, self._next, loss.view(1))
         self._next.add_(1)
 

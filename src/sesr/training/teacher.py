@@ -75,7 +75,7 @@ def teach(
     Args:
         planes: a training set.
         teacher: a network of the same scale; PyTorch may move it to the device, and order its weights anew.
-        recipe: its `teacher_share`, `teacher_precision` and `precision`.
+        recipe: its `teacher_share`, `teacher_precision` and `precision`; by `loss` the answers' errors are measured.
         device: device that the teacher runs on.
         cache: folder to keep the answers in for the next time; None keeps nothing.
         quiet: print nothing; for all but the first of several processes.
@@ -93,7 +93,8 @@ def teach(
         return dataclasses.replace(planes, hr=hr)
 
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
-    return dataclasses.replace(planes, hr=_mixed(answers.hr, planes.hr, recipe.teacher_share))
+    hr = _mixed(answers.hr, planes.hr, recipe.teacher_share)
+    return dataclasses.replace(planes, hr=hr, errors=_errors(planes, hr) if recipe.loss == "psnr" else None)
 
 
 def _precision(recipe: TrainingRecipe, device: torch.device) -> str:
@@ -197,6 +198,16 @@ def _pictures(planes: LumaPlanes) -> Iterator[_Picture]:
     """Yield what tells each picture from others."""
     for place, (height, width), limited in zip(_places(planes), planes.sizes.tolist(), planes.limited, strict=True):
         yield hashlib.sha256(planes.lr[place].numpy().data).digest(), height, width, bool(limited)
+
+
+def _errors(planes: LumaPlanes, answers: Tensor) -> Tensor:
+    """Return the mean square of what each picture's answer is off HR, in luma Y/255, (pictures,), float32."""
+    squares = torch.empty(len(planes.sizes))
+    for number, place in enumerate(_places(planes, planes.scale**2)):
+        gain, _ = luma_scale(bool(planes.limited[number]))
+        off = answers[place].float() / FINE - planes.hr[place].float()
+        squares[number] = off.mul_(gain / 255).square_().mean()
+    return squares
 
 
 def _mixed(answers: Tensor, hr: Tensor, share: float) -> Tensor:

@@ -7,6 +7,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
+from sesr.data.crops import Batch
 from sesr.errors import TrainingError
 from sesr.network.sesr import SESR, CollapsedSESR
 from sesr.network.variants import Activation
@@ -45,39 +46,41 @@ def jacobian(made: CollapsedSESR, lr: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu"])
-@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "psnr"])
 def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: str) -> None:
     """Random signs give it on average: with many, each entry comes within a few hundredths of the diagonal's size."""
     made = network(activation)
-    lr, hr = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8)
+    lr, hr, error = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8), torch.full((1,), 0.1)
     exact = jacobian(made, lr)
     exact = exact.T @ exact * 2 / 64
     with torch.no_grad():
         square = float((made(lr) - hr).square().mean())
-    exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square}[loss]
+    exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square, "psnr": 1 / (square + 0.1)}[loss]
     torch.manual_seed(0)
-    found = curvature.curvature(made, [(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1))] * 60, loss)
+    found = curvature.curvature(made, [Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), error.repeat(200))] * 60, loss)
     size = exact.diagonal().clamp(min=1e-9).sqrt()
     difference = ((found - exact) / size[:, None] / size).tril()
     assert float(difference.abs().max()) < 0.08
     assert float(difference.abs().mean()) < 0.01
 
 
-def test_small_errors_weigh_in_the_curvature_as_in_the_loss() -> None:
-    """The derivative of ``log-l2`` by a pixel is its error times the weight of the crop, however small the error."""
+@pytest.mark.parametrize("loss", ["log-l2", "psnr"])
+def test_small_errors_weigh_in_the_curvature_as_in_the_loss(loss: str) -> None:
+    """The derivative of the loss by a pixel is its error times the weight of the crop, however small the error."""
     prediction = torch.rand(3, 1, 8, 8, dtype=torch.float64, requires_grad=True)
     for size in (0, 1e-4, 1e-3, 1e-1):
         hr = (prediction + size * torch.randn_like(prediction)).detach()
-        (slope,) = torch.autograd.grad(CRITERIA["log-l2"](prediction, hr), prediction)
-        weight = curvature._root_weight(prediction.detach(), hr, "log-l2").square() / len(prediction)
+        batch = Batch(prediction, hr, torch.tensor([0, 1e-4, 1e-2], dtype=torch.float64))
+        (slope,) = torch.autograd.grad(CRITERIA[loss](prediction, hr, batch.error), prediction)
+        weight = curvature._root_weight(prediction.detach(), batch, loss).square() / len(prediction)
         torch.testing.assert_close(slope, weight * (prediction - hr).detach())
 
 
-@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "psnr"])
 def test_kept_gradients_have_the_matrix_as_their_mean_product(loss: str) -> None:
     made = network()
     torch.manual_seed(4)
-    batches = [(torch.rand(3, 1, 6, 6), torch.rand(3, 1, 12, 12)) for _ in range(4)]
+    batches = [Batch(torch.rand(3, 1, 6, 6), torch.rand(3, 1, 12, 12), torch.rand(3)) for _ in range(4)]
     torch.manual_seed(5)
     matrix = curvature.curvature(made, batches, loss)
     torch.manual_seed(5)
@@ -101,7 +104,7 @@ def test_few_crops_are_kept_themselves() -> None:
 def test_what_is_measured_is_inverted(batches: int, form: type, damping: float) -> None:
     """Against float64, in the form that the number of crops asks for."""
     made, count = network(), batches * CROPS_AT_ONCE
-    crops = [(torch.rand(CROPS_AT_ONCE, 1, 4, 4), torch.rand(CROPS_AT_ONCE, 1, 8, 8)) for _ in range(batches)]
+    crops = [Batch(torch.rand(CROPS_AT_ONCE, 1, 4, 4), torch.rand(CROPS_AT_ONCE, 1, 8, 8)) for _ in range(batches)]
     torch.manual_seed(6)
     rows = crop_gradients(made, crops, count, "rmse").double()
     matrix = rows.T @ rows / count
@@ -116,7 +119,7 @@ def test_what_is_measured_is_inverted(batches: int, form: type, damping: float) 
 
 
 def test_crops_that_are_not_as_many_as_said_are_refused() -> None:
-    batches = [(torch.rand(3, 1, 4, 4), torch.rand(3, 1, 8, 8))]
+    batches = [Batch(torch.rand(3, 1, 4, 4), torch.rand(3, 1, 8, 8))]
     with pytest.raises(AssertionError):
         crop_gradients(network(), batches, 4, "l2")
 

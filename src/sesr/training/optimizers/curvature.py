@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sesr.data.crops import Batch
 from sesr.errors import TrainingError
 from sesr.memory import free_memory, gigabytes
 from sesr.network.sesr import ActivatedConv, CollapsedSESR, wire
@@ -34,15 +35,15 @@ _GATHERED = 2048
 
 
 def measured_inverse(
-    network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], crops: int, loss: str, damping: float
+    network: CollapsedSESR, batches: Iterable[Batch], crops: int, loss: str, damping: float
 ) -> Inverse:
     """Measure the Gauss-Newton matrix of all weights, in the order of the network's parameters, and invert it, damped.
 
     Args:
         network: the network whose weights it is measured at.
-        batches: crops, LR and HR, as in training; all crops count equally.
+        batches: crops as in training; all count equally.
         crops: how many they are, over all batches, as `whole_batches` returns it.
-        loss: ``l2``, ``rmse`` or ``log-l2``, as in a recipe. The second part of the root and of the logarithm, which
+        loss: ``l2``, ``rmse``, ``log-l2`` or ``psnr``, as in a recipe. The second part of the root and of the logarithm, which
             would need the errors' derivative, is left out.
         damping: fraction of the matrix's diagonal that is added to it.
 
@@ -101,7 +102,7 @@ def _free_on_gpu(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] + unused
 
 
-def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Tensor:
+def curvature(network: CollapsedSESR, batches: Iterable[Batch], loss: str) -> Tensor:
     """Return the matrix, (P, P), of which the lower triangle is filled. Arguments as for `measured_inverse`."""
     count = _weights(network)
     matrix = torch.zeros(count, count, device=network.head.weight.device)
@@ -113,14 +114,14 @@ def curvature(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], 
     return matrix.div_(crops)
 
 
-def crop_gradients(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], crops: int, loss: str) -> Tensor:
+def crop_gradients(network: CollapsedSESR, batches: Iterable[Batch], crops: int, loss: str) -> Tensor:
     """Return the gradients whose outer products have the matrix as their mean, (crops, P), in bfloat16."""
     count = _weights(network)
     gradients = torch.empty(crops, count, dtype=torch.bfloat16, device=network.head.weight.device)
     start = 0
-    for lr, hr in batches:
-        gradients[start : start + len(lr)] = _signed_gradients(network, lr, hr, loss)
-        start += len(lr)
+    for batch in batches:
+        gradients[start : start + len(batch.lr)] = _signed_gradients(network, batch, loss)
+        start += len(batch.lr)
     assert start == crops
     return gradients
 
@@ -129,11 +130,11 @@ def _weights(network: CollapsedSESR) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
-def _gathered(network: CollapsedSESR, batches: Iterable[tuple[Tensor, Tensor]], loss: str) -> Iterator[Tensor]:
+def _gathered(network: CollapsedSESR, batches: Iterable[Batch], loss: str) -> Iterator[Tensor]:
     """Yield gradients (n, P), enough at a time that their products are worth a matrix multiplication."""
     rows: list[Tensor] = []
-    for lr, hr in batches:
-        rows.append(_signed_gradients(network, lr, hr, loss))
+    for batch in batches:
+        rows.append(_signed_gradients(network, batch, loss))
         if sum(map(len, rows)) >= _GATHERED:
             yield torch.cat(rows)
             rows.clear()
@@ -152,13 +153,13 @@ class _Layer:
     after: Tensor
 
 
-def _signed_gradients(network: CollapsedSESR, lr: Tensor, hr: Tensor, loss: str) -> Tensor:
+def _signed_gradients(network: CollapsedSESR, batch: Batch, loss: str) -> Tensor:
     """Return J^T v of each crop, (n, P), for random signs v, weighted as the loss weights the crop."""
     with torch.enable_grad():
-        prediction, layers = _forward(network, lr)
-        signs = torch.randint(0, 2, prediction.shape, device=lr.device).mul_(2).sub_(1).float()
+        prediction, layers = _forward(network, batch.lr)
+        signs = torch.randint(0, 2, prediction.shape, device=batch.lr.device).mul_(2).sub_(1).float()
         planes = [layer.before for layer in layers] + [layer.after for layer in layers]
-        inner = torch.autograd.grad(prediction, planes, signs * _root_weight(prediction.detach(), hr, loss))
+        inner = torch.autograd.grad(prediction, planes, signs * _root_weight(prediction.detach(), batch, loss))
     parts: dict[str, Tensor] = {}
     for layer, before, after in zip(layers, inner[: len(layers)], inner[len(layers) :], strict=True):
         k = layer.convolution.kernel_size[0]
@@ -189,12 +190,13 @@ def _forward(network: CollapsedSESR, lr: Tensor) -> tuple[Tensor, list[_Layer]]:
     return wire(lr, layer("head"), body, layer("tail"), network.config), layers
 
 
-def _root_weight(prediction: Tensor, hr: Tensor, loss: str) -> Tensor:
+def _root_weight(prediction: Tensor, batch: Batch, loss: str) -> Tensor:
     """Return the root of the factor by which the loss multiplies a crop's squared errors, (n, 1, 1, 1)."""
-    pixels = hr[0].numel()
+    hr, pixels = batch.hr, batch.hr[0].numel()
     if loss == "l2":
         return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)
     squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True)
-    if loss == "log-l2":
-        return (pixels * squares.add(LEAST_SEEN**2) / 2).rsqrt()
+    if loss in ("log-l2", "psnr"):
+        error = batch.error.view(-1, 1, 1, 1) if loss == "psnr" else 0
+        return (pixels * squares.add(error + LEAST_SEEN**2) / 2).rsqrt()
     return (pixels * squares.add(LEAST_SQUARE).sqrt()).rsqrt()

@@ -77,35 +77,35 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
 
 
-def _l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+def _l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
     return functional.l1_loss(prediction, hr)
 
 
-def _l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+def _l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
     return functional.mse_loss(prediction, hr)
 
 
-def _rmse(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+def _rmse(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
     """Return the mean over crops of the root of the mean squared error."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
-def _log_l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+def _log_l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
     """Return the mean over crops of the logarithm of the mean absolute error."""
     return (prediction - hr).abs().mean((1, 2, 3)).add(LEAST_SEEN).log().mean()
 
 
-def _log_l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:  # noqa: ARG001 - all losses are called alike
+def _log_l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
     """Return the mean over crops of the logarithm of the mean squared error: 10 / ln 10 of it are minus PSNR in dB."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SEEN**2).log().mean()
 
 
 def _psnr(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
-    """Return the mean over crops of the logarithm of the squared error against the picture: of answer and picture, added.
+    """Return the mean over crops of the logarithm of the mean squared error that the whole picture would have.
 
-    A trained teacher's answer is the mean of all pictures that fit LR. What the picture has beyond it is then noise to
-    the learner, and the squares add up. The teacher's is taken over the whole picture, as PSNR is, so that a picture's
-    crops count by their squares.
+    A good teacher's answer is the mean of all pictures that fit LR. What the picture holds beyond it is noise to the
+    learner, so two squared errors add up: that of the answer against the picture, and the crop's against the answer.
+    The first is the whole picture's, as in PSNR. So pictures count alike, and crops of one picture by their squares.
     """
     return (prediction - hr).square().mean((1, 2, 3)).add(error + LEAST_SEEN**2).log().mean()
 

@@ -57,7 +57,8 @@ def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: s
         square = float((made(lr) - hr).square().mean())
     exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square, "psnr": 1 / (square + 0.1)}[loss]
     torch.manual_seed(0)
-    found = curvature.curvature(made, [Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), error.repeat(200))] * 60, loss)
+    batch = Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), error.repeat(200))
+    found = curvature.curvature(made, [batch] * 60, loss)
     size = exact.diagonal().clamp(min=1e-9).sqrt()
     difference = ((found - exact) / size[:, None] / size).tril()
     assert float(difference.abs().max()) < 0.08

@@ -43,8 +43,8 @@ def measured_inverse(
         network: the network whose weights it is measured at.
         batches: crops as in training; all count equally.
         crops: how many they are, over all batches, as `whole_batches` returns it.
-        loss: ``l2``, ``rmse``, ``log-l2`` or ``psnr``, as in a recipe. The second part of the root and of the logarithm, which
-            would need the errors' derivative, is left out.
+        loss: ``l2``, ``rmse``, ``log-l2`` or ``psnr``, as in a recipe. The second part of the root and of the
+            logarithm, which would need the errors' derivative, is left out.
         damping: fraction of the matrix's diagonal that is added to it.
 
     Raises `TrainingError` if it cannot be inverted.

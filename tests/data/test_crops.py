@@ -43,6 +43,7 @@ def planes_of(*pictures: NDArray[np.uint8], limited: bool = False, scale: int = 
         np.array([limited] * len(pictures)),
         scale,
         tuple(f"{index}.png" for index in range(len(pictures))),
+        torch.arange(1.0, len(pictures) + 1),
     )
 
 

@@ -64,7 +64,14 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.mark.needs("export")
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("teacher", "newton"), [("none", ""), ("m5", ""), ("none", NEWTON), ("none", NEWTON.replace("320", "64"))]
+    ("teacher", "newton"),
+    [
+        ("none", ""),
+        ("m5", ""),
+        ("none", NEWTON),
+        ("none", NEWTON.replace("320", "64")),
+        ("m5", NEWTON.replace("rmse", "log-l2-picture") + 'teacher = "m5"\n'),
+    ],
 )
 def test_two_processes_equal_one(teacher: str, newton: str, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE.replace("[card]", f"{newton}[card]"))

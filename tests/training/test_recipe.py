@@ -84,8 +84,12 @@ def test_round_trip() -> None:
         ({"network": {"f": 5}}, r"\[network\] lacks the key 'm'"),
         ({"training": {"learning_rate": math.inf}}, "learning_rate must be a number above 0"),
         ({"training": {"teacher_precision": "bfloat16"}}, "teacher_precision is a teacher's; name one"),
-        ({"training": {"loss": "psnr"}}, "loss psnr needs a teacher, .* name one, or use log-l2"),
-        ({"training": NEWTON}, "gauss-newton needs loss psnr, log-l2, rmse or l2"),
+        ({"training": {"loss": "log-l2-picture"}}, "log-l2-picture needs a teacher; name one, or use log-l2"),
+        (
+            {"training": {"loss": "log-l2-picture", "teacher": "xl", "teacher_share": 0.5}},
+            "log-l2-picture needs the teacher's answers alone; set teacher_share to 1",
+        ),
+        ({"training": NEWTON}, "gauss-newton needs loss log-l2-picture, log-l2, rmse or l2"),
         ({"training": NEWTON | {"loss": "l2", "quant_w": True}}, "gauss-newton cannot train for int8"),
         ({"training": NEWTON | {"loss": "rmse", "quant_a": True}}, "gauss-newton cannot train for int8"),
         ({"training": {"quant_w": True, "precision": "bfloat16"}}, "precision must be float32 to train for int8"),
@@ -101,9 +105,9 @@ def test_refusals(tables: dict[str, Any], message: str) -> None:
         parse_recipe(tables)
 
 
-@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "log-l2-picture"])
 def test_gauss_newton_with_a_loss_that_it_can(loss: str) -> None:
-    recipe = parse_recipe({"training": NEWTON | {"loss": loss, "damping": 1}})
+    recipe = parse_recipe({"training": NEWTON | {"loss": loss, "damping": 1, "teacher": "xl"}})
     assert (recipe.training.optimizer, recipe.training.loss, recipe.training.damping) == ("gauss-newton", loss, 1.0)
 
 
@@ -123,6 +127,9 @@ def test_without_a_teacher_its_settings_are_gone() -> None:
     taught = parse_recipe({"training": {"teacher": "xl", "teacher_share": 0.5, "teacher_precision": "bfloat16"}})
     training = with_options(taught, {"teacher": "none"}).training
     assert (training.teacher, training.teacher_share, training.teacher_precision) == ("", 1, "")
+    newton = parse_recipe({"training": NEWTON | {"teacher": "xl", "loss": "log-l2-picture"}})
+    assert with_options(newton, {"teacher": "none"}).training.loss == "log-l2"
+    assert with_options(newton, {"teacher": "m11"}).training.loss == "log-l2-picture"
 
 
 def test_int8_of_a_recipes_network_is_another_network() -> None:
@@ -290,7 +297,7 @@ def test_any_stages_survive_being_written(stages: list[dict[str, Any]]) -> None:
         (with_stage(2, steps=-3), r"stage 2: \[training\] steps must be a whole number of 0 or more"),
         (with_stage(1, data={"crops": 3}), r"stage 1: \[data\] unknown key 'crops': did you mean 'crop'"),
         (with_stage(1, data=3), "stage 1: data must be a table, not 3"),
-        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss psnr, log-l2, rmse or l2"),
+        (with_stage(2, loss="l1"), "stage 2: .* gauss-newton needs loss log-l2-picture, log-l2, rmse or l2"),
         (with_stage(2, amsgrad=True), "stage 2: .* amsgrad is Adam's"),
         (with_stage(2, steps=5), "stage 2: .* warmup must not be above steps"),
         (

@@ -364,13 +364,26 @@ def test_an_int8_run_resumes_exactly(
     assert without_times(tmp_path / "broken") == without_times(tmp_path / "whole")
 
 
-@pytest.mark.parametrize(("killed_at", "crops"), [(1, BY_WEIGHTS), (17, BY_WEIGHTS), (17, BY_CROPS)])
+@pytest.mark.parametrize(
+    ("killed_at", "crops", "changes"),
+    [
+        (1, BY_WEIGHTS, {}),
+        (17, BY_WEIGHTS, {}),
+        (17, BY_CROPS, {}),
+        (17, BY_WEIGHTS, {"loss": "log-l2-picture", "teacher": "m5"}),
+    ],
+)
 def test_a_gauss_newton_run_resumes_exactly(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int, crops: int
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_at: int,
+    crops: int,
+    changes: dict[str, str],
 ) -> None:
     """Its curvature is measured where the run started, from another run's weights here."""
     first = train(with_training(steps=3, warmup=0), pictures, None, tmp_path / "first")
-    recipe = with_training(**NEWTON | {"curvature_crops": crops}, init_from=str(tmp_path / "first"))
+    recipe = with_training(**NEWTON | {"curvature_crops": crops} | changes, init_from=str(tmp_path / "first"))
     whole = train(recipe, pictures, pictures, tmp_path / "whole")
     train_until_killed(recipe, pictures, tmp_path / "broken", killed_at, monkeypatch)
     resumed = resume(tmp_path / "broken", EAGER)

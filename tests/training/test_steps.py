@@ -76,7 +76,8 @@ def planes(*, answers: bool = False) -> LumaPlanes:
     high = draw.integers(0, 256, 4 * pixels)
     hr = torch.from_numpy((high * FINE).astype(np.int16) if answers else high.astype(np.uint8))
     lr = torch.from_numpy(draw.integers(0, 256, pixels).astype(np.uint8))
-    return LumaPlanes(hr, lr, sizes, np.array([False, True, False]), 2, ("a.png", "b.png", "c.png"))
+    names = ("a.png", "b.png", "c.png")
+    return LumaPlanes(hr, lr, sizes, np.array([False, True, False]), 2, names, torch.tensor([1e-3, 1e-1, 1.0]))
 
 
 def with_data(recipe: Recipe, **changes: object) -> Recipe:
@@ -98,6 +99,7 @@ RECIPES = {
     "detail": with_data(SMALL, sampling="pixels", detail=1.5),
     "weights": with_data(SMALL, sampling="pixels", weights=(("b.png", 7.0),)),
     "answers": with_data(SMALL, sampling="pixels"),
+    "newton on answers": with_training_of(NEWTON, loss="log-l2-picture", teacher="t"),
     "int8": with_data(with_training(steps=300, quant_w=True, quant_a=True), crop=8),
 }
 
@@ -365,8 +367,8 @@ def test_a_gpu_continues_without_a_recording(capsys: pytest.CaptureFixture[str])
     single, recorded = learner_of(recipe, record=False), learner_of(recipe, record=True, device=gpu)
     criterion = recorded.criterion
 
-    def waiting(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
-        loss = criterion(prediction, hr, error)
+    def waiting(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+        loss = criterion(prediction, hr, residual)
         assert float(loss.detach()) >= 0
         return loss
 

@@ -52,12 +52,12 @@ class Batch(NamedTuple):
     Attributes:
         lr: (n, 1, crop, crop), luma Y/255, float32.
         hr: what should come of them, `scale` times as large: pictures, or a teacher's answers.
-        error: (n,), how far `hr` is from the pictures (`LumaPlanes.errors`), over the whole picture that a crop is of.
+        residual: (n,), what the answers lack of the pictures that the crops are of (`LumaPlanes.residuals`), or None.
     """
 
     lr: Tensor
     hr: Tensor
-    error: Tensor = torch.zeros(())
+    residual: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,6 @@ class CropSampler:
         self._shuffled = (-1, np.empty(0, np.int64))
         areas = planes.sizes.prod(axis=1)
         self._offsets = np.cumsum(areas) - areas
-        pictures = planes.hr.new_zeros(len(areas), dtype=torch.float32)
-        self._errors = pictures if planes.errors is None else planes.errors
 
     @property
     def steps_per_epoch(self) -> float:
@@ -139,7 +137,9 @@ class CropSampler:
         limited = walks[6] > 0
         lr = _gather(self.planes.lr, walks[:3], side)
         hr = _gather(self.planes.hr, walks[3:6], self.planes.scale * side)
-        return Batch(_to_luma(lr, limited), _to_luma(hr, limited), self._errors.index_select(0, table[7]))
+        residuals = self.planes.residuals
+        residual = None if residuals is None else residuals.index_select(0, table[7])
+        return Batch(_to_luma(lr, limited), _to_luma(hr, limited), residual)
 
     def places(self, step: int) -> Places:
         """Draw the positions of all crops of a step, for all processes."""

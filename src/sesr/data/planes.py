@@ -43,8 +43,8 @@ class LumaPlanes:
         limited: (pictures,) True for pictures whose values are luma Y already.
         scale: HR pixels per LR pixel, on each axis.
         names: file names of the pictures, without folders.
-        errors: (pictures,) how far a teacher's answers are from each picture: the mean square of luma Y/255, float32.
-            None where HR are the pictures themselves.
+        residuals: (pictures,) what a teacher's answer lacks of each picture: the mean square of their difference, in
+            luma Y/255, float32. None if that was not measured.
     """
 
     hr: Tensor
@@ -53,12 +53,12 @@ class LumaPlanes:
     limited: NDArray[np.bool_]
     scale: int
     names: tuple[str, ...]
-    errors: Tensor | None = None
+    residuals: Tensor | None = None
 
     def to(self, device: torch.device) -> "LumaPlanes":
         """Return the same planes on another device."""
-        errors = None if self.errors is None else self.errors.to(device)
-        return dataclasses.replace(self, hr=self.hr.to(device), lr=self.lr.to(device), errors=errors)
+        residuals = None if self.residuals is None else self.residuals.to(device)
+        return dataclasses.replace(self, hr=self.hr.to(device), lr=self.lr.to(device), residuals=residuals)
 
     @property
     def megapixels(self) -> float:

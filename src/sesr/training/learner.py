@@ -48,6 +48,10 @@ Crops = Callable[[int, int, int], Iterable[Batch]]
 """Source of batches; takes the crops' LR side, crops per batch, and the number of batches."""
 
 
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""A loss of a prediction or of LR, of HR, and of HR's residual."""
+
+
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
     """Return the rate of step 0, 1, ...: a linear warm-up, then constant or half a cosine down to zero."""
     if step < recipe.warmup:
@@ -77,48 +81,49 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
 
 
-def _l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+def _l1(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
     return functional.l1_loss(prediction, hr)
 
 
-def _l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+def _l2(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
     return functional.mse_loss(prediction, hr)
 
 
-def _rmse(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+def _rmse(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
     """Return the mean over crops of the root of the mean squared error."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
-def _log_l1(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+def _log_l1(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
     """Return the mean over crops of the logarithm of the mean absolute error."""
     return (prediction - hr).abs().mean((1, 2, 3)).add(LEAST_SEEN).log().mean()
 
 
-def _log_l2(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
-    """Return the mean over crops of the logarithm of the mean squared error: 10 / ln 10 of it are minus PSNR in dB."""
+def _log_l2(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+    """Return the mean over crops of the logarithm of their mean squared error: by 10 / ln 10, minus a crop's PSNR."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SEEN**2).log().mean()
 
 
-def _psnr(prediction: Tensor, hr: Tensor, error: Tensor) -> Tensor:
-    """Return the mean over crops of the logarithm of the mean squared error that the whole picture would have.
+def _log_l2_picture(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+    """Return the mean over crops of the logarithm of the mean squared error against the pictures, as far as known.
 
-    A good teacher's answer is the mean of all pictures that fit LR. What the picture holds beyond it is noise to the
-    learner, so two squared errors add up: that of the answer against the picture, and the crop's against the answer.
-    The first is the whole picture's, as in PSNR. So pictures count alike, and crops of one picture by their squares.
+    Were the teacher's answer the mean of all pictures that fit LR, the rest of the picture would be noise, and the
+    squared errors of the crop against the answer and of the answer against the picture would add up. The second is the
+    whole picture's. Where it is the larger by far, a picture's crops weigh as in the picture's PSNR.
     """
-    return (prediction - hr).square().mean((1, 2, 3)).add(error + LEAST_SEEN**2).log().mean()
+    assert residual is not None
+    return (prediction - hr).square().mean((1, 2, 3)).add(residual + LEAST_SEEN**2).log().mean()
 
 
-CRITERIA: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+CRITERIA: dict[str, Loss] = {
     "l1": _l1,
     "l2": _l2,
     "rmse": _rmse,
     "log-l1": _log_l1,
     "log-l2": _log_l2,
-    "psnr": _psnr,
+    "log-l2-picture": _log_l2_picture,
 }
-"""Losses by name: of a prediction, HR and the error of HR (`Batch`)."""
+"""Losses by name: of a prediction, HR and its residual (`sesr.data.crops.Batch`)."""
 
 
 def _with_simulation(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
@@ -169,27 +174,27 @@ class Learner:
         self.optimizer = _optimizer(self.parameters, recipe.training, recordable=self.recordable)
         self.criterion = CRITERIA[recipe.training.loss]
         self._compile_step = compile_step
-        self._loss: Callable[[Tensor, Tensor, Tensor], Tensor] = self._first_loss if compile_step else self._forward
+        self._loss: Loss = self._first_loss if compile_step else self._forward
 
-    def _first_loss(self, lr: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+    def _first_loss(self, lr: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
         """Compile the loss. If that fails, for a missing header or on a newer GPU, training continues without."""
         graphs_of_its_own = self.processes.device.type == "cuda" and not self.recordable
         mode = "reduce-overhead" if graphs_of_its_own else "default"
         compiled = torch.compile(self._forward, mode=mode)
         try:
-            loss: Tensor = compiled(lr, hr, error)
+            loss: Tensor = compiled(lr, hr, residual)
             self._loss = compiled
-        except Exception as problem:  # many kinds; an error of the step itself is raised again below
-            reason = (str(problem).split("\n") or [""])[0][:200]
-            tqdm.write(f"steps are not compiled, which is slower: {type(problem).__name__}: {reason}")
+        except Exception as error:  # many kinds; an error of the step itself is raised again below
+            reason = (str(error).split("\n") or [""])[0][:200]
+            tqdm.write(f"steps are not compiled, which is slower: {type(error).__name__}: {reason}")
             self._loss = self._forward
-            loss = self._forward(lr, hr, error)
+            loss = self._forward(lr, hr, residual)
         return loss
 
-    def _forward(self, lr: Tensor, hr: Tensor, error: Tensor) -> Tensor:
+    def _forward(self, lr: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self._bfloat16):
             prediction = self.model(lr)
-        return self.criterion(prediction.float(), hr, error)
+        return self.criterion(prediction.float(), hr, residual)
 
     def rates(self, number: int) -> tuple[float, float]:
         """Return the learning rate of step 0, 1, ..., and how far the running mean goes to the new weights (0 to 1)."""

@@ -52,7 +52,7 @@ class TrainingRecipe:
         batch: crops per step, over all processes.
         optimizer: ``adam``; ``soap``, Adam in a better basis; or ``gauss-newton``, which turns gradients by the
             curvature in all weights together: for networks that are trained already, with ``loss``
-            ``psnr``, ``log-l2``, ``rmse`` or ``l2`` (`sesr.training.optimizers`).
+            ``log-l2-picture``, ``log-l2``, ``rmse`` or ``l2`` (`sesr.training.optimizers`).
         learning_rate: the optimizer's rate after the warm-up.
         warmup: steps over which the rate climbs linearly from zero.
         schedule: ``constant``, or ``cosine`` down to zero at the last step.
@@ -62,9 +62,9 @@ class TrainingRecipe:
         loss: ``l1``, the mean absolute error; ``l2``, the mean squared error; ``rmse``, the mean over crops of the root
             of their mean squared error; or ``log-l1`` and ``log-l2``, the mean over crops of the logarithm of their
             mean absolute or squared error. In ``l2`` hard crops count most; with the logarithms all crops count alike.
-            ``psnr``, which needs a teacher, is the logarithm of the squared error against the picture: its answer's
-            over the whole picture, and the crop's against the answer, added. All pictures count alike, as in a mean of
-            PSNR, and the crops of one picture by their squared errors.
+            ``log-l2-picture``, which needs a teacher, is the logarithm of a sum: the mean squared error of the
+            teacher's answer over the whole picture, and the crop's against the answer. So pictures count alike, and
+            the crops of one picture nearly by their squared errors, as in a mean of PSNR.
         damping: Gauss-Newton's.
         curvature_crops: crops that Gauss-Newton's curvature is measured on, in batches of 64. Fewer than about 0.41
             times the weights take less memory than the weights' matrix (`sesr.training.optimizers.inverse`).
@@ -99,7 +99,7 @@ class TrainingRecipe:
     betas: Betas = (0.9, 0.999)
     amsgrad: bool = True
     ema: Decay = 0.0
-    loss: Literal["l1", "l2", "rmse", "log-l1", "log-l2", "psnr"] = "l1"
+    loss: Literal["l1", "l2", "rmse", "log-l1", "log-l2", "log-l2-picture"] = "l1"
     damping: Positive = 0.1
     curvature_crops: Count = 24576
     quant_w: bool = False
@@ -167,10 +167,13 @@ class Recipe:
             '[data] weights need sampling = "pixels"': self.data.sampling == "pixels" or not self.data.weights,
             "[training] warmup must not be above steps; lower it": not 0 < training.steps < training.warmup,
             "[training] amsgrad is Adam's; set it to false": training.optimizer == "adam" or not training.amsgrad,
-            "[training] loss psnr needs a teacher, whose errors it counts with; name one, or use log-l2": bool(
-                training.teacher or training.loss != "psnr"
+            "[training] loss log-l2-picture needs a teacher; name one, or use log-l2": (
+                training.teacher or training.loss != "log-l2-picture"
             ),
-            "[training] gauss-newton needs loss psnr, log-l2, rmse or l2": not newton
+            "[training] loss log-l2-picture needs the teacher's answers alone; set teacher_share to 1": (
+                training.teacher_share == 1 or training.loss != "log-l2-picture"
+            ),
+            "[training] gauss-newton needs loss log-l2-picture, log-l2, rmse or l2": not newton
             or training.loss not in ("l1", "log-l1"),
             "[training] gauss-newton cannot train for int8; recipes/m5-int8_x2.toml shows what can": (
                 not newton or not quantized

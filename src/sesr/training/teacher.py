@@ -75,7 +75,8 @@ def teach(
     Args:
         planes: a training set.
         teacher: a network of the same scale; PyTorch may move it to the device, and order its weights anew.
-        recipe: its `teacher_share`, `teacher_precision` and `precision`; by `loss` the answers' errors are measured.
+        recipe: its `teacher_share`, `teacher_precision` and `precision`; for the loss ``log-l2-picture``
+            the answers' residuals are measured.
         device: device that the teacher runs on.
         cache: folder to keep the answers in for the next time; None keeps nothing.
         quiet: print nothing; for all but the first of several processes.
@@ -93,8 +94,9 @@ def teach(
         return dataclasses.replace(planes, hr=hr)
 
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
+    residuals = _residuals(planes, answers.hr) if recipe.loss == "log-l2-picture" else None
     hr = _mixed(answers.hr, planes.hr, recipe.teacher_share)
-    return dataclasses.replace(planes, hr=hr, errors=_errors(planes, hr) if recipe.loss == "psnr" else None)
+    return dataclasses.replace(planes, hr=hr, residuals=residuals)
 
 
 def _precision(recipe: TrainingRecipe, device: torch.device) -> str:
@@ -200,13 +202,13 @@ def _pictures(planes: LumaPlanes) -> Iterator[_Picture]:
         yield hashlib.sha256(planes.lr[place].numpy().data).digest(), height, width, bool(limited)
 
 
-def _errors(planes: LumaPlanes, answers: Tensor) -> Tensor:
-    """Return the mean square of what each picture's answer is off HR, in luma Y/255, (pictures,), float32."""
+def _residuals(planes: LumaPlanes, answers: Tensor) -> Tensor:
+    """Return the mean square of each picture less its answer, in luma Y/255, (pictures,), float32."""
     squares = torch.empty(len(planes.sizes))
     for number, place in enumerate(_places(planes, planes.scale**2)):
         gain, _ = luma_scale(bool(planes.limited[number]))
-        off = answers[place].float() / FINE - planes.hr[place].float()
-        squares[number] = off.mul_(gain / 255).square_().mean()
+        lacking = planes.hr[place].float() - answers[place].float() / FINE
+        squares[number] = lacking.mul_(gain / 255).square_().mean()
     return squares
 
 

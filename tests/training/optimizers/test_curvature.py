@@ -46,18 +46,18 @@ def jacobian(made: CollapsedSESR, lr: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("activation", ["prelu", "relu"])
-@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "psnr"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "log-l2-picture"])
 def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: str) -> None:
     """Random signs give it on average: with many, each entry comes within a few hundredths of the diagonal's size."""
     made = network(activation)
-    lr, hr, error = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8), torch.full((1,), 0.1)
+    lr, hr, residual = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8), torch.full((1,), 0.1)
     exact = jacobian(made, lr)
     exact = exact.T @ exact * 2 / 64
     with torch.no_grad():
         square = float((made(lr) - hr).square().mean())
-    exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square, "psnr": 1 / (square + 0.1)}[loss]
+    exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square, "log-l2-picture": 1 / (square + 0.1)}[loss]
     torch.manual_seed(0)
-    batch = Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), error.repeat(200))
+    batch = Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), residual.repeat(200))
     found = curvature.curvature(made, [batch] * 60, loss)
     size = exact.diagonal().clamp(min=1e-9).sqrt()
     difference = ((found - exact) / size[:, None] / size).tril()
@@ -65,19 +65,19 @@ def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: s
     assert float(difference.abs().mean()) < 0.01
 
 
-@pytest.mark.parametrize("loss", ["log-l2", "psnr"])
+@pytest.mark.parametrize("loss", ["log-l2", "log-l2-picture"])
 def test_small_errors_weigh_in_the_curvature_as_in_the_loss(loss: str) -> None:
     """The derivative of the loss by a pixel is its error times the weight of the crop, however small the error."""
     prediction = torch.rand(3, 1, 8, 8, dtype=torch.float64, requires_grad=True)
     for size in (0, 1e-4, 1e-3, 1e-1):
         hr = (prediction + size * torch.randn_like(prediction)).detach()
         batch = Batch(prediction, hr, torch.tensor([0, 1e-4, 1e-2], dtype=torch.float64))
-        (slope,) = torch.autograd.grad(CRITERIA[loss](prediction, hr, batch.error), prediction)
+        (slope,) = torch.autograd.grad(CRITERIA[loss](prediction, hr, batch.residual), prediction)
         weight = curvature._root_weight(prediction.detach(), batch, loss).square() / len(prediction)
         torch.testing.assert_close(slope, weight * (prediction - hr).detach())
 
 
-@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "psnr"])
+@pytest.mark.parametrize("loss", ["l2", "rmse", "log-l2", "log-l2-picture"])
 def test_kept_gradients_have_the_matrix_as_their_mean_product(loss: str) -> None:
     made = network()
     torch.manual_seed(4)

@@ -43,8 +43,8 @@ def measured_inverse(
         network: the network whose weights it is measured at.
         batches: crops as in training; all count equally.
         crops: how many they are, over all batches, as `whole_batches` returns it.
-        loss: ``l2``, ``rmse``, ``log-l2`` or ``psnr``, as in a recipe. The second part of the root and of the
-            logarithm, which would need the errors' derivative, is left out.
+        loss: ``l2``, ``rmse``, ``log-l2`` or ``log-l2-picture``, as in a recipe. The second part of the root and of
+            the logarithms, which would need the errors' derivative, is left out.
         damping: fraction of the matrix's diagonal that is added to it.
 
     Raises `TrainingError` if it cannot be inverted.
@@ -196,7 +196,9 @@ def _root_weight(prediction: Tensor, batch: Batch, loss: str) -> Tensor:
     if loss == "l2":
         return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)
     squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True)
-    if loss in ("log-l2", "psnr"):
-        error = batch.error.view(-1, 1, 1, 1) if loss == "psnr" else 0
-        return (pixels * squares.add(error + LEAST_SEEN**2) / 2).rsqrt()
+    if loss == "log-l2-picture":
+        assert batch.residual is not None
+        squares.add_(batch.residual.view(-1, 1, 1, 1))
+    if loss.startswith("log"):
+        return (pixels * squares.add(LEAST_SEEN**2) / 2).rsqrt()
     return (pixels * squares.add(LEAST_SQUARE).sqrt()).rsqrt()

@@ -121,11 +121,11 @@ def test_logarithms_of_crops_errors(loss: str, power: int) -> None:
 def test_squared_errors_against_pictures() -> None:
     """A crop's against the answer, and the answer's over the whole picture, add up; then comes the logarithm."""
     learner = Learner(with_training(loss="log-l2-picture", teacher="t"), ALONE, compile_step=False)
-    lr, hr, residual = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16), torch.tensor([0.03, 2.0])
+    lr, hr, answer_error = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 16, 16), torch.tensor([0.03, 2.0])
     with torch.no_grad():
         squares = (learner.network(lr) - hr).double().square().mean((1, 2, 3))
-    expected = (squares + residual + 1e-6).log().mean()
-    assert float(learner.step(0, Batch(lr, hr, residual))) == pytest.approx(float(expected), rel=1e-5)
+    expected = (squares + answer_error + 1e-6).log().mean()
+    assert float(learner.step(0, Batch(lr, hr, answer_error))) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_gradients_keep_their_place() -> None:

@@ -367,8 +367,8 @@ def test_a_gpu_continues_without_a_recording(capsys: pytest.CaptureFixture[str])
     single, recorded = learner_of(recipe, record=False), learner_of(recipe, record=True, device=gpu)
     criterion = recorded.criterion
 
-    def waiting(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
-        loss = criterion(prediction, hr, residual)
+    def waiting(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
+        loss = criterion(prediction, hr, answer_error)
         assert float(loss.detach()) >= 0
         return loss
 

@@ -97,10 +97,10 @@ def test_crops_know_what_answers_lack_of_their_pictures(limited: bool) -> None:
     sampler = CropSampler(taught, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)
     pictures = torch.from_numpy(sampler.places(0).picture)
     assert set(pictures.tolist()) == {0, 1}
-    torch.testing.assert_close(sampler(0).residual, expected[pictures])
+    torch.testing.assert_close(sampler(0).answer_error, expected[pictures])
     unmeasured = teach(given, network, TrainingRecipe(), CPU)
-    assert unmeasured.residuals is None
-    assert CropSampler(unmeasured, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)(0).residual is None
+    assert unmeasured.answer_errors is None
+    assert CropSampler(unmeasured, DataRecipe(crop=7, sampling="pixels"), 40, seed=1)(0).answer_error is None
 
 
 def test_a_share_mixes_answers_and_hr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,12 +52,12 @@ class Batch(NamedTuple):
     Attributes:
         lr: (n, 1, crop, crop), luma Y/255, float32.
         hr: what should come of them, `scale` times as large: pictures, or a teacher's answers.
-        residual: (n,), what the answers lack of the pictures that the crops are of (`LumaPlanes.residuals`), or None.
+        answer_error: (n,), that of the whole picture that each crop is of (`LumaPlanes.answer_errors`), or None.
     """
 
     lr: Tensor
     hr: Tensor
-    residual: Tensor | None = None
+    answer_error: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ class CropSampler:
         limited = walks[6] > 0
         lr = _gather(self.planes.lr, walks[:3], side)
         hr = _gather(self.planes.hr, walks[3:6], self.planes.scale * side)
-        residuals = self.planes.residuals
-        residual = None if residuals is None else residuals.index_select(0, table[7])
-        return Batch(_to_luma(lr, limited), _to_luma(hr, limited), residual)
+        answer_errors = self.planes.answer_errors
+        answer_error = None if answer_errors is None else answer_errors.index_select(0, table[7])
+        return Batch(_to_luma(lr, limited), _to_luma(hr, limited), answer_error)
 
     def places(self, step: int) -> Places:
         """Draw the positions of all crops of a step, for all processes."""

@@ -43,8 +43,8 @@ class LumaPlanes:
         limited: (pictures,) True for pictures whose values are luma Y already.
         scale: HR pixels per LR pixel, on each axis.
         names: file names of the pictures, without folders.
-        residuals: (pictures,) what a teacher's answer lacks of each picture: the mean square of their difference, in
-            luma Y/255, float32. None if that was not measured.
+        answer_errors: (pictures,) mean squared error of a teacher's answer against each picture, in luma Y/255. None if
+            that was not measured.
     """
 
     hr: Tensor
@@ -53,12 +53,12 @@ class LumaPlanes:
     limited: NDArray[np.bool_]
     scale: int
     names: tuple[str, ...]
-    residuals: Tensor | None = None
+    answer_errors: Tensor | None = None
 
     def to(self, device: torch.device) -> "LumaPlanes":
         """Return the same planes on another device."""
-        residuals = None if self.residuals is None else self.residuals.to(device)
-        return dataclasses.replace(self, hr=self.hr.to(device), lr=self.lr.to(device), residuals=residuals)
+        answer_errors = None if self.answer_errors is None else self.answer_errors.to(device)
+        return dataclasses.replace(self, hr=self.hr.to(device), lr=self.lr.to(device), answer_errors=answer_errors)
 
     @property
     def megapixels(self) -> float:

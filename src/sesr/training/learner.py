@@ -49,7 +49,7 @@ Crops = Callable[[int, int, int], Iterable[Batch]]
 
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""A loss of a prediction or of LR, of HR, and of HR's residual."""
+"""Takes a prediction, or LR for the whole step; HR; and the error of HR (`Batch.answer_error`). Returns the loss."""
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
@@ -81,38 +81,40 @@ def _optimizer(parameters: list[nn.Parameter], recipe: TrainingRecipe, *, record
     return torch.optim.Adam(parameters, rate, betas, amsgrad=recipe.amsgrad, fused=True, capturable=recordable)
 
 
-def _l1(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+def _l1(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
+    """Return the mean absolute error."""
     return functional.l1_loss(prediction, hr)
 
 
-def _l2(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+def _l2(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
+    """Return the mean squared error."""
     return functional.mse_loss(prediction, hr)
 
 
-def _rmse(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+def _rmse(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
     """Return the mean over crops of the root of the mean squared error."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SQUARE).sqrt().mean()
 
 
-def _log_l1(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+def _log_l1(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
     """Return the mean over crops of the logarithm of the mean absolute error."""
     return (prediction - hr).abs().mean((1, 2, 3)).add(LEAST_SEEN).log().mean()
 
 
-def _log_l2(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
-    """Return the mean over crops of the logarithm of their mean squared error: by 10 / ln 10, minus a crop's PSNR."""
+def _log_l2(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
+    """Return the mean over crops of the logarithm of their mean squared error, which is -ln 10 / 10 of their PSNR."""
     return (prediction - hr).square().mean((1, 2, 3)).add(LEAST_SEEN**2).log().mean()
 
 
-def _log_l2_picture(prediction: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+def _log_l2_picture(prediction: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
     """Return the mean over crops of the logarithm of the mean squared error against the pictures, as far as known.
 
     Were the teacher's answer the mean of all pictures that fit LR, the rest of the picture would be noise, and the
     squared errors of the crop against the answer and of the answer against the picture would add up. The second is the
     whole picture's. Where it is the larger by far, a picture's crops weigh as in the picture's PSNR.
     """
-    assert residual is not None
-    return (prediction - hr).square().mean((1, 2, 3)).add(residual + LEAST_SEEN**2).log().mean()
+    assert answer_error is not None
+    return (prediction - hr).square().mean((1, 2, 3)).add(answer_error + LEAST_SEEN**2).log().mean()
 
 
 CRITERIA: dict[str, Loss] = {
@@ -123,7 +125,7 @@ CRITERIA: dict[str, Loss] = {
     "log-l2": _log_l2,
     "log-l2-picture": _log_l2_picture,
 }
-"""Losses by name: of a prediction, HR and its residual (`sesr.data.crops.Batch`)."""
+"""Losses of a prediction by their names in recipes."""
 
 
 def _with_simulation(network: SESR | CollapsedSESR, recipe: TrainingRecipe) -> SESR | CollapsedSESR | QuantizedSESR:
@@ -176,25 +178,25 @@ class Learner:
         self._compile_step = compile_step
         self._loss: Loss = self._first_loss if compile_step else self._forward
 
-    def _first_loss(self, lr: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+    def _first_loss(self, lr: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
         """Compile the loss. If that fails, for a missing header or on a newer GPU, training continues without."""
         graphs_of_its_own = self.processes.device.type == "cuda" and not self.recordable
         mode = "reduce-overhead" if graphs_of_its_own else "default"
         compiled = torch.compile(self._forward, mode=mode)
         try:
-            loss: Tensor = compiled(lr, hr, residual)
+            loss: Tensor = compiled(lr, hr, answer_error)
             self._loss = compiled
         except Exception as error:  # many kinds; an error of the step itself is raised again below
             reason = (str(error).split("\n") or [""])[0][:200]
             tqdm.write(f"steps are not compiled, which is slower: {type(error).__name__}: {reason}")
             self._loss = self._forward
-            loss = self._forward(lr, hr, residual)
+            loss = self._forward(lr, hr, answer_error)
         return loss
 
-    def _forward(self, lr: Tensor, hr: Tensor, residual: Tensor | None) -> Tensor:
+    def _forward(self, lr: Tensor, hr: Tensor, answer_error: Tensor | None) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=self._bfloat16):
             prediction = self.model(lr)
-        return self.criterion(prediction.float(), hr, residual)
+        return self.criterion(prediction.float(), hr, answer_error)
 
     def rates(self, number: int) -> tuple[float, float]:
         """Return the learning rate of step 0, 1, ..., and how far the running mean goes to the new weights (0 to 1)."""

@@ -63,8 +63,8 @@ class TrainingRecipe:
             of their mean squared error; or ``log-l1`` and ``log-l2``, the mean over crops of the logarithm of their
             mean absolute or squared error. In ``l2`` hard crops count most; with the logarithms all crops count alike.
             ``log-l2-picture``, which needs a teacher, is the logarithm of a sum: the mean squared error of the
-            teacher's answer over the whole picture, and the crop's against the answer. So pictures count alike, and
-            the crops of one picture nearly by their squared errors, as in a mean of PSNR.
+            teacher's answer over the whole picture, and the crop's against the answer. Where the first is the larger
+            by far, pictures count alike, and crops of one picture by their squared errors, as in a mean of PSNR.
         damping: Gauss-Newton's.
         curvature_crops: crops that Gauss-Newton's curvature is measured on, in batches of 64. Fewer than about 0.41
             times the weights take less memory than the weights' matrix (`sesr.training.optimizers.inverse`).

@@ -71,8 +71,9 @@ def _with_own_options(recipe: Recipe, given: dict[str, Any], *, first: bool) -> 
     """Return a single stage with settings changed."""
     tables = recipe.to_dict()
     if given.get("teacher") == "none":
-        loss = tables["training"]["loss"].removesuffix("-picture")  # which needs a teacher
-        tables["training"] |= {"teacher_share": 1.0, "teacher_precision": "", "loss": loss}
+        tables["training"] |= {"teacher_share": 1.0, "teacher_precision": ""}
+        if recipe.training.loss == "log-l2-picture":  # which needs a teacher
+            tables["training"]["loss"] = "log-l2"
     given = given | {name: "" for name in ("init_from", "teacher") if given.get(name) == "none"}
     crops = {2: 64, 3: 64, 4: 50}
     if recipe.data.crop == crops[recipe.network.scale]:

@@ -76,7 +76,7 @@ def teach(
         planes: a training set.
         teacher: a network of the same scale; PyTorch may move it to the device, and order its weights anew.
         recipe: its `teacher_share`, `teacher_precision` and `precision`; for the loss ``log-l2-picture``
-            the answers' residuals are measured.
+            the answers' errors are measured.
         device: device that the teacher runs on.
         cache: folder to keep the answers in for the next time; None keeps nothing.
         quiet: print nothing; for all but the first of several processes.
@@ -94,9 +94,9 @@ def teach(
         return dataclasses.replace(planes, hr=hr)
 
     answers = make() if path is None else cached_planes(path, make, quiet=quiet)
-    residuals = _residuals(planes, answers.hr) if recipe.loss == "log-l2-picture" else None
+    answer_errors = _answer_errors(planes, answers.hr) if recipe.loss == "log-l2-picture" else None
     hr = _mixed(answers.hr, planes.hr, recipe.teacher_share)
-    return dataclasses.replace(planes, hr=hr, residuals=residuals)
+    return dataclasses.replace(planes, hr=hr, answer_errors=answer_errors)
 
 
 def _precision(recipe: TrainingRecipe, device: torch.device) -> str:
@@ -202,8 +202,8 @@ def _pictures(planes: LumaPlanes) -> Iterator[_Picture]:
         yield hashlib.sha256(planes.lr[place].numpy().data).digest(), height, width, bool(limited)
 
 
-def _residuals(planes: LumaPlanes, answers: Tensor) -> Tensor:
-    """Return the mean square of each picture less its answer, in luma Y/255, (pictures,), float32."""
+def _answer_errors(planes: LumaPlanes, answers: Tensor) -> Tensor:
+    """Return the mean squared error of each answer against its picture, in luma Y/255, (pictures,), float32."""
     squares = torch.empty(len(planes.sizes))
     for number, place in enumerate(_places(planes, planes.scale**2)):
         gain, _ = luma_scale(bool(planes.limited[number]))

@@ -50,14 +50,14 @@ def jacobian(made: CollapsedSESR, lr: Tensor) -> Tensor:
 def test_curvature_is_the_mean_of_j_transposed_j(activation: Activation, loss: str) -> None:
     """Random signs give it on average: with many, each entry comes within a few hundredths of the diagonal's size."""
     made = network(activation)
-    lr, hr, residual = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8), torch.full((1,), 0.1)
+    lr, hr, answer_error = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 8, 8), torch.full((1,), 0.1)
     exact = jacobian(made, lr)
     exact = exact.T @ exact * 2 / 64
     with torch.no_grad():
         square = float((made(lr) - hr).square().mean())
     exact *= {"l2": 1, "rmse": square**-0.5 / 2, "log-l2": 1 / square, "log-l2-picture": 1 / (square + 0.1)}[loss]
     torch.manual_seed(0)
-    batch = Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), residual.repeat(200))
+    batch = Batch(lr.repeat(200, 1, 1, 1), hr.repeat(200, 1, 1, 1), answer_error.repeat(200))
     found = curvature.curvature(made, [batch] * 60, loss)
     size = exact.diagonal().clamp(min=1e-9).sqrt()
     difference = ((found - exact) / size[:, None] / size).tril()
@@ -72,7 +72,7 @@ def test_small_errors_weigh_in_the_curvature_as_in_the_loss(loss: str) -> None:
     for size in (0, 1e-4, 1e-3, 1e-1):
         hr = (prediction + size * torch.randn_like(prediction)).detach()
         batch = Batch(prediction, hr, torch.tensor([0, 1e-4, 1e-2], dtype=torch.float64))
-        (slope,) = torch.autograd.grad(CRITERIA[loss](prediction, hr, batch.residual), prediction)
+        (slope,) = torch.autograd.grad(CRITERIA[loss](prediction, hr, batch.answer_error), prediction)
         weight = curvature._root_weight(prediction.detach(), batch, loss).square() / len(prediction)
         torch.testing.assert_close(slope, weight * (prediction - hr).detach())
 

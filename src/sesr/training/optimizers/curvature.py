@@ -197,8 +197,8 @@ def _root_weight(prediction: Tensor, batch: Batch, loss: str) -> Tensor:
         return torch.full_like(hr[:, :1, :1, :1], (2 / pixels) ** 0.5)
     squares = (prediction - hr).square().mean((1, 2, 3), keepdim=True)
     if loss == "log-l2-picture":
-        assert batch.residual is not None
-        squares.add_(batch.residual.view(-1, 1, 1, 1))
+        assert batch.answer_error is not None
+        squares.add_(batch.answer_error.view(-1, 1, 1, 1))
     if loss.startswith("log"):
         return (pixels * squares.add(LEAST_SEEN**2) / 2).rsqrt()
     return (pixels * squares.add(LEAST_SQUARE).sqrt()).rsqrt()

@@ -28,11 +28,11 @@ class Counting:
         self.validated: list[int] = []
         self.saved: list[int] = []
 
-    def sample(self, step: int) -> tuple[int, int]:
-        return step, step
+    def sample(self, step: int) -> int:
+        return step
 
-    def step(self, number: int, lr: int, hr: int) -> torch.Tensor:
-        assert number == lr == hr
+    def step(self, number: int, batch: int) -> torch.Tensor:
+        assert number == batch
         self.taken.append(number)
         return torch.tensor(number * self.loss_of_step)
 
@@ -77,7 +77,7 @@ class SeveralAtOnce(Counting):
 
     def take(self, first: int, count: int) -> list[torch.Tensor]:
         self.series = [*getattr(self, "series", []), first + count]
-        return [self.step(number, number, number) for number in range(first, first + count)]
+        return [self.step(number, number) for number in range(first, first + count)]
 
 
 def test_several_steps_at_once_stop_where_there_is_something_to_do() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -236,7 +237,12 @@ def test_no_size(tmp_path: Path) -> None:
 
 
 def test_a_decoder_without_a_reason_is_not_quoted(tmp_path: Path) -> None:
-    """libvips says nothing about a PNG with an impossible chunk but which of its functions failed."""
+    """libvips says nothing about a PNG with an impossible chunk but which of its functions failed.
+
+    What it said before, and nobody asked for, is about another picture.
+    """
+    pyvips.vips_lib.vips_operation_new(b"of another picture")
+    assert b"of another picture" in pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
     path = tmp_path / "huge.png"
     Image.new("RGB", (4, 4)).save(path)
     content = path.read_bytes()

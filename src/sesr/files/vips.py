@@ -27,6 +27,8 @@ def together() -> Iterator[None]:
     global _readers
     with _turn:
         _turn.wait_for(lambda: not _waiting)
+        if not _readers:
+            pyvips.vips_lib.vips_error_clear()  # warnings of pictures read before are not about the next one
         _readers += 1
     try:
         yield
